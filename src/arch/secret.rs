@@ -1,0 +1,48 @@
+//! Secret buffers that wipe themselves.
+
+use std::fmt;
+use zeroize::Zeroize;
+
+/// A heap buffer of secret words: wiped when dropped, never printed, never cloned.
+///
+/// This is the one wiping point for key material and kernel scratch: whatever holds a secret holds it in here.
+/// The buffer has a fixed length, so that no reallocation can leave a copy behind.
+pub struct Secret<T: Zeroize>(Box<[T]>);
+
+impl<T: Zeroize + Clone + Default> Secret<T> {
+    /// `len` words of zero.
+    pub fn zeroed(len: usize) -> Self {
+        Self(vec![T::default(); len].into_boxed_slice())
+    }
+}
+
+impl<T: Zeroize + Copy> Secret<T> {
+    /// A copy of `words`. The caller's copy stays the caller's to wipe.
+    pub fn copied_from(words: &[T]) -> Self {
+        Self(words.into())
+    }
+}
+
+impl<T: Zeroize> Secret<T> {
+    /// The words, for the computation that needs them.
+    pub fn expose(&self) -> &[T] {
+        &self.0
+    }
+
+    /// The words, for writing.
+    pub fn expose_mut(&mut self) -> &mut [T] {
+        &mut self.0
+    }
+}
+
+impl<T: Zeroize> Drop for Secret<T> {
+    fn drop(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+impl<T: Zeroize> fmt::Debug for Secret<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Secret({} words)", self.0.len())
+    }
+}

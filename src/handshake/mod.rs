@@ -1,0 +1,1 @@
+//! The engine that drives handshakes on fibers, and the tokio acceptor and connector.

@@ -1,0 +1,27 @@
+//! Faster TLS handshakes for Rust proxies: the public-key operations of concurrent rustls handshakes are
+//! gathered into batches, and each batch runs in the lanes of SIMD registers.
+//!
+//! The layers, lowest first; a module uses only modules of lower levels (`tests/layering.rs` checks it):
+//!
+//! | level | module | what it is |
+//! |---|---|---|
+//! | 0 | [`arch`], [`error`] | CPU tiers, lane kernels, secret wiping; the only `unsafe` |
+//! | 1 | `arith` | limbs, Montgomery arithmetic, exponentiation |
+//! | 2 | [`ops`] | one public-key operation over one batch |
+//! | 3 | [`batch`], [`fiber`] | the queue that forms batches; stacks that can be parked |
+//! | 4 | [`provider`] | what rustls sees: signing keys, `CryptoProvider` |
+//! | 5 | [`handshake`] | the engine, and the tokio acceptor and connector |
+#![warn(missing_docs)]
+
+pub mod arch;
+mod arith;
+pub mod batch;
+pub mod error;
+pub mod fiber;
+#[cfg(feature = "tokio")]
+pub mod handshake;
+pub mod ops;
+pub mod provider;
+
+pub use arch::{Tier, TierKind};
+pub use error::{Error, KeyError};
