@@ -1,6 +1,8 @@
 //! CPU tiers and everything that needs `unsafe`: proof tokens, lane kernels, wiping of secrets.
 #![allow(unsafe_code, reason = "this is the layer that holds the crate's unsafe code")]
 
+pub mod lanes;
+mod portable;
 mod secret;
 mod tier;
 
