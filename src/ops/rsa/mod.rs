@@ -1,6 +1,7 @@
 //! RSA signatures (RFC 8017): PKCS#1 v1.5 and PSS with SHA-256, SHA-384 and SHA-512.
 
 mod blinding;
+mod encode;
 mod import;
 mod key;
 #[cfg(test)]
