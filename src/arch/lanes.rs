@@ -5,6 +5,7 @@
 //! vectors, vector `i` holding digit `i` of every lane. All kernels are constant-time: their instruction and
 //! address traces depend on the lengths alone.
 
+use super::tier::TierKind;
 use std::fmt::Debug;
 use zeroize::{DefaultIsZeroes, Zeroize};
 
@@ -77,6 +78,8 @@ pub struct Moduli<'a, V> {
 ///
 /// **Unused lanes** hold zero in every operand and give zero.
 pub trait MontLanes: Copy + Debug + Send + 'static {
+    /// The tier that the kernels belong to.
+    const KIND: TierKind;
     /// Lanes of a kernel.
     const LANES: usize;
     /// Whether digits are signed and balanced around zero.

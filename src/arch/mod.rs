@@ -1,6 +1,7 @@
 //! CPU tiers and everything that needs `unsafe`: proof tokens, lane kernels, wiping of secrets.
 #![allow(unsafe_code, reason = "this is the layer that holds the crate's unsafe code")]
 
+mod avx2fma;
 mod barrier;
 pub mod lanes;
 mod portable;

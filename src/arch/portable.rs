@@ -4,7 +4,7 @@
 //! algorithms", CIOS). It is what the SIMD kernels are compared with, so it is written to be read.
 
 use super::lanes::{Moduli, MontLanes, Shape, Vec4};
-use super::tier::Portable;
+use super::tier::{Portable, TierKind};
 use subtle::{ConditionallySelectable, ConstantTimeEq};
 
 const RADIX: u32 = 52;
@@ -13,6 +13,7 @@ const MASK: u64 = (1 << RADIX) - 1;
 const MAX_DIGITS: usize = 80;
 
 impl MontLanes for Portable {
+    const KIND: TierKind = TierKind::Portable;
     const LANES: usize = 4;
     const BALANCED: bool = false;
     type Vec = Vec4;
