@@ -2,9 +2,13 @@
 #![allow(unsafe_code, reason = "this is the layer that holds the crate's unsafe code")]
 
 mod barrier;
+#[cfg(test)]
+mod lane_tests;
 pub mod lanes;
 mod portable;
 mod secret;
+#[cfg(test)]
+pub(crate) mod testing;
 mod tier;
 
 pub(crate) use barrier::value_barrier;
