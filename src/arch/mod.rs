@@ -3,9 +3,13 @@
 
 mod avx2fma;
 mod barrier;
+#[cfg(test)]
+mod lane_tests;
 pub mod lanes;
 mod portable;
 mod secret;
+#[cfg(test)]
+pub(crate) mod testing;
 mod tier;
 
 pub(crate) use barrier::value_barrier;
