@@ -2,7 +2,7 @@
 
 use super::lanes::{MontLanes, Shape};
 use super::testing::{Random, TestModuli, read, with_tier, write};
-use super::{Portable, Tier, TierKind};
+use super::{Avx2Fma, Portable, Tier, TierKind};
 use num_bigint::{BigInt, BigUint};
 
 /// The sizes that RSA needs: halves of 2048, 3072 and 4096 bits for private operations, whole for public ones.
@@ -53,6 +53,7 @@ fn portable() -> Option<Portable> {
 }
 
 lane_tests!(portable, TierKind::Portable, portable());
+lane_tests!(avx2_fma, TierKind::Avx2Fma, Avx2Fma::detect());
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kernel {
