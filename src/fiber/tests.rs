@@ -149,7 +149,9 @@ fn a_panic_during_cancellation_stays_inside() {
     assert_all_returned(&fibers);
 }
 
-struct ParksWhenDropped(Rc<RefCell<Option<Result<u32, NotParked<u32>>>>>);
+type Seen = Rc<RefCell<Option<Result<u32, NotParked<u32>>>>>;
+
+struct ParksWhenDropped(Seen);
 
 impl Drop for ParksWhenDropped {
     fn drop(&mut self) {
