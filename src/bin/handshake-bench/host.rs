@@ -50,6 +50,11 @@ pub(crate) fn tier_line(max: Option<TierKind>) -> String {
     }
 }
 
+/// The name of the chosen tier.
+pub(crate) fn tier_name(max: Option<TierKind>) -> String {
+    Tier::detect_up_to(max.unwrap_or(TierKind::Avx512Ifma)).tier.kind().to_string()
+}
+
 /// The command line, in a form that can be pasted into a shell.
 pub(crate) fn command_line() -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./,=:".contains(c);

@@ -2,9 +2,18 @@
 
 mod ca;
 mod cli;
+mod client;
+mod control;
 mod host;
+mod limits;
 mod ops;
+mod placement;
 mod report;
+mod results;
+mod run;
+mod scenario;
+mod server;
+mod soak;
 mod stats;
 
 use clap::Parser;
@@ -14,8 +23,8 @@ fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     let result = match &cli.command {
         Some(cli::Command::Ops(args)) => ops::run(args),
-        Some(cli::Command::Soak(args)) => args.check(),
-        None => cli.run.check(),
+        Some(cli::Command::Soak(args)) => soak::run(args),
+        None => run::run(&cli.run),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

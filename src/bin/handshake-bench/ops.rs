@@ -6,7 +6,6 @@ mod rsa;
 
 use crate::cli::{self, OpsArgs};
 use crate::{report, stats};
-use indicatif::ProgressBar;
 use rustls_multibuffer::ops::{Op, Request, Response, Runner};
 use rustls_multibuffer::{Tier, TierKind};
 use serde::Serialize;
