@@ -29,7 +29,7 @@ pub(crate) fn run(args: &SoakArgs) -> Result<(), String> {
     let engine = server.quiet_samples()?.remove(0).engine.ok_or("the server has no engine")?;
     println!("{} handshakes in {:.1} s, none failed", args.handshakes, started.elapsed().as_secs_f64());
     println!("resident memory after each part, KiB: {memory:?}");
-    println!("engine: {engine:?}");
+    println!("{}", describe(&engine));
     check_memory(&memory)?;
     check_engine(&engine, args.handshakes)
 }
@@ -68,6 +68,29 @@ fn load(
     }
     progress.finish_and_clear();
     Ok(memory)
+}
+
+/// What the engine says it has done.
+fn describe(engine: &EngineStats) -> String {
+    let mut text = format!(
+        "engine on {}: {} succeeded, {} failed, {} timed out, {} cancelled; {} requests in lanes, {} scalar, \
+         {} redone; left: {} fibers, {} stacks in use, {} handshakes",
+        engine.tier,
+        engine.succeeded,
+        engine.failed,
+        engine.timed_out,
+        engine.cancelled,
+        engine.runner.in_lanes,
+        engine.runner.scalar,
+        engine.runner.redone,
+        engine.live_fibers,
+        engine.stacks_in_use,
+        engine.in_flight
+    );
+    for op in engine.batches.ops.iter().filter(|op| op.batches() > 0) {
+        text.push_str(&format!("\n{}: batches by fill {:?}", op.op.name(), &op.fills[1..]));
+    }
+    text
 }
 
 /// Memory may not grow after the warm-up.
