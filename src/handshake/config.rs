@@ -2,7 +2,6 @@
 
 use crate::arch::TierKind;
 use crate::batch::Policy;
-use crate::ops::{Op, Runner};
 use std::time::Duration;
 
 /// The settings of an [`Engine`](super::Engine) or [`LocalEngine`](super::LocalEngine).
@@ -45,6 +44,7 @@ pub struct EngineConfig {
     /// Usable bytes of a fiber's stack, rounded up to 64 KiB; default: 256 KiB. Certificate resolvers and
     /// verifiers of the rustls configuration run on it.
     pub stack_size: usize,
+    pub(super) gather: usize,
 }
 
 impl Default for EngineConfig {
@@ -60,6 +60,7 @@ impl Default for EngineConfig {
             queue_bound: Policy::default().bound,
             handshake_timeout: Some(Duration::from_secs(10)),
             stack_size: 256 * 1024,
+            gather: 1,
         }
     }
 }
@@ -100,13 +101,12 @@ impl EngineConfig {
         self
     }
 
-    /// When a thread with this runner starts batches.
-    pub(super) fn policy(&self, runner: &Runner) -> Policy {
-        Policy {
-            capacities: Op::ALL.map(|op| runner.capacity(op)),
-            poll_delay: self.poll_delay,
-            max_wait: self.max_wait,
-            bound: self.queue_bound,
-        }
+    /// Lets batches gather at least `requests` even where the tier has fewer lanes, so that tests of gathering mean the
+    /// same on every machine. It costs latency and gains nothing: not for production.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn gather(mut self, requests: usize) -> Self {
+        self.gather = requests;
+        self
     }
 }

@@ -1,5 +1,6 @@
 //! The engine for thread-per-core runtimes: fibers run on the caller's thread, without a hop.
 
+use super::batches;
 use super::gate::Gate;
 use super::report::{self, EngineStats};
 use super::session::{HandshakeEngine, Session};
@@ -73,7 +74,7 @@ impl LocalEngine {
             gate: Gate::new(config.max_in_flight),
             fibers: Fibers::new(config.stack_size),
             permits: Semaphore::new(config.max_parked.clamp(1, Semaphore::MAX_PERMITS)),
-            queue: RefCell::new(Queue::new(config.policy(&runner))),
+            queue: RefCell::new(Queue::new(batches::policy(&config, &runner))),
             runner: RefCell::new(runner),
             requests: Cell::new(0),
             leadership: Semaphore::new(1),
@@ -195,12 +196,10 @@ impl Shared {
     /// Runs the batch that is due, if one is, and answers its requests.
     fn run_batch(&self, load: Load) -> bool {
         let Some(batch) = self.queue.borrow_mut().next(Instant::now(), load) else { return false };
-        let requests: Vec<_> = batch.entries.iter().map(|entry| &entry.request).collect();
-        let mut answers = Vec::with_capacity(requests.len());
-        self.runner.borrow_mut().run(&requests, &mut answers);
-        for (entry, answer) in batch.entries.into_iter().zip(answers) {
+        let answers = batches::run(&mut self.runner.borrow_mut(), batch);
+        for (ticket, answer) in answers {
             // Whoever withdrew meanwhile needs no answer.
-            drop(entry.ticket.reply.send(answer));
+            drop(ticket.reply.send(answer));
         }
         true
     }

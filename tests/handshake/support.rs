@@ -1,7 +1,7 @@
 //! What every test needs: engines of both kinds, sockets, an echo.
 
 use rustls::pki_types::ServerName;
-use rustls_multibuffer::handshake::{EngineConfig, EngineStats, HandshakeEngine, LocalEngine};
+use rustls_multibuffer::handshake::{Engine, EngineConfig, EngineStats, HandshakeEngine, LocalEngine};
 use std::future::Future;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -14,6 +14,24 @@ pub(crate) trait TestEngine: HandshakeEngine {
     fn stats(&self) -> EngineStats;
     fn drain(&self) -> impl Future<Output = ()>;
     fn shutdown(&self);
+}
+
+impl TestEngine for Engine {
+    fn start(config: EngineConfig) -> Self {
+        Self::new(config).unwrap()
+    }
+
+    fn stats(&self) -> EngineStats {
+        self.stats()
+    }
+
+    fn drain(&self) -> impl Future<Output = ()> {
+        self.drain()
+    }
+
+    fn shutdown(&self) {
+        self.shutdown();
+    }
 }
 
 impl TestEngine for LocalEngine {
@@ -105,6 +123,11 @@ macro_rules! for_each_engine {
             #[test]
             fn on_local_engine() {
                 $crate::support::run(test::<rustls_multibuffer::handshake::LocalEngine>());
+            }
+
+            #[test]
+            fn on_engine() {
+                $crate::support::run(test::<rustls_multibuffer::handshake::Engine>());
             }
         }
     )+};
