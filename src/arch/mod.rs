@@ -3,15 +3,18 @@
 
 mod avx2fma;
 mod barrier;
+pub mod current;
 #[cfg(test)]
 mod lane_tests;
 pub mod lanes;
 mod portable;
 mod secret;
+mod stack;
 #[cfg(test)]
 pub(crate) mod testing;
 mod tier;
 
 pub(crate) use barrier::value_barrier;
 pub use secret::Secret;
+pub use stack::FiberStack;
 pub use tier::{Avx2Fma, Avx512Ifma, AvxIfma, Detection, Portable, Tier, TierKind};
