@@ -233,9 +233,16 @@ rustls_multibuffer_mbf_rebase:
     ret
 
 # Finish a group. First the columns' values: v[c] = L[c] + (H[c-1] - chi) / 2^K, column 0 taking the previous
-# group's H[6]; then one parallel carry step that leaves digits |d| <= 2^(K-1) + (a few), stored to rdi.
+# group's H[6]; then one parallel carry step that leaves digits |d| <= 2^(K-1) + (a few), stored to rdi. The sum of a
+# long column would leave the exact integers: there, L is carried into H first.
 .macro MBF_FOLD_X c
     vaddpd ymm\c, ymm\c, [r10 + MBF_X + 32*\c]
+.endm
+.macro MBF_CARRY_LOW c, l
+    vaddpd ymm15, ymm\l, ymm14
+    vsubpd ymm15, ymm15, ymm14
+    vsubpd ymm\l, ymm\l, ymm15
+    vaddpd ymm\c, ymm\c, ymm15
 .endm
 .p2align 6
 rustls_multibuffer_mbf_finish:
@@ -249,6 +256,16 @@ rustls_multibuffer_mbf_finish:
     .irp c, 0,1,2,3,4,5,6
     MBF_FOLD_X \c
     .endr
+    cmp dword ptr [r11 + MBF_LCARRY], 0
+    je 31f
+    MBF_CARRY_LOW 0, 7
+    MBF_CARRY_LOW 1, 8
+    MBF_CARRY_LOW 2, 9
+    MBF_CARRY_LOW 3, 10
+    MBF_CARRY_LOW 4, 11
+    MBF_CARRY_LOW 5, 12
+    MBF_CARRY_LOW 6, 13
+    vmovapd ymm15, [r11 + MBF_INV]
 31:
     vfmadd231pd ymm7, ymm15, [r10 + MBF_PH]
     vmovapd [r10 + MBF_PH], ymm6

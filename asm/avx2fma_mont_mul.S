@@ -3,7 +3,7 @@
 # acc = acc b / R mod n in 4 lanes: R = 2^(K N), N = 7 blocks digits of K bits, numbers as in avx2fma_columns.S.
 # In:   rdi acc, N vectors   rsi b, N vectors   rdx n   rcx n_inv = -1/n mod R   r8 scratch (see MBF_D)
 #       r9 constants of the shape   [rsp+8] blocks G
-# PRECONDITION: digits reduced (|d| <= 2^(K-1) + 64), |acc b| <= R n / 4; b does not overlap acc.
+# PRECONDITION: digits reduced (|d| <= 2^(K-1) + 128), |acc b| <= R n / 4; b does not overlap acc.
 # Out:  |acc| <= |acc b| / R + n/2 (1 + 2^-40), digits reduced.
 .p2align 6
 .globl rustls_multibuffer_avx2fma_mont_mul

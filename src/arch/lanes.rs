@@ -68,13 +68,16 @@ pub struct Moduli<'a, V> {
     pub n_inv: &'a [V],
 }
 
+/// How much further from zero than half the radix a reduced balanced digit may be: what one parallel carry step leaves.
+pub const EXCESS: i64 = 128;
+
 /// Montgomery multiplication of `LANES` independent numbers at once.
 ///
 /// **Almost-Montgomery form.** A number stands for its residue class: kernels accept and give any
 /// representative v with |v| < 2n in digits that are *reduced* (below). Balanced tiers use signed digits and
 /// signed representatives; unsigned ones give 0 ≤ v < 2n.
 ///
-/// **Reduced digits.** Unsigned: 0 ≤ d < 2^radix_bits. Balanced: |d| ≤ 2^(radix_bits − 1) + 64.
+/// **Reduced digits.** Unsigned: 0 ≤ d < 2^radix_bits. Balanced: |d| ≤ 2^(radix_bits − 1) + [`EXCESS`].
 ///
 /// **Unused lanes** hold zero in every operand and give zero.
 pub trait MontLanes: Copy + Debug + Send + 'static {
@@ -99,6 +102,12 @@ pub trait MontLanes: Copy + Debug + Send + 'static {
 
     /// Reads a digit of one lane.
     fn get(v: &Self::Vec, lane: usize) -> i64;
+
+    /// Asserts, once a batch, what the kernels need of the thread's floating-point environment.
+    ///
+    /// # Panics
+    /// If somebody changed it.
+    fn assert_environment(self) {}
 
     /// acc ← acc · b · R⁻¹ mod n in every lane.
     fn mul(self, acc: &mut [Self::Vec], b: &[Self::Vec], m: Moduli<'_, Self::Vec>, scratch: &mut [Self::Vec]);

@@ -9,7 +9,7 @@
 //!
 //! Every number here is an exact integer. No denormal, infinity or NaN can occur: unused lanes hold zero, and the
 //! bounds of `range_proof.rs` keep every sum below 2^53 units. The rounding mode must be the default one, to
-//! nearest; [`assert_rounding`] is called once a batch.
+//! nearest, with exceptions masked, as Rust leaves it; that is asserted once a batch.
 //!
 //! # Departures from textbook Montgomery multiplication
 //!
@@ -76,6 +76,11 @@ impl MontLanes for Avx2Fma {
 
     fn get(v: &Vec4, lane: usize) -> i64 {
         f64::from_bits(v.0[lane]) as i64
+    }
+
+    fn assert_environment(self) {
+        #[cfg(target_arch = "x86_64")]
+        x86_64::assert_rounding();
     }
 
     fn mul(self, acc: &mut [Vec4], b: &[Vec4], m: Moduli<'_, Vec4>, scratch: &mut [Vec4]) {

@@ -215,6 +215,7 @@ impl<V: Zeroize> Drop for Buffers<'_, V> {
 /// Runs private operations, at most `LANES / 2`, all of one modulus size. The results are unchecked: see
 /// [`public`].
 pub(super) fn private<K: MontLanes>(kernel: K, workspace: &mut Workspace<K>, jobs: &mut [PrivateJob<'_>]) {
+    kernel.assert_environment();
     let shape = jobs[0].key.halves[0].modulus.shape;
     let mut buffers = workspace.take(shape, 6 + exp::workspace_len(1));
     let ([acc, n, n_inv, one, enter, factor], table, scratch) = buffers.split::<6>();
@@ -282,6 +283,7 @@ pub(super) fn public<K: MontLanes>(kernel: K, workspace: &mut Workspace<K>, jobs
 }
 
 fn public_run<K: MontLanes>(kernel: K, workspace: &mut Workspace<K>, jobs: &mut [PublicJob<'_>]) {
+    kernel.assert_environment();
     let shape = jobs[0].key.public.shape;
     assert!(jobs.len() <= K::LANES);
     let mut buffers = workspace.take(shape, 5);
