@@ -44,6 +44,7 @@ fn choice(bit: u64) -> Choice {
 }
 
 /// `out = a + b`; returns the carry, 0 or 1. All three have one length.
+#[cfg(test)]
 pub(crate) fn add(out: &mut [u64], a: &[u64], b: &[u64]) -> u64 {
     assert!(out.len() == a.len() && a.len() == b.len());
     let mut carry = 0;
@@ -111,6 +112,7 @@ fn sub_masked(a: &mut [u64], b: &[u64], mask: u64) -> u64 {
 }
 
 /// `out = a` if `condition`, else `out = b`. All three have one length.
+#[cfg(test)]
 pub(crate) fn select(condition: Choice, out: &mut [u64], a: &[u64], b: &[u64]) {
     assert!(out.len() == a.len() && a.len() == b.len());
     let mask = choice_mask(condition);
