@@ -2,6 +2,8 @@
 #![allow(unsafe_code, reason = "this is the layer that holds the crate's unsafe code")]
 
 mod barrier;
+#[cfg(test)]
+pub(crate) mod memcheck;
 mod secret;
 mod tier;
 

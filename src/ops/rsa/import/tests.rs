@@ -133,6 +133,23 @@ fn each_check_refuses_a_key_of_its_own() {
     }
 }
 
+/// Numbers of 2049 bits have 63 bits of room in their limbs: here it is not the length that gives these away.
+#[test]
+fn congruent_numbers_that_are_not_reduced() {
+    let good = Numbers::of("rsa2049.pkcs1");
+    let (p1, q1) = (&good.p - 1u8, &good.q - 1u8);
+    let d = &good.d + &p1 * &q1 * 2u8;
+    assert!(d > good.n);
+    let bad = [
+        (Numbers { d, ..good.clone() }, KeyError::PrivateExponent),
+        (Numbers { dp: &good.dp + &p1, ..good.clone() }, KeyError::CrtExponent),
+        (Numbers { qinv: &good.qinv + &good.p, ..good.clone() }, KeyError::CrtCoefficient),
+    ];
+    for (numbers, error) in bad {
+        assert_eq!(import(&numbers).err(), Some(error));
+    }
+}
+
 #[test]
 fn files_that_are_refused() {
     let expected = [
