@@ -68,6 +68,15 @@ pub(crate) fn add_assign(a: &mut [u64], b: &[u64]) -> u64 {
     add_masked(a, b, u64::MAX)
 }
 
+/// `a += limb`; returns the carry, 0 or 1.
+pub(crate) fn add_limb_assign(a: &mut [u64], limb: u64) -> u64 {
+    a.iter_mut().fold(limb, |carry, a| {
+        let (sum, carry) = adc(*a, carry, 0);
+        *a = sum;
+        carry
+    })
+}
+
 /// `a -= b`; returns the borrow, 0 or 1. Both have one length.
 pub(crate) fn sub_assign(a: &mut [u64], b: &[u64]) -> u64 {
     sub_masked(a, b, u64::MAX)

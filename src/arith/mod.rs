@@ -3,6 +3,8 @@
 
 #[cfg(test)]
 mod constant_time;
+pub(crate) mod digits;
+pub(crate) mod exp;
 pub(crate) mod invert;
 pub(crate) mod limbs;
 pub(crate) mod mont;

@@ -1,1 +1,216 @@
 //! The queue that gathers requests into batches: sans-IO, no clock, no thread.
+//!
+//! Requests go in with [`Queue::push`], batches come out of [`Queue::next`]. What time it is, and how busy the
+//! thread is ([`Load`]), are arguments, so every decision can be tested:
+//!
+//! 1. **Full**: a queue that fills all lanes leaves at once.
+//! 2. **Deadline**: a request has waited [`Policy::poll_delay`] (or, with a zero delay, [`Policy::max_wait`], which
+//!    only matters on a thread that never runs out of other work).
+//! 3. **Drain**: nobody else will come; the fullest queue leaves.
+//! 4. **Idle**: the thread has nothing else to do; the fullest queue leaves. With a positive `poll_delay` the
+//!    thread waits for company instead.
+//!
+//! ```
+//! use rustls_multibuffer::batch::{Load, Policy, Queue, Reason};
+//! use rustls_multibuffer::ops::Op;
+//! use std::time::Instant;
+//!
+//! let mut queue = Queue::new(Policy { capacities: [2; Op::ALL.len()], ..Policy::default() });
+//! let now = Instant::now();
+//! queue.push(now, Op::RsaSign2048, "ticket 1", "request 1").unwrap();
+//! assert!(queue.next(now, Load::Busy).is_none());
+//! queue.push(now, Op::RsaSign2048, "ticket 2", "request 2").unwrap();
+//! let batch = queue.next(now, Load::Busy).unwrap();
+//! assert_eq!((batch.reason, batch.entries.len()), (Reason::Full, 2));
+//! ```
+
+mod stats;
+
+pub use stats::{OpStats, Reason, Stats, Waits};
+
+use crate::ops::Op;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+/// The number of queues: one for each [`Op`].
+const OPS: usize = Op::ALL.len();
+
+/// When batches leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Requests that fill all lanes, for each [`Op`] by [`Op::index`]; at least 1.
+    pub capacities: [usize; OPS],
+    /// How long a request waits for company although the thread is idle. Zero: not at all.
+    pub poll_delay: Duration,
+    /// How long a request waits, with a zero `poll_delay`, on a thread that is never idle.
+    pub max_wait: Duration,
+    /// The most requests that wait at a time, all operations together.
+    pub bound: usize,
+}
+
+impl Default for Policy {
+    /// One lane for every operation, no poll delay, at most 2 ms behind other work, at most 1024 requests.
+    fn default() -> Self {
+        Self {
+            capacities: [1; OPS],
+            poll_delay: Duration::ZERO,
+            max_wait: Duration::from_millis(2),
+            bound: 1024,
+        }
+    }
+}
+
+/// What else the thread has to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Load {
+    /// There is, or may be, other work that could bring further requests.
+    Busy,
+    /// Every fiber is parked and no new work has arrived.
+    Idle,
+    /// No new work will be accepted.
+    Draining,
+}
+
+/// One request, and whose it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry<T, R> {
+    /// Whom to tell the result.
+    pub ticket: T,
+    /// What to do.
+    pub request: R,
+    since: Instant,
+}
+
+/// Requests of one operation, to be run together, in the order in which they came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch<T, R> {
+    /// The operation of every request.
+    pub op: Op,
+    /// Why the batch leaves now.
+    pub reason: Reason,
+    /// At least one and at most the operation's capacity.
+    pub entries: Vec<Entry<T, R>>,
+}
+
+/// A request was refused because [`Policy::bound`] requests wait already. Here it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused<R>(pub R);
+
+/// The requests of one thread that wait for a batch: for each operation a queue.
+#[derive(Debug)]
+pub struct Queue<T, R> {
+    policy: Policy,
+    waiting: [VecDeque<Entry<T, R>>; OPS],
+    len: usize,
+    stats: Stats,
+}
+
+impl<T, R> Queue<T, R> {
+    /// An empty queue.
+    pub fn new(mut policy: Policy) -> Self {
+        policy.capacities = policy.capacities.map(|c| c.max(1));
+        Self { stats: Stats::new(&policy.capacities), policy, waiting: Default::default(), len: 0 }
+    }
+
+    /// How many requests wait.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether no request waits.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// What has happened so far.
+    pub fn stats(&self) -> &Stats {
+        &self.stats
+    }
+
+    /// Adds a request. `now` is not before that of an earlier call.
+    ///
+    /// # Errors
+    /// [`Refused`] when the bound is reached.
+    pub fn push(&mut self, now: Instant, op: Op, ticket: T, request: R) -> Result<(), Refused<R>> {
+        if self.len >= self.policy.bound {
+            self.stats.ops[op.index()].refused += 1;
+            return Err(Refused(request));
+        }
+        self.waiting[op.index()].push_back(Entry { ticket, request, since: now });
+        self.len += 1;
+        Ok(())
+    }
+
+    /// Withdraws the request whose ticket `is_it` recognises; `false` when it does not wait (any more).
+    pub fn cancel(&mut self, is_it: impl Fn(&T) -> bool) -> bool {
+        for (waiting, stats) in self.waiting.iter_mut().zip(&mut self.stats.ops) {
+            if let Some(at) = waiting.iter().position(|entry| is_it(&entry.ticket)) {
+                waiting.remove(at);
+                stats.cancelled += 1;
+                self.len -= 1;
+                return true;
+            }
+        }
+        false
+    }
+
+    /// The next batch that is to run now, if any. Call it again after running one.
+    pub fn next(&mut self, now: Instant, load: Load) -> Option<Batch<T, R>> {
+        if self.is_empty() {
+            return None;
+        }
+        let (op, reason) = self.choose(now, load)?;
+        let i = op.index();
+        let fill = self.waiting[i].len().min(self.policy.capacities[i]);
+        let entries: Vec<_> = self.waiting[i].drain(..fill).collect();
+        self.len -= fill;
+        self.stats.ops[i].record(reason, entries.iter().map(|e| now.saturating_duration_since(e.since)));
+        Some(Batch { op, reason, entries })
+    }
+
+    /// When [`Queue::next`] is to be called again, if nothing else happens before.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        self.waiting.iter().filter_map(|w| self.deadline(w.front()?)).min()
+    }
+
+    fn choose(&self, now: Instant, load: Load) -> Option<(Op, Reason)> {
+        let waiting = || Op::ALL.into_iter().filter(|op| !self.waiting[op.index()].is_empty());
+        let is_full = |op: &Op| self.waiting[op.index()].len() >= self.policy.capacities[op.index()];
+        if let Some(op) = waiting().filter(is_full).min_by_key(|op| self.oldest(*op)) {
+            return Some((op, Reason::Full));
+        }
+        let overdue = |op: &Op| {
+            self.waiting[op.index()].front().and_then(|e| self.deadline(e)).is_some_and(|at| at <= now)
+        };
+        if let Some(op) = waiting().filter(overdue).min_by_key(|op| self.oldest(*op)) {
+            return Some((op, Reason::Deadline));
+        }
+        let reason = match load {
+            Load::Draining => Reason::Drain,
+            Load::Idle if self.policy.poll_delay.is_zero() => Reason::Idle,
+            Load::Idle | Load::Busy => return None,
+        };
+        waiting().max_by(|a, b| self.compare_fill(*a, *b)).map(|op| (op, reason))
+    }
+
+    fn oldest(&self, op: Op) -> Option<Instant> {
+        self.waiting[op.index()].front().map(|entry| entry.since)
+    }
+
+    /// `None` when it lies beyond what the clock can express: the request waits for the thread to be idle.
+    fn deadline(&self, entry: &Entry<T, R>) -> Option<Instant> {
+        let delay =
+            if self.policy.poll_delay.is_zero() { self.policy.max_wait } else { self.policy.poll_delay };
+        entry.since.checked_add(delay)
+    }
+
+    /// Compares the share of lanes that would be used; of two equals the one that has waited longer is greater.
+    fn compare_fill(&self, a: Op, b: Op) -> std::cmp::Ordering {
+        let [fill_a, fill_b] = [a, b].map(|op| self.waiting[op.index()].len());
+        let [lanes_a, lanes_b] = [a, b].map(|op| self.policy.capacities[op.index()]);
+        (fill_a * lanes_b).cmp(&(fill_b * lanes_a)).then_with(|| self.oldest(b).cmp(&self.oldest(a)))
+    }
+}
+
+#[cfg(test)]
+mod tests;

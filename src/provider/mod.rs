@@ -1,1 +1,101 @@
 //! What rustls sees: a `CryptoProvider` and signing keys whose operations park the calling fiber.
+//!
+//! On a fiber of an engine, a signature becomes a [`Request`](crate::ops::Request) that is handed out through
+//! [`fiber::park`](crate::fiber::park) and answered when its batch has run. Anywhere else (plain rustls, another
+//! runtime, a unit test) the same objects sign at once through aws-lc-rs: they never block a thread to wait for
+//! company.
+//!
+//! Everything that is not an RSA key with lanes for its size is rustls' own aws-lc-rs provider.
+
+mod rsa;
+
+use crate::error::{Error, KeyError};
+use crate::ops::Response;
+use crate::ops::rsa::RsaPrivateKey;
+use rustls::SignatureAlgorithm;
+use rustls::crypto::{CryptoProvider, KeyProvider, aws_lc_rs};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::sign::SigningKey;
+use std::sync::Arc;
+
+/// What a parked operation is answered with.
+pub(crate) type Answer = Result<Response, Error>;
+
+/// rustls' aws-lc-rs provider, with signing keys of ours.
+///
+/// Without an engine it behaves like rustls' own.
+///
+/// ```
+/// use rustls::ServerConfig;
+/// use std::sync::Arc;
+/// # let issued = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+/// # let chain = vec![issued.cert.der().clone()];
+/// # let key = rustls::pki_types::PrivateKeyDer::try_from(issued.signing_key.serialize_der()).unwrap();
+///
+/// let provider = Arc::new(rustls_multibuffer::provider::default_provider());
+/// let config = ServerConfig::builder_with_provider(provider)
+///     .with_safe_default_protocol_versions()?
+///     .with_no_client_auth()
+///     .with_single_cert(chain, key)?;
+/// # Ok::<(), rustls::Error>(())
+/// ```
+pub fn default_provider() -> CryptoProvider {
+    CryptoProvider { key_provider: &Keys, ..aws_lc_rs::default_provider() }
+}
+
+/// The [`KeyProvider`] of [`default_provider`]: loads keys with [`signing_key`].
+#[derive(Debug)]
+struct Keys;
+
+impl KeyProvider for Keys {
+    fn load_private_key(
+        &self,
+        key_der: PrivateKeyDer<'static>,
+    ) -> Result<Arc<dyn SigningKey>, rustls::Error> {
+        signing_key(&key_der)
+    }
+}
+
+/// A signing key for use in a rustls configuration: in lanes for RSA with 2048, 3072 or 4096 bits, through
+/// aws-lc-rs for every other key that rustls' own provider serves.
+///
+/// # Errors
+/// An RSA key that fails its consistency checks gives [`rustls::Error::Other`] with an [`Error::Key`] inside; a key
+/// that aws-lc-rs cannot read gives its error.
+pub fn signing_key(der: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, rustls::Error> {
+    let stock = match aws_lc_rs::sign::any_supported_type(der) {
+        Ok(stock) if stock.algorithm() != SignatureAlgorithm::RSA => return Ok(stock),
+        Ok(stock) => stock,
+        // If it is an RSA key, our importer can say what is wrong with it.
+        Err(general) => return Err(import(der).err().and_then(refusal).unwrap_or(general)),
+    };
+    let key = match import(der) {
+        Ok(key) => key,
+        Err(KeyError::Size | KeyError::Algorithm) => return Ok(stock),
+        Err(e) => return Err(rustls_error(e.into())),
+    };
+    match (key.op(), stock.public_key()) {
+        (Some(_), Some(spki)) => Ok(Arc::new(rsa::RsaSigningKey::new(key, spki.into_owned()))),
+        _ => Ok(stock),
+    }
+}
+
+fn import(der: &PrivateKeyDer<'_>) -> Result<RsaPrivateKey, KeyError> {
+    match der {
+        PrivateKeyDer::Pkcs8(key) => RsaPrivateKey::from_pkcs8_der(key.secret_pkcs8_der()),
+        _ => Err(KeyError::Algorithm),
+    }
+}
+
+/// The error to give for a key that aws-lc-rs refused too, if ours says more than "not an RSA key".
+fn refusal(e: KeyError) -> Option<rustls::Error> {
+    (!matches!(e, KeyError::Algorithm | KeyError::Encoding)).then(|| rustls_error(e.into()))
+}
+
+/// Our error as rustls carries it; [`rustls::OtherError`] gives it back for inspection.
+pub(crate) fn rustls_error(e: Error) -> rustls::Error {
+    rustls::Error::Other(rustls::OtherError(Arc::new(e)))
+}
+
+#[cfg(test)]
+mod tests;

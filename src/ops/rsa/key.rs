@@ -1,12 +1,15 @@
 //! Private keys and requests to sign with them.
 
+use crate::arch::TierKind;
+use crate::arch::lanes::MontLanes;
 use crate::error::{Error, KeyError};
 use crate::ops::Op;
 use crate::ops::rsa::blinding::KeyBlinding;
 use crate::ops::rsa::import::{self, Components, Format};
+use crate::ops::rsa::lanes::LaneKey;
 use crate::ops::scalar::{self, Hash};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// How a message becomes the number that is signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -69,6 +72,8 @@ struct Inner {
     components: Components,
     /// For keys that lanes serve.
     blinding: Option<KeyBlinding>,
+    /// What can be computed once, by tier; made when a tier first uses the key.
+    lanes: [OnceLock<Option<LaneKey>>; TierKind::COUNT],
     spki_der: Vec<u8>,
 }
 
@@ -90,7 +95,8 @@ impl RsaPrivateKey {
         let scalar = scalar::RsaKey::from_pkcs1(der)?;
         let spki_der = components.spki_der()?;
         let blinding = op(&components).map(|_| KeyBlinding::new(&components));
-        Ok(Self(Arc::new(Inner { scalar, components, blinding, spki_der })))
+        let lanes = Default::default();
+        Ok(Self(Arc::new(Inner { scalar, components, blinding, lanes, spki_der })))
     }
 
     /// Imports the first private key of a PEM text (RFC 7468): a section `PRIVATE KEY` (PKCS#8) or
@@ -147,6 +153,12 @@ impl RsaPrivateKey {
         &self.0.components
     }
 
+    /// The key in the digits of `K`, if `K` has kernels for its size.
+    pub(super) fn lanes<K: MontLanes>(&self) -> Option<&LaneKey> {
+        self.op()?;
+        self.0.lanes[K::KIND as usize].get_or_init(|| LaneKey::new::<K>(self.components())).as_ref()
+    }
+
     /// The blinding state of the key, if lanes serve its size.
     pub(super) fn blinding(&self) -> Option<&KeyBlinding> {
         self.0.blinding.as_ref()
@@ -172,10 +184,10 @@ impl fmt::Debug for RsaPrivateKey {
 /// A message to be signed with one key in some batch.
 #[derive(Clone, Debug)]
 pub struct SignRequest {
-    key: RsaPrivateKey,
+    pub(super) key: RsaPrivateKey,
     op: Op,
-    padding: Padding,
-    message: Vec<u8>,
+    pub(super) padding: Padding,
+    pub(super) message: Vec<u8>,
 }
 
 impl SignRequest {

@@ -4,7 +4,11 @@ mod blinding;
 mod encode;
 mod import;
 mod key;
+mod lanes;
+mod sign;
 #[cfg(test)]
 pub(crate) mod testing;
 
 pub use key::{Padding, RsaPrivateKey, SignRequest};
+pub(super) use lanes::Workspace;
+pub(super) use sign::sign_batch;

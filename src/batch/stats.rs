@@ -1,0 +1,135 @@
+//! What the batches looked like.
+
+use crate::ops::Op;
+use std::time::Duration;
+
+/// Why a batch left its queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Reason {
+    /// All lanes were taken.
+    Full,
+    /// The thread had nothing else to do.
+    Idle,
+    /// A request had waited long enough.
+    Deadline,
+    /// No further requests were to come.
+    Drain,
+}
+
+impl Reason {
+    /// Every reason, for tables indexed by `reason as usize`.
+    pub const ALL: [Self; 4] = [Self::Full, Self::Idle, Self::Deadline, Self::Drain];
+
+    /// The name in metrics and reports, such as `full`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Idle => "idle",
+            Self::Deadline => "deadline",
+            Self::Drain => "drain",
+        }
+    }
+}
+
+/// How long requests waited between being queued and leaving in a batch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Waits {
+    /// All waits added up.
+    pub sum: Duration,
+    /// The longest wait.
+    pub max: Duration,
+    /// `buckets[0]` counts the waits below 1 µs, `buckets[i]` those from 2^(i−1) up to, not including, 2^i µs; the last also
+    /// the longer ones.
+    pub buckets: [u64; Self::BUCKETS],
+}
+
+impl Waits {
+    /// The number of buckets: the last begins at about 4 s.
+    pub const BUCKETS: usize = 24;
+
+    fn record(&mut self, wait: Duration) {
+        self.sum += wait;
+        self.max = self.max.max(wait);
+        let micros = u64::try_from(wait.as_micros()).unwrap_or(u64::MAX);
+        let bucket = (u64::BITS - micros.leading_zeros()) as usize;
+        self.buckets[bucket.min(Self::BUCKETS - 1)] += 1;
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.sum += other.sum;
+        self.max = self.max.max(other.max);
+        self.buckets.iter_mut().zip(other.buckets).for_each(|(a, b)| *a += b);
+    }
+}
+
+/// The batches of one operation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OpStats {
+    /// The operation.
+    pub op: Op,
+    /// `fills[n]` counts the batches of `n` requests; the last index is the capacity.
+    pub fills: Vec<u64>,
+    /// Batches by [`Reason`], indexed by `reason as usize`.
+    pub reasons: [u64; Reason::ALL.len()],
+    /// The waits of the requests that left in batches.
+    pub waits: Waits,
+    /// Requests withdrawn before their batch ran.
+    pub cancelled: u64,
+    /// Requests refused because the queue's bound was reached.
+    pub refused: u64,
+}
+
+impl OpStats {
+    fn new(op: Op, capacity: usize) -> Self {
+        let fills = vec![0; capacity + 1];
+        Self { op, fills, reasons: [0; 4], waits: Waits::default(), cancelled: 0, refused: 0 }
+    }
+
+    pub(super) fn record(&mut self, reason: Reason, waits: impl ExactSizeIterator<Item = Duration>) {
+        self.fills[waits.len()] += 1;
+        self.reasons[reason as usize] += 1;
+        waits.for_each(|wait| self.waits.record(wait));
+    }
+
+    /// How many batches left.
+    pub fn batches(&self) -> u64 {
+        self.fills.iter().sum()
+    }
+
+    /// How many requests left in them.
+    pub fn requests(&self) -> u64 {
+        self.fills.iter().zip(0..).map(|(batches, fill)| batches * fill).sum()
+    }
+
+    /// Requests a batch on average; 0 before the first batch.
+    pub fn mean_fill(&self) -> f64 {
+        if self.batches() == 0 { 0.0 } else { self.requests() as f64 / self.batches() as f64 }
+    }
+
+    fn merge(&mut self, other: &Self) {
+        self.fills.resize(self.fills.len().max(other.fills.len()), 0);
+        self.fills.iter_mut().zip(&other.fills).for_each(|(a, b)| *a += b);
+        self.reasons.iter_mut().zip(other.reasons).for_each(|(a, b)| *a += b);
+        self.waits.merge(&other.waits);
+        self.cancelled += other.cancelled;
+        self.refused += other.refused;
+    }
+}
+
+/// The batches of every operation, in the order of [`Op::ALL`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stats {
+    /// By [`Op::index`].
+    pub ops: [OpStats; Op::ALL.len()],
+}
+
+impl Stats {
+    pub(super) fn new(capacities: &[usize; Op::ALL.len()]) -> Self {
+        Self { ops: Op::ALL.map(|op| OpStats::new(op, capacities[op.index()])) }
+    }
+
+    /// Adds the batches of another thread.
+    pub fn merge(&mut self, other: &Self) {
+        self.ops.iter_mut().zip(&other.ops).for_each(|(a, b)| a.merge(b));
+    }
+}

@@ -1,0 +1,118 @@
+//! The pool of stacks that a thread's fibers share.
+
+use crate::arch::FiberStack;
+use std::cell::RefCell;
+use std::fmt;
+use std::io;
+use std::marker::PhantomData;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+/// Starts one thread's fibers, on pooled stacks. Cloning shares the pool.
+pub struct Fibers<Q, A> {
+    pool: Rc<Pool>,
+    types: PhantomData<fn(A) -> Q>,
+}
+
+struct Pool {
+    size: usize,
+    free: RefCell<Vec<FiberStack>>,
+    counts: Arc<Counts>,
+}
+
+/// How many fibers and stacks there are; may be read from any thread.
+#[derive(Debug, Default)]
+pub struct Counts {
+    live: AtomicUsize,
+    stacks: AtomicUsize,
+    pooled: AtomicUsize,
+    deepest: AtomicUsize,
+}
+
+impl Counts {
+    /// Fibers that have started and not ended: each holds a stack.
+    pub fn live(&self) -> usize {
+        self.live.load(Relaxed)
+    }
+
+    /// Stacks that exist, in use or pooled.
+    pub fn stacks(&self) -> usize {
+        self.stacks.load(Relaxed)
+    }
+
+    /// Stacks that are in use: 0 once all fibers have ended.
+    pub fn stacks_in_use(&self) -> usize {
+        self.stacks().saturating_sub(self.pooled.load(Relaxed))
+    }
+
+    /// The most bytes of a stack that any fiber has used so far.
+    pub fn deepest(&self) -> usize {
+        self.deepest.load(Relaxed)
+    }
+}
+
+impl<Q, A> Fibers<Q, A> {
+    /// A pool of stacks with at least `stack_size` usable bytes each (rounded up to 64 KiB), empty at first.
+    pub fn new(stack_size: usize) -> Self {
+        let pool = Pool { size: stack_size, free: RefCell::default(), counts: Arc::default() };
+        Self { pool: Rc::new(pool), types: PhantomData }
+    }
+
+    /// The counters, for whoever watches from another thread.
+    pub fn counts(&self) -> Arc<Counts> {
+        self.pool.counts.clone()
+    }
+
+    /// A wiped stack from the pool, or a new one.
+    pub(super) fn take(&self) -> io::Result<FiberStack> {
+        let counts = &self.pool.counts;
+        let pooled = self.pool.free.borrow_mut().pop();
+        let stack = match pooled {
+            Some(stack) => {
+                counts.pooled.fetch_sub(1, Relaxed);
+                stack
+            }
+            None => {
+                let stack = FiberStack::new(self.pool.size)?;
+                counts.stacks.fetch_add(1, Relaxed);
+                stack
+            }
+        };
+        counts.live.fetch_add(1, Relaxed);
+        Ok(stack)
+    }
+
+    /// Ends a fiber: the one place where stacks are wiped.
+    pub(super) fn put_back(&self, mut stack: FiberStack) {
+        let counts = &self.pool.counts;
+        counts.deepest.fetch_max(stack.wipe(), Relaxed);
+        self.pool.free.borrow_mut().push(stack);
+        counts.pooled.fetch_add(1, Relaxed);
+        counts.live.fetch_sub(1, Relaxed);
+    }
+}
+
+impl<Q, A> Clone for Fibers<Q, A> {
+    fn clone(&self) -> Self {
+        Self { pool: self.pool.clone(), types: PhantomData }
+    }
+}
+
+impl<Q, A> fmt::Debug for Fibers<Q, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fibers")
+            .field("stack_size", &self.pool.size)
+            .field("counts", &self.pool.counts)
+            .finish()
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        // Whoever still holds the counts sees the stacks gone.
+        let free = self.free.get_mut().len();
+        self.counts.stacks.fetch_sub(free, Relaxed);
+        self.counts.pooled.fetch_sub(free, Relaxed);
+    }
+}

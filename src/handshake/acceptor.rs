@@ -1,0 +1,71 @@
+//! The server's side.
+
+use super::drive::{complete, supervise};
+use super::session::HandshakeEngine;
+use rustls::{Connection, ServerConfig, ServerConnection};
+use std::future::Future;
+use std::sync::Arc;
+use std::{fmt, io};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio_rustls::server::TlsStream;
+
+/// Accepts TLS connections like [`tokio_rustls::TlsAcceptor`], with handshakes that run on an engine.
+///
+/// The streams that come out are tokio-rustls' own.
+#[derive(Clone)]
+pub struct TlsAcceptor<E> {
+    engine: E,
+    stock: tokio_rustls::TlsAcceptor,
+}
+
+impl<E: HandshakeEngine> TlsAcceptor<E> {
+    /// An acceptor for `config`, whose operations are batched if its keys come from
+    /// [`provider`](crate::provider): with any other provider it works, and batches nothing.
+    pub fn new(engine: E, config: Arc<ServerConfig>) -> Self {
+        Self { engine, stock: config.into() }
+    }
+
+    /// The rustls configuration.
+    pub fn config(&self) -> &Arc<ServerConfig> {
+        self.stock.config()
+    }
+
+    /// The engine.
+    pub fn engine(&self) -> &E {
+        &self.engine
+    }
+
+    /// Runs the server's side of a TLS handshake over `io`.
+    ///
+    /// The future does not keep the engine open: it ends when the last handle to the engine is dropped. Dropping
+    /// the future cancels the handshake.
+    ///
+    /// # Errors
+    /// Those of `io`; [`io::ErrorKind::InvalidData`] with a [`rustls::Error`] inside when the handshake fails, after the
+    /// peer was sent the alert; [`HandshakeError`](super::HandshakeError) when the engine gives it up.
+    pub fn accept<IO>(&self, io: IO) -> impl Future<Output = io::Result<TlsStream<IO>>> + use<E, IO>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        let (session, stock) = (self.engine.begin(), self.stock.clone());
+        async move { supervise(&session, accept(&session, stock, io)).await }
+    }
+}
+
+async fn accept<S, IO>(session: &S, stock: tokio_rustls::TlsAcceptor, mut io: IO) -> io::Result<TlsStream<IO>>
+where
+    S: super::session::Session,
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    let server = ServerConnection::new(stock.config().clone()).map_err(io::Error::other)?;
+    let connection = complete(session, Box::new(server.into()), &mut io).await?;
+    let Connection::Server(finished) = *connection else { unreachable!("it was a server") };
+    // tokio-rustls finds a connection that has nothing left to do, and wraps it.
+    stock.accept_with(io, |fresh| *fresh = finished).await
+}
+
+impl<E> fmt::Debug for TlsAcceptor<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TlsAcceptor")
+    }
+}

@@ -1,0 +1,112 @@
+//! What an engine can be told.
+
+use crate::arch::TierKind;
+use crate::batch::Policy;
+use std::time::Duration;
+
+/// The settings of an [`Engine`](super::Engine) or [`LocalEngine`](super::LocalEngine).
+///
+/// ```
+/// use rustls_multibuffer::TierKind;
+/// use rustls_multibuffer::handshake::EngineConfig;
+/// use std::time::Duration;
+///
+/// let config = EngineConfig::default()
+///     .max_tier(TierKind::Avx2Fma)
+///     .threads(2)
+///     .poll_delay(Duration::from_micros(50))
+///     .handshake_timeout(Duration::from_secs(5));
+/// assert_eq!(config.max_parked, 256);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EngineConfig {
+    /// The best CPU tier to use; default: whatever the machine has.
+    pub max_tier: TierKind,
+    /// Threads of an [`Engine`](super::Engine), at least 1; default: one for each available CPU. A `LocalEngine` has none.
+    pub threads: usize,
+    /// Whether each of these threads is bound to a CPU of its own; default: yes.
+    pub pin: bool,
+    /// How long an operation waits for company although the thread is idle; default: zero, it does not wait.
+    pub poll_delay: Duration,
+    /// How long an operation waits, with a zero `poll_delay`, on a thread that is never idle; default: 2 ms.
+    pub max_wait: Duration,
+    /// The most fibers a thread has at a time; handshakes beyond it wait in order. At least 1; default: 256.
+    pub max_parked: usize,
+    /// The most handshakes in flight in the whole engine, waiting for the network included; more wait in order before
+    /// they read or write anything. At least 1; default: 16384.
+    pub max_in_flight: usize,
+    /// The most operations that wait for a batch on a thread; one more fails its handshake. Default: 1024, which
+    /// `max_parked` keeps out of reach.
+    pub queue_bound: usize,
+    /// The longest that a handshake may take, from the call of `accept` or `connect`; default: 10 s. `None`: no limit.
+    pub handshake_timeout: Option<Duration>,
+    /// Usable bytes of a fiber's stack, rounded up to 64 KiB; default: 256 KiB. Certificate resolvers and
+    /// verifiers of the rustls configuration run on it.
+    pub stack_size: usize,
+    pub(super) gather: usize,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            max_tier: TierKind::Avx512Ifma,
+            threads: std::thread::available_parallelism().map_or(1, Into::into),
+            pin: true,
+            poll_delay: Duration::ZERO,
+            max_wait: Policy::default().max_wait,
+            max_parked: 256,
+            max_in_flight: 16_384,
+            queue_bound: Policy::default().bound,
+            handshake_timeout: Some(Duration::from_secs(10)),
+            stack_size: 256 * 1024,
+            gather: 1,
+        }
+    }
+}
+
+/// Defines a setter for each named field.
+macro_rules! setters {
+    ($($field:ident: $type:ty),+ $(,)?) => {
+        impl EngineConfig {
+            $(
+                #[doc = concat!("The same settings with another [`", stringify!($field), "`](Self#structfield.", stringify!($field), ").")]
+                #[must_use]
+                pub fn $field(mut self, $field: $type) -> Self {
+                    self.$field = $field;
+                    self
+                }
+            )+
+        }
+    };
+}
+
+setters! {
+    max_tier: TierKind,
+    threads: usize,
+    pin: bool,
+    poll_delay: Duration,
+    max_wait: Duration,
+    max_parked: usize,
+    max_in_flight: usize,
+    queue_bound: usize,
+    stack_size: usize,
+}
+
+impl EngineConfig {
+    /// The same settings with another [`handshake_timeout`](Self#structfield.handshake_timeout); `None` is no limit.
+    #[must_use]
+    pub fn handshake_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
+        self.handshake_timeout = limit.into();
+        self
+    }
+
+    /// Lets batches gather at least `requests` even where the tier has fewer lanes, so that tests of gathering mean the
+    /// same on every machine. It costs latency and gains nothing: not for production.
+    #[doc(hidden)]
+    #[must_use]
+    pub fn gather(mut self, requests: usize) -> Self {
+        self.gather = requests;
+        self
+    }
+}

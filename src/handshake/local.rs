@@ -1,0 +1,271 @@
+//! The engine for thread-per-core runtimes: fibers run on the caller's thread, without a hop.
+
+use super::batches;
+use super::gate::Gate;
+use super::report::{self, EngineStats};
+use super::session::{HandshakeEngine, Session};
+use super::work::{Finished, Work};
+use super::{EngineConfig, HandshakeError};
+use crate::arch::{Detection, Tier};
+use crate::batch::{Load, Queue};
+use crate::error::Error;
+use crate::fiber::{Fibers, Step};
+use crate::ops::{Request, Runner};
+use crate::provider::Answer;
+use std::cell::{Cell, RefCell};
+use std::fmt;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::rc::Rc;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+use tokio::sync::{Semaphore, oneshot};
+use tokio::task::yield_now;
+
+/// An engine that lives on one thread: for tokio's current-thread runtime, or a `LocalSet`.
+///
+/// Cloning gives another handle to the same engine. When the last handle (acceptors and connectors hold one) is
+/// dropped, handshakes that are still in flight end with [`HandshakeError::ShutDown`].
+///
+/// # Batches
+/// The first handshake that parks leads: it yields to the runtime, which runs every other ready task and looks at the
+/// network, until such a round brings no further request; then it runs the fullest queue and resumes those that waited.
+/// No task is spawned for that, and a lone handshake waits for one round only.
+#[derive(Clone)]
+pub struct LocalEngine(Rc<Handle>);
+
+/// Closes the engine with the last handle; sessions hold only the [`Shared`] part.
+struct Handle(Rc<Shared>);
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.0.gate.close();
+    }
+}
+
+struct Shared {
+    config: EngineConfig,
+    detection: Detection,
+    gate: Gate,
+    fibers: Fibers<Request, Answer>,
+    /// One permit for each fiber that may exist: more wait in order.
+    permits: Semaphore,
+    queue: RefCell<Queue<Ticket, Request>>,
+    runner: RefCell<Runner>,
+    /// How many requests were ever made; also the next one's number.
+    requests: Cell<u64>,
+    /// Whoever holds the permit leads; the longest-waiting follows.
+    leadership: Semaphore,
+}
+
+/// Whom to tell the answer to a request.
+#[derive(Debug)]
+struct Ticket {
+    number: u64,
+    reply: oneshot::Sender<Answer>,
+}
+
+impl LocalEngine {
+    /// An engine for the calling thread. `threads` and `pin` of the configuration have no meaning here.
+    pub fn new(config: EngineConfig) -> Self {
+        let detection = report::detect(&config);
+        let runner = Runner::new(detection.tier);
+        Self(Rc::new(Handle(Rc::new(Shared {
+            gate: Gate::new(config.max_in_flight),
+            fibers: Fibers::new(config.stack_size),
+            permits: Semaphore::new(config.max_parked.clamp(1, Semaphore::MAX_PERMITS)),
+            queue: RefCell::new(Queue::new(batches::policy(&config, &runner))),
+            runner: RefCell::new(runner),
+            requests: Cell::new(0),
+            leadership: Semaphore::new(1),
+            config,
+            detection,
+        }))))
+    }
+
+    /// The tier that runs the batches.
+    pub fn tier(&self) -> Tier {
+        self.shared().detection.tier
+    }
+
+    /// What the engine has done so far.
+    pub fn stats(&self) -> EngineStats {
+        let shared = self.shared();
+        let mut stats = EngineStats::new(&shared.detection, &shared.gate);
+        let (queue, runner) = (shared.queue.borrow(), shared.runner.borrow());
+        stats.add_thread(queue.stats(), runner.counters(), &shared.fibers.counts());
+        stats
+    }
+
+    /// Refuses new handshakes from now on, runs what is queued at once, and waits until those in flight have ended.
+    pub async fn drain(&self) {
+        let shared = self.0.0.clone();
+        shared.gate.start_draining();
+        while shared.run_batch(Load::Draining) {}
+        shared.gate.empty().await;
+    }
+
+    /// Ends every handshake in flight with [`HandshakeError::ShutDown`], and refuses new ones.
+    pub fn shutdown(&self) {
+        self.shared().gate.close();
+    }
+
+    fn shared(&self) -> &Shared {
+        &self.0.0
+    }
+}
+
+impl HandshakeEngine for LocalEngine {
+    type Session = LocalSession;
+
+    fn begin(&self) -> LocalSession {
+        let began = Instant::now();
+        let deadline = self.shared().config.handshake_timeout.and_then(|limit| began.checked_add(limit));
+        LocalSession { shared: self.0.0.clone(), deadline }
+    }
+}
+
+/// One handshake on a [`LocalEngine`].
+pub struct LocalSession {
+    shared: Rc<Shared>,
+    deadline: Option<Instant>,
+}
+
+impl Session for LocalSession {
+    fn gate(&self) -> &Gate {
+        &self.shared.gate
+    }
+
+    async fn timeout(&self) {
+        match self.deadline {
+            Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn run(&self, work: Work) -> Result<Finished, HandshakeError> {
+        let shared = &*self.shared;
+        let _permit = shared.permits.acquire().await.map_err(|_| HandshakeError::ShutDown)?;
+        let started = shared.fibers.start(move || work.run());
+        let mut step = started.map_err(|e| HandshakeError::NoStack(e.kind()))?;
+        loop {
+            match step {
+                Step::Done(finished) => return Ok(finished),
+                Step::Panicked(panic) => return Err(panic.into()),
+                Step::Parked(fiber, request) => {
+                    // Dropped here, the future withdraws the request first and then ends the fiber.
+                    let answer = shared.answer(request).await;
+                    step = fiber.resume(answer);
+                }
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// Queues `request` and waits for the answer, leading if nobody does.
+    async fn answer(&self, request: Request) -> Answer {
+        let mut waiting = self.submit(request)?;
+        let mut lead = pin!(self.lead());
+        poll_fn(|cx| {
+            // An answer that is there already costs neither a waker nor a look at the leadership.
+            if let Some(answer) = waiting.try_answer() {
+                return Poll::Ready(answer);
+            }
+            let Poll::Pending = lead.as_mut().poll(cx);
+            if let Some(answer) = waiting.try_answer() {
+                return Poll::Ready(answer);
+            }
+            waiting.poll_answer(cx)
+        })
+        .await
+    }
+
+    fn submit(&self, request: Request) -> Result<Waiting<'_>, Error> {
+        let number = self.requests.get();
+        self.requests.set(number + 1);
+        let (reply, answer) = oneshot::channel();
+        let ticket = Ticket { number, reply };
+        let pushed = self.queue.borrow_mut().push(Instant::now(), request.op(), ticket, request);
+        pushed.map_err(|_refused| Error::QueueFull)?;
+        let waiting = Waiting { shared: self, number, answer };
+        while self.run_batch(Load::Busy) {}
+        Ok(waiting)
+    }
+
+    /// Runs the batch that is due, if one is, and answers its requests.
+    fn run_batch(&self, load: Load) -> bool {
+        let Some(batch) = self.queue.borrow_mut().next(Instant::now(), load) else { return false };
+        let answers = batches::run(&mut self.runner.borrow_mut(), batch);
+        for (ticket, answer) in answers {
+            // Whoever withdrew meanwhile needs no answer.
+            drop(ticket.reply.send(answer));
+        }
+        true
+    }
+
+    /// Waits until there is no leader, and then leads until dropped.
+    async fn lead(&self) -> std::convert::Infallible {
+        let _leadership = self.leadership.acquire().await;
+        loop {
+            let before = self.requests.get();
+            self.pause().await;
+            let brought_nothing = self.requests.get() == before;
+            let load = match brought_nothing {
+                _ if self.gate.is_draining() => Load::Draining,
+                true => Load::Idle,
+                false => Load::Busy,
+            };
+            self.run_batch(load);
+        }
+    }
+
+    /// Lets everything else on this thread run; with a poll delay, until it has passed or another batch is due.
+    async fn pause(&self) {
+        let deadline = self.queue.borrow().next_deadline();
+        let left = deadline.map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()));
+        // tokio's timers count whole milliseconds: the rest of the delay is spent on rounds of the runtime.
+        let coarse = left.saturating_sub(Duration::from_millis(1));
+        if !self.config.poll_delay.is_zero() && coarse > Duration::from_millis(1) {
+            tokio::time::sleep(coarse).await;
+        } else {
+            yield_now().await;
+        }
+    }
+}
+
+/// A request that is queued or answered: withdrawn when dropped.
+struct Waiting<'a> {
+    shared: &'a Shared,
+    number: u64,
+    answer: oneshot::Receiver<Answer>,
+}
+
+impl Waiting<'_> {
+    fn try_answer(&mut self) -> Option<Answer> {
+        match self.answer.try_recv() {
+            Ok(answer) => Some(answer),
+            Err(oneshot::error::TryRecvError::Empty) => None,
+            // The batch was lost on its way, to a panic.
+            Err(oneshot::error::TryRecvError::Closed) => Some(Err(Error::Cancelled)),
+        }
+    }
+
+    fn poll_answer(&mut self, cx: &mut std::task::Context<'_>) -> Poll<Answer> {
+        Pin::new(&mut self.answer).poll(cx).map(|answer| answer.unwrap_or(Err(Error::Cancelled)))
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if !self.answer.is_terminated() {
+            self.shared.queue.borrow_mut().cancel(|ticket| ticket.number == self.number);
+        }
+    }
+}
+
+impl fmt::Debug for LocalEngine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LocalEngine").field("tier", &self.tier()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,87 @@
+//! What an engine tells about itself.
+
+use super::EngineConfig;
+use super::gate::Gate;
+use crate::arch::{Detection, Tier, TierKind};
+use crate::batch::{Policy, Queue, Stats};
+use crate::fiber::Counts;
+use crate::ops::Counters;
+use std::sync::Once;
+use std::sync::atomic::Ordering::Relaxed;
+
+/// Chooses the tier, and logs once in the life of the process what was chosen and why nothing better.
+pub(super) fn detect(config: &EngineConfig) -> Detection {
+    static LOGGED: Once = Once::new();
+    let detection = Tier::detect_up_to(config.max_tier);
+    LOGGED.call_once(|| {
+        let reasons: Vec<_> =
+            detection.passed_over.iter().map(|(kind, why)| format!("{kind} {why}")).collect();
+        let reasons = if reasons.is_empty() { "the best there is".to_owned() } else { reasons.join("; ") };
+        log::info!("batches run on tier {} ({reasons})", detection.tier.kind());
+    });
+    detection
+}
+
+/// What an engine has done so far, all its threads together.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct EngineStats {
+    /// The tier that runs the batches.
+    pub tier: TierKind,
+    /// The better tiers, best first, each with the reason why it was not chosen.
+    pub passed_over: Vec<(TierKind, &'static str)>,
+    /// The batches of every operation.
+    pub batches: Stats,
+    /// How the requests in them were answered.
+    pub runner: Counters,
+    /// Fibers that have started and not ended.
+    pub live_fibers: usize,
+    /// Stacks that exist, in use or pooled.
+    pub stacks: usize,
+    /// Stacks in use.
+    pub stacks_in_use: usize,
+    /// The most bytes of a stack that any fiber has used.
+    pub deepest_stack: usize,
+    /// Handshakes that are admitted and not ended.
+    pub in_flight: usize,
+    /// Handshakes that ended well.
+    pub succeeded: u64,
+    /// Handshakes that ended with an error, timeouts not included.
+    pub failed: u64,
+    /// Handshakes that took longer than `handshake_timeout`.
+    pub timed_out: u64,
+    /// Handshakes whose future was dropped.
+    pub cancelled: u64,
+}
+
+impl EngineStats {
+    pub(super) fn new(detection: &Detection, gate: &Gate) -> Self {
+        Self {
+            tier: detection.tier.kind(),
+            passed_over: detection.passed_over.clone(),
+            batches: Queue::<(), ()>::new(Policy::default()).stats().clone(),
+            runner: Counters::default(),
+            live_fibers: 0,
+            stacks: 0,
+            stacks_in_use: 0,
+            deepest_stack: 0,
+            in_flight: gate.in_flight(),
+            succeeded: gate.ended.succeeded.load(Relaxed),
+            failed: gate.ended.failed.load(Relaxed),
+            timed_out: gate.ended.timed_out.load(Relaxed),
+            cancelled: gate.ended.cancelled.load(Relaxed),
+        }
+    }
+
+    /// Adds what one thread has done.
+    pub(super) fn add_thread(&mut self, batches: &Stats, runner: Counters, fibers: &Counts) {
+        self.batches.merge(batches);
+        self.runner.in_lanes += runner.in_lanes;
+        self.runner.scalar += runner.scalar;
+        self.runner.redone += runner.redone;
+        self.live_fibers += fibers.live();
+        self.stacks += fibers.stacks();
+        self.stacks_in_use += fibers.stacks_in_use();
+        self.deepest_stack = self.deepest_stack.max(fibers.deepest());
+    }
+}

@@ -1,0 +1,130 @@
+use super::*;
+use crate::arch::Tier;
+use crate::fiber::{Fibers, Step};
+use crate::ops::{Op, Request, Runner};
+use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PKCS_RSA_SHA256, RsaKeySize};
+use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::sign::CertifiedKey;
+use rustls::{InconsistentKeys, OtherError, SignatureScheme};
+use std::sync::LazyLock;
+
+static RSA: LazyLock<KeyPair> =
+    LazyLock::new(|| KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).unwrap());
+
+const RSA_SCHEMES: [SignatureScheme; 6] = [
+    SignatureScheme::RSA_PKCS1_SHA256,
+    SignatureScheme::RSA_PKCS1_SHA384,
+    SignatureScheme::RSA_PKCS1_SHA512,
+    SignatureScheme::RSA_PSS_SHA256,
+    SignatureScheme::RSA_PSS_SHA384,
+    SignatureScheme::RSA_PSS_SHA512,
+];
+
+fn der(key: &KeyPair) -> PrivateKeyDer<'static> {
+    PrivatePkcs8KeyDer::from(key.serialize_der()).into()
+}
+
+/// Checks a signature with the algorithms that rustls verifies peers with.
+#[track_caller]
+fn assert_verifies(key: &KeyPair, scheme: SignatureScheme, message: &[u8], signature: &[u8]) {
+    let provider = default_provider();
+    let (_, algorithms) =
+        provider.signature_verification_algorithms.mapping.iter().find(|(s, _)| *s == scheme).unwrap();
+    let verifies =
+        algorithms.iter().any(|a| a.verify_signature(key.public_key_raw(), message, signature).is_ok());
+    assert!(verifies, "{scheme:?}");
+}
+
+#[test]
+fn signs_every_scheme_off_a_fiber() {
+    let key = signing_key(&der(&RSA)).unwrap();
+    for scheme in RSA_SCHEMES {
+        let signer = key.choose_scheme(&[SignatureScheme::ED25519, scheme]).unwrap();
+        assert_eq!(signer.scheme(), scheme);
+        assert_verifies(&RSA, scheme, b"message", &signer.sign(b"message").unwrap());
+    }
+    assert!(key.choose_scheme(&[SignatureScheme::ED25519]).is_none());
+}
+
+#[test]
+fn chooses_like_the_stock_provider() {
+    let (ours, stock) =
+        (signing_key(&der(&RSA)).unwrap(), aws_lc_rs::sign::any_supported_type(&der(&RSA)).unwrap());
+    // Every subset of the schemes.
+    for subset in 0..1_u32 << RSA_SCHEMES.len() {
+        let bits = RSA_SCHEMES.iter().enumerate();
+        let offered: Vec<_> = bits.filter(|(i, _)| subset >> i & 1 == 1).map(|(_, s)| *s).collect();
+        let chosen = [&ours, &stock].map(|key| key.choose_scheme(&offered).map(|signer| signer.scheme()));
+        assert_eq!(chosen[0], chosen[1], "{offered:?}");
+    }
+    assert_eq!(ours.public_key(), stock.public_key());
+    assert_eq!(ours.algorithm(), stock.algorithm());
+}
+
+#[test]
+fn parks_on_a_fiber_and_returns_the_batch_result() {
+    let fibers = Fibers::<Request, Answer>::new(128 * 1024);
+    let key = signing_key(&der(&RSA)).unwrap();
+    let sign = move || key.choose_scheme(&[SignatureScheme::RSA_PSS_SHA256]).unwrap().sign(b"message");
+    let Step::Parked(fiber, request) = fibers.start(sign.clone()).unwrap() else { panic!("must park") };
+    assert_eq!(request.op(), Op::RsaSign2048);
+    let mut results = Vec::new();
+    Runner::new(Tier::Scalar).run(&[&request], &mut results);
+    let Step::Done(Ok(signature)) = fiber.resume(results.remove(0)) else { panic!("must sign") };
+    assert_verifies(&RSA, SignatureScheme::RSA_PSS_SHA256, b"message", &signature);
+
+    let Step::Parked(fiber, _) = fibers.start(sign).unwrap() else { panic!("must park") };
+    let Step::Done(Err(rustls::Error::Other(OtherError(e)))) = fiber.resume(Err(Error::FaultDetected)) else {
+        panic!("must fail")
+    };
+    assert_eq!(e.downcast_ref(), Some(&Error::FaultDetected));
+}
+
+#[test]
+fn a_cancelled_fiber_gets_an_error_and_no_signature() {
+    let fibers = Fibers::<Request, Answer>::new(128 * 1024);
+    let key = signing_key(&der(&RSA)).unwrap();
+    let (tell, told) = std::sync::mpsc::channel();
+    let step = fibers.start(move || {
+        let signer = key.choose_scheme(&[SignatureScheme::RSA_PSS_SHA256]).unwrap();
+        tell.send(signer.sign(b"message").unwrap_err().to_string()).unwrap();
+    });
+    drop(step.unwrap());
+    assert!(told.recv().unwrap().contains("cancelled"));
+    assert_eq!(fibers.counts().live(), 0);
+}
+
+#[test]
+fn other_keys_are_the_stock_providers() {
+    for (algorithm, scheme) in [
+        (&PKCS_ECDSA_P256_SHA256, SignatureScheme::ECDSA_NISTP256_SHA256),
+        (&PKCS_ED25519, SignatureScheme::ED25519),
+    ] {
+        let pair = KeyPair::generate_for(algorithm).unwrap();
+        let signer = signing_key(&der(&pair)).unwrap().choose_scheme(&[scheme]).unwrap();
+        assert_verifies(&pair, scheme, b"message", &signer.sign(b"message").unwrap());
+    }
+}
+
+#[test]
+fn certificates_and_keys_are_matched() {
+    let cert = |key: &KeyPair| {
+        let params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+        vec![params.self_signed(key).unwrap().der().clone()]
+    };
+    let provider = default_provider();
+    let good = CertifiedKey::from_der(cert(&RSA), der(&RSA), &provider).unwrap();
+    assert_eq!(good.keys_match(), Ok(()));
+    let other = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+    let mismatch = CertifiedKey::from_der(cert(&other), der(&RSA), &provider).unwrap_err();
+    assert_eq!(mismatch, InconsistentKeys::KeyMismatch.into());
+}
+
+#[test]
+fn malformed_keys_are_refused() {
+    let mut cut = RSA.serialize_der();
+    cut.truncate(cut.len() / 2);
+    for bytes in [vec![], vec![0x30, 0x00], cut] {
+        signing_key(&PrivatePkcs8KeyDer::from(bytes).into()).unwrap_err();
+    }
+}

@@ -1,0 +1,5 @@
+//! Handshakes over loopback sockets, against tokio-rustls as it comes.
+
+mod matrix;
+mod pki;
+mod support;
