@@ -7,6 +7,8 @@ pub mod current;
 #[cfg(test)]
 mod lane_tests;
 pub mod lanes;
+#[cfg(test)]
+pub(crate) mod memcheck;
 mod portable;
 mod secret;
 mod stack;
