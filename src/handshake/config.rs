@@ -29,7 +29,7 @@ pub struct EngineConfig {
     pub pin: bool,
     /// How long an operation waits for company although the thread is idle; default: zero, it does not wait.
     pub poll_delay: Duration,
-    /// How long an operation waits, with a zero `poll_delay`, on a thread that is never idle; default: 2 ms.
+    /// How long an operation waits, with a zero `poll_delay`, on a thread that is never idle; default: 10 ms.
     pub max_wait: Duration,
     /// The most fibers a thread has at a time; handshakes beyond it wait in order. At least 1; default: 256.
     pub max_parked: usize,
