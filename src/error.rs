@@ -63,7 +63,7 @@ pub enum KeyError {
     Size,
     /// The public exponent is even, below 3, or longer than 33 bits.
     PublicExponent,
-    /// p or q is even, they are equal, or one of them is 1.
+    /// p or q is even, they are equal, or one of them is below 3.
     Primes,
     /// n is not p·q.
     Modulus,
@@ -73,6 +73,12 @@ pub enum KeyError {
     CrtExponent,
     /// qinv·q is not 1 modulo p.
     CrtCoefficient,
+    /// The private key has more than two primes (RFC 8017 `otherPrimeInfos`).
+    MultiPrime,
+    /// The key is encrypted: this crate takes no passwords.
+    Encrypted,
+    /// aws-lc-rs refused the key although it passed every check of this list.
+    Scalar,
     /// The certificate's public key is another one.
     CertificateMismatch,
 }
@@ -84,11 +90,14 @@ impl fmt::Display for KeyError {
             Self::Algorithm => "unsupported key algorithm",
             Self::Size => "unsupported modulus size",
             Self::PublicExponent => "unsupported public exponent",
-            Self::Primes => "the primes are even or equal",
+            Self::Primes => "p or q is even or too small, or they are equal",
             Self::Modulus => "n is not the product of p and q",
             Self::PrivateExponent => "d does not belong to e",
             Self::CrtExponent => "dp or dq does not belong to d",
             Self::CrtCoefficient => "qinv is not the inverse of q modulo p",
+            Self::MultiPrime => "keys with more than two primes are not supported",
+            Self::Encrypted => "the key is encrypted",
+            Self::Scalar => "aws-lc-rs does not accept the key",
             Self::CertificateMismatch => "the key does not belong to the certificate",
         })
     }

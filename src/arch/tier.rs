@@ -88,6 +88,9 @@ impl TierKind {
     /// Every tier that detection may choose, best first.
     pub const DETECTABLE: [Self; 4] = [Self::Avx512Ifma, Self::AvxIfma, Self::Avx2Fma, Self::Scalar];
 
+    /// How many tiers there are, for tables indexed by `kind as usize`.
+    pub(crate) const COUNT: usize = 5;
+
     /// The name used in configuration, reports and metrics, such as `avx512-ifma`.
     pub fn name(self) -> &'static str {
         match self {

@@ -1,2 +1,10 @@
 //! Big-number arithmetic, on plain limbs and in lanes: safe, without allocation, constant-time unless a name
 //! ends in `_vartime`.
+
+pub(crate) mod digits;
+pub(crate) mod exp;
+pub(crate) mod invert;
+pub(crate) mod limbs;
+pub(crate) mod mont;
+#[cfg(test)]
+pub(crate) mod testing;

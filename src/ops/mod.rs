@@ -4,11 +4,14 @@
 //! [`Op`] and gives one `Result` a request. Which CPU tier runs it, and when a batch is too small for the
 //! lanes, is decided here and nowhere else.
 
+mod break_even;
 pub mod rsa;
-pub mod scalar;
+pub(crate) mod scalar;
 
 use crate::arch::Tier;
+use crate::arch::lanes::MontLanes;
 use crate::error::Error;
+use std::fmt;
 
 /// An operation and its size: requests of one `Op` can share a batch, whatever their keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,6 +59,16 @@ impl Request {
             Self::RsaSign(r) => r.op(),
         }
     }
+
+    /// Answers the request at once, through aws-lc-rs.
+    ///
+    /// # Errors
+    /// [`Error::Scalar`] when aws-lc-rs refuses.
+    pub fn run_scalar(&self) -> Result<Response, Error> {
+        match self {
+            Self::RsaSign(r) => r.run_scalar().map(Response::Signature),
+        }
+    }
 }
 
 /// The result of one request.
@@ -64,13 +77,6 @@ impl Request {
 pub enum Response {
     /// A signature in the form that TLS carries.
     Signature(Vec<u8>),
-}
-
-/// Runs batches on one thread: owns the kernels' workspace, wiped after every batch.
-#[derive(Debug)]
-pub struct Runner {
-    tier: Tier,
-    counters: Counters,
 }
 
 /// What a [`Runner`] has done so far.
@@ -86,10 +92,23 @@ pub struct Counters {
     pub redone: u64,
 }
 
+/// Runs batches on one thread: owns the kernels' workspace, wiped after every batch.
+#[derive(Debug)]
+pub struct Runner {
+    tier: Tier,
+    lanes: Option<Box<dyn LaneRunner>>,
+    counters: Counters,
+}
+
 impl Runner {
     /// A runner for `tier`.
     pub fn new(tier: Tier) -> Self {
-        Self { tier, counters: Counters::default() }
+        let lanes: Option<Box<dyn LaneRunner>> = match tier {
+            Tier::Avx2Fma(kernel) => Some(Box::new(Lanes::new(kernel))),
+            Tier::Portable(kernel) => Some(Box::new(Lanes::new(kernel))),
+            Tier::Avx512Ifma(_) | Tier::AvxIfma(_) | Tier::Scalar => None,
+        };
+        Self { tier, lanes, counters: Counters::default() }
     }
 
     /// The tier that runs the batches.
@@ -99,8 +118,12 @@ impl Runner {
 
     /// How many requests of `op` fill all lanes: 1 where the tier has no kernel for it.
     pub fn capacity(&self, op: Op) -> usize {
-        let _ = op;
-        1
+        self.lanes.as_ref().map_or(1, |lanes| lanes.capacity(op))
+    }
+
+    /// The smallest fill at which lanes are faster than aws-lc-rs, one by one; a smaller batch goes there.
+    pub fn break_even(&self, op: Op) -> usize {
+        break_even::fill(self.tier.kind(), op)
     }
 
     /// What was done so far.
@@ -110,11 +133,63 @@ impl Runner {
 
     /// Runs `requests`, at most [`Runner::capacity`] and all of one [`Op`], and appends one result for each to
     /// `results`, in the order of the requests. A request that fails does so alone.
+    ///
+    /// # Panics
+    /// If there are more requests than that, or of several kinds.
     pub fn run(&mut self, requests: &[&Request], results: &mut Vec<Result<Response, Error>>) {
-        for request in requests {
-            let Request::RsaSign(request) = request;
-            self.counters.scalar += 1;
-            results.push(request.run_scalar().map(Response::Signature));
+        let Some(op) = requests.first().map(|r| r.op()) else { return };
+        assert!(requests.len() <= self.capacity(op) && requests.iter().all(|r| r.op() == op));
+        let worthwhile = requests.len() >= self.break_even(op);
+        match self.lanes.as_mut().filter(|_| worthwhile) {
+            Some(lanes) => lanes.run(requests, &mut self.counters, results),
+            None => {
+                self.counters.scalar += requests.len() as u64;
+                results.extend(requests.iter().map(|r| r.run_scalar()));
+            }
         }
+    }
+}
+
+/// The kernels of some tier with their workspace.
+trait LaneRunner: fmt::Debug {
+    fn capacity(&self, op: Op) -> usize;
+    fn run(
+        &mut self,
+        requests: &[&Request],
+        counters: &mut Counters,
+        results: &mut Vec<Result<Response, Error>>,
+    );
+}
+
+#[derive(Debug)]
+struct Lanes<K: MontLanes> {
+    kernel: K,
+    rsa: rsa::Workspace<K>,
+}
+
+impl<K: MontLanes> Lanes<K> {
+    fn new(kernel: K) -> Self {
+        Self { kernel, rsa: rsa::Workspace::new() }
+    }
+}
+
+impl<K: MontLanes> LaneRunner for Lanes<K> {
+    fn capacity(&self, op: Op) -> usize {
+        match op {
+            // One lane for each CRT half.
+            Op::RsaSign2048 | Op::RsaSign3072 | Op::RsaSign4096 => K::LANES / 2,
+        }
+    }
+
+    fn run(
+        &mut self,
+        requests: &[&Request],
+        counters: &mut Counters,
+        results: &mut Vec<Result<Response, Error>>,
+    ) {
+        let requests: Vec<_> = requests.iter().map(|Request::RsaSign(r)| r).collect();
+        let signatures =
+            rsa::sign_batch(self.kernel, &mut self.rsa, &mut scalar::random, &requests, counters);
+        results.extend(signatures.into_iter().map(|s| s.map(Response::Signature)));
     }
 }

@@ -2,20 +2,62 @@
 
 use crate::error::{Error, KeyError};
 use crate::ops::rsa::Padding;
-use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::digest;
+use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use aws_lc_rs::signature::{self, RsaEncoding, RsaKeyPair};
+
+/// The moduli that aws-lc-rs signs with, in bits.
+pub(crate) const RSA_MODULUS_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
+
+/// The longest public exponent that aws-lc accepts, in bits: a bound on the cost of hostile keys.
+pub(crate) const RSA_EXPONENT_BITS: usize = 33;
+
+/// A hash function of signatures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hash {
+    Sha256,
+    Sha384,
+    Sha512,
+}
+
+/// The longest output of a [`Hash`], in bytes.
+pub(crate) const MAX_HASH_LEN: usize = 64;
+
+impl Hash {
+    /// The output's length in bytes.
+    pub(crate) fn len(self) -> usize {
+        self.algorithm().output_len()
+    }
+
+    fn algorithm(self) -> &'static digest::Algorithm {
+        match self {
+            Self::Sha256 => &digest::SHA256,
+            Self::Sha384 => &digest::SHA384,
+            Self::Sha512 => &digest::SHA512,
+        }
+    }
+}
+
+/// `out` = hash of `data`; `out` is as long as the hash.
+pub(crate) fn digest(hash: Hash, data: &[u8], out: &mut [u8]) {
+    out.copy_from_slice(digest::digest(hash.algorithm(), data).as_ref());
+}
+
+/// Fills `out` from aws-lc's generator, which the operating system seeds.
+///
+/// # Errors
+/// [`Error::Random`] when it fails.
+pub(crate) fn random(out: &mut [u8]) -> Result<(), Error> {
+    SystemRandom::new().fill(out).map_err(|_| Error::Random)
+}
 
 /// An RSA private key inside aws-lc-rs.
 pub(crate) struct RsaKey(RsaKeyPair);
 
 impl RsaKey {
-    /// Imports PKCS#8 DER; aws-lc-rs does its own consistency checks.
-    pub(crate) fn from_pkcs8(der: &[u8]) -> Result<Self, KeyError> {
-        RsaKeyPair::from_pkcs8(der).map(Self).map_err(|_| KeyError::Encoding)
-    }
-
-    pub(crate) fn modulus_bits(&self) -> usize {
-        self.0.public_modulus_len() * 8
+    /// Imports PKCS#1 `RSAPrivateKey` DER; aws-lc-rs does consistency checks of its own.
+    pub(crate) fn from_pkcs1(der: &[u8]) -> Result<Self, KeyError> {
+        RsaKeyPair::from_der(der).map(Self).map_err(|_| KeyError::Scalar)
     }
 
     /// Signs `message`; randomness is aws-lc-rs' own.
@@ -35,4 +77,27 @@ fn encoding(padding: Padding) -> &'static dyn RsaEncoding {
         Padding::PssSha384 => &signature::RSA_PSS_SHA384,
         Padding::PssSha512 => &signature::RSA_PSS_SHA512,
     }
+}
+
+/// Verifies a signature with the public key (n, e), both big-endian without leading zeros.
+///
+/// # Errors
+/// [`Error::Scalar`] when it is not valid.
+#[cfg(test)]
+pub(crate) fn verify(
+    padding: Padding,
+    (n, e): (&[u8], &[u8]),
+    message: &[u8],
+    signature: &[u8],
+) -> Result<(), Error> {
+    let parameters = match padding {
+        Padding::Pkcs1Sha256 => &signature::RSA_PKCS1_2048_8192_SHA256,
+        Padding::Pkcs1Sha384 => &signature::RSA_PKCS1_2048_8192_SHA384,
+        Padding::Pkcs1Sha512 => &signature::RSA_PKCS1_2048_8192_SHA512,
+        Padding::PssSha256 => &signature::RSA_PSS_2048_8192_SHA256,
+        Padding::PssSha384 => &signature::RSA_PSS_2048_8192_SHA384,
+        Padding::PssSha512 => &signature::RSA_PSS_2048_8192_SHA512,
+    };
+    let key = signature::RsaPublicKeyComponents { n, e };
+    key.verify(parameters, message, signature).map_err(|_| Error::Scalar)
 }

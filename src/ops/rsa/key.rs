@@ -1,9 +1,15 @@
 //! Private keys and requests to sign with them.
 
+use crate::arch::TierKind;
+use crate::arch::lanes::MontLanes;
 use crate::error::{Error, KeyError};
-use crate::ops::{Op, scalar};
+use crate::ops::Op;
+use crate::ops::rsa::blinding::KeyBlinding;
+use crate::ops::rsa::import::{self, Components, Format};
+use crate::ops::rsa::lanes::LaneKey;
+use crate::ops::scalar::{self, Hash};
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// How a message becomes the number that is signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,29 +28,110 @@ pub enum Padding {
     PssSha512,
 }
 
+impl Padding {
+    /// The hash of the message and, for PSS, of the mask generation function.
+    pub(super) fn hash(self) -> Hash {
+        match self {
+            Self::Pkcs1Sha256 | Self::PssSha256 => Hash::Sha256,
+            Self::Pkcs1Sha384 | Self::PssSha384 => Hash::Sha384,
+            Self::Pkcs1Sha512 | Self::PssSha512 => Hash::Sha512,
+        }
+    }
+
+    /// The length of the salt in bytes: that of the hash for PSS, 0 for PKCS#1 v1.5.
+    pub(super) fn salt_len(self) -> usize {
+        match self {
+            Self::Pkcs1Sha256 | Self::Pkcs1Sha384 | Self::Pkcs1Sha512 => 0,
+            Self::PssSha256 | Self::PssSha384 | Self::PssSha512 => self.hash().len(),
+        }
+    }
+}
+
 /// An RSA private key, checked at import and ready for the lanes. Cloning shares it.
+///
+/// Accepted are keys with two primes, a modulus of 2048 to 8192 bits and an odd public exponent of at least 3
+/// and at most 33 bits, the limits of aws-lc. Every component is checked against the others (RFC 8017 §3.2):
+/// n = p·q, d·e = 1 modulo p − 1 and modulo q − 1, dp, dq, qinv. p may be the smaller prime. The primes' primality
+/// is not tested.
+///
+/// ```
+/// use rustls_multibuffer::ops::rsa::{Padding, RsaPrivateKey};
+///
+/// let text = std::fs::read("vendor-test-vectors/rsa-keys/rsa2048.pkcs8.pem")?;
+/// let key = RsaPrivateKey::from_pem(&text)?;
+/// assert_eq!(key.bits(), 2048);
+/// let signature = key.sign(Padding::PssSha256, b"a message")?;
+/// assert_eq!(signature.len(), 256);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone)]
 pub struct RsaPrivateKey(Arc<Inner>);
 
 struct Inner {
     scalar: scalar::RsaKey,
-    bits: usize,
+    components: Components,
+    /// For keys that lanes serve.
+    blinding: Option<KeyBlinding>,
+    /// What can be computed once, by tier; made when a tier first uses the key.
+    lanes: [OnceLock<Option<LaneKey>>; TierKind::COUNT],
+    spki_der: Vec<u8>,
 }
 
 impl RsaPrivateKey {
-    /// Imports a PKCS#8 `PrivateKeyInfo` (RFC 5208), DER.
+    /// Imports a PKCS#8 `PrivateKeyInfo` (RFC 5208, RFC 5958) with algorithm rsaEncryption, DER.
     ///
     /// # Errors
     /// [`KeyError`] says which of the consistency checks failed.
     pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, KeyError> {
-        let scalar = scalar::RsaKey::from_pkcs8(der)?;
-        let bits = scalar.modulus_bits();
-        Ok(Self(Arc::new(Inner { scalar, bits })))
+        Self::from_pkcs1_der(import::pkcs1_in_pkcs8(der)?)
+    }
+
+    /// Imports a PKCS#1 `RSAPrivateKey` (RFC 8017 appendix A.1.2), DER.
+    ///
+    /// # Errors
+    /// [`KeyError`] says which of the consistency checks failed.
+    pub fn from_pkcs1_der(der: &[u8]) -> Result<Self, KeyError> {
+        let components = Components::from_pkcs1_der(der)?;
+        let scalar = scalar::RsaKey::from_pkcs1(der)?;
+        let spki_der = components.spki_der()?;
+        let blinding = op(&components).map(|_| KeyBlinding::new(&components));
+        let lanes = Default::default();
+        Ok(Self(Arc::new(Inner { scalar, components, blinding, lanes, spki_der })))
+    }
+
+    /// Imports the first private key of a PEM text (RFC 7468): a section `PRIVATE KEY` (PKCS#8) or
+    /// `RSA PRIVATE KEY` (PKCS#1). Certificates, parameters and text around it are skipped.
+    ///
+    /// # Errors
+    /// [`KeyError`] says which of the consistency checks failed; [`KeyError::Encrypted`] and
+    /// [`KeyError::Algorithm`] tell of other kinds of keys, [`KeyError::Encoding`] of none at all.
+    pub fn from_pem(text: &[u8]) -> Result<Self, KeyError> {
+        let (format, der) = import::from_pem(text)?;
+        match format {
+            Format::Pkcs1 => Self::from_pkcs1_der(der.expose()),
+            Format::Pkcs8 => Self::from_pkcs8_der(der.expose()),
+        }
     }
 
     /// The modulus' length in bits.
     pub fn bits(&self) -> usize {
-        self.0.bits
+        self.0.components.bits()
+    }
+
+    /// The modulus n: big-endian bytes without leading zeros.
+    pub fn public_modulus(&self) -> Vec<u8> {
+        self.0.components.public_modulus()
+    }
+
+    /// The public exponent e.
+    pub fn public_exponent(&self) -> u64 {
+        self.0.components.e
+    }
+
+    /// The public key as `SubjectPublicKeyInfo` (RFC 5280 §4.1.2.7), DER: the form in which a certificate
+    /// carries it.
+    pub fn spki_der(&self) -> &[u8] {
+        &self.0.spki_der
     }
 
     /// Signs at once, on the calling thread, through aws-lc-rs.
@@ -58,12 +145,33 @@ impl RsaPrivateKey {
     /// The queue of requests with this key, if lanes serve its size: 2048, 3072 or 4096 bits, two primes of
     /// half that length. Other keys are signed with [`RsaPrivateKey::sign`].
     pub fn op(&self) -> Option<Op> {
-        match self.bits() {
-            2048 => Some(Op::RsaSign2048),
-            3072 => Some(Op::RsaSign3072),
-            4096 => Some(Op::RsaSign4096),
-            _ => None,
-        }
+        op(&self.0.components)
+    }
+
+    /// The checked numbers of the key.
+    pub(super) fn components(&self) -> &Components {
+        &self.0.components
+    }
+
+    /// The key in the digits of `K`, if `K` has kernels for its size.
+    pub(super) fn lanes<K: MontLanes>(&self) -> Option<&LaneKey> {
+        self.op()?;
+        self.0.lanes[K::KIND as usize].get_or_init(|| LaneKey::new::<K>(self.components())).as_ref()
+    }
+
+    /// The blinding state of the key, if lanes serve its size.
+    pub(super) fn blinding(&self) -> Option<&KeyBlinding> {
+        self.0.blinding.as_ref()
+    }
+}
+
+fn op(key: &Components) -> Option<Op> {
+    match key.bits() {
+        _ if !key.is_balanced() => None,
+        2048 => Some(Op::RsaSign2048),
+        3072 => Some(Op::RsaSign3072),
+        4096 => Some(Op::RsaSign4096),
+        _ => None,
     }
 }
 
@@ -76,10 +184,10 @@ impl fmt::Debug for RsaPrivateKey {
 /// A message to be signed with one key in some batch.
 #[derive(Clone, Debug)]
 pub struct SignRequest {
-    key: RsaPrivateKey,
+    pub(super) key: RsaPrivateKey,
     op: Op,
-    padding: Padding,
-    message: Vec<u8>,
+    pub(super) padding: Padding,
+    pub(super) message: Vec<u8>,
 }
 
 impl SignRequest {

@@ -1,0 +1,154 @@
+//! The calls into `asm/avx2fma_*.S`.
+
+use super::{SIZES, Size};
+use crate::arch::lanes::{Moduli, MontLanes, Shape, Vec4};
+use crate::arch::tier::Avx2Fma;
+use std::arch::x86_64::{
+    __m256i, _mm256_blendv_epi8, _mm256_cmpeq_epi64, _mm256_load_si256, _mm256_set1_epi64x,
+    _mm256_setzero_si256, _mm256_store_si256,
+};
+use std::arch::{asm, global_asm};
+
+global_asm!(
+    include_str!("../../../asm/avx2fma_columns.S"),
+    include_str!("../../../asm/avx2fma_mont_reduce.S"),
+    include_str!("../../../asm/avx2fma_mont_mul.S"),
+    include_str!("../../../asm/avx2fma_mont_sqr.S"),
+    options(raw)
+);
+
+unsafe extern "sysv64" {
+    fn rustls_multibuffer_avx2fma_mont_mul(
+        acc: *mut Vec4,
+        b: *const Vec4,
+        n: *const Vec4,
+        n_inv: *const Vec4,
+        scratch: *mut Vec4,
+        constants: *const Constants,
+        blocks: u64,
+    );
+    fn rustls_multibuffer_avx2fma_mont_sqr(
+        acc: *mut Vec4,
+        unused: *const Vec4,
+        n: *const Vec4,
+        n_inv: *const Vec4,
+        scratch: *mut Vec4,
+        constants: *const Constants,
+        blocks: u64,
+    );
+}
+
+/// What the kernels read of a shape; the offsets are those of `asm/avx2fma_columns.S`.
+#[repr(C, align(32))]
+struct Constants {
+    /// 1.5 · 2^(52+K): its binade's unit in the last place is 2^K.
+    chi: [f64; 4],
+    /// 2^−K.
+    inv: [f64; 4],
+    budget: u64,
+    low_carry: u64,
+}
+
+const fn constants(size: &Size) -> Constants {
+    let k = size.shape.radix_bits as u64;
+    // A power of two is its biased exponent; 1.5 sets the top mantissa bit.
+    let chi = f64::from_bits(((1023 + 52 + k) << 52) | (1 << 51));
+    let inv = f64::from_bits((1023 - k) << 52);
+    Constants { chi: [chi; 4], inv: [inv; 4], budget: size.budget, low_carry: size.low_carry as u64 }
+}
+
+static CONSTANTS: [Constants; SIZES.len()] = {
+    let [a, b, c, d, e] = &SIZES;
+    [constants(a), constants(b), constants(c), constants(d), constants(e)]
+};
+
+fn constants_of(shape: Shape) -> &'static Constants {
+    let i = SIZES.iter().position(|s| s.shape == shape).expect("a shape that Avx2Fma::shape gave");
+    &CONSTANTS[i]
+}
+
+/// Panics unless MXCSR rounds to nearest, masks all exceptions and treats denormals as they are.
+pub(super) fn assert_rounding() {
+    /// Flush-to-zero, rounding control, exception masks, denormals-are-zero; the rest are sticky flags.
+    const CONTROL: u32 = 0b1111_1111_1100_0000;
+    const DEFAULT: u32 = 0b0001_1111_1000_0000;
+    let mut mxcsr = 0u32;
+    // SAFETY: stores 4 bytes to a local.
+    unsafe { asm!("stmxcsr [{}]", in(reg) &mut mxcsr, options(nostack, preserves_flags)) };
+    assert_eq!(mxcsr & CONTROL, DEFAULT, "the floating-point environment was changed");
+}
+
+/// Everything that the assembly relies on about slices; the checks cost nothing beside a multiplication.
+fn check(acc: &[Vec4], m: Moduli<'_, Vec4>, scratch: &[Vec4]) -> u64 {
+    let digits = m.shape.digits;
+    assert!(acc.len() == digits && m.n.len() == digits && m.n_inv.len() == digits);
+    assert!(scratch.len() >= Avx2Fma::scratch_len(m.shape));
+    (digits / super::BLOCK) as u64
+}
+
+pub(super) fn mont_mul(_: Avx2Fma, acc: &mut [Vec4], b: &[Vec4], m: Moduli<'_, Vec4>, scratch: &mut [Vec4]) {
+    let blocks = check(acc, m, scratch);
+    assert_eq!(b.len(), acc.len());
+    // SAFETY: the token proves AVX2 and FMA; `check` and the assertion above prove the lengths; `Vec4` is aligned to
+    // 32 bytes; the borrows prove that `acc` and `scratch` overlap nothing.
+    unsafe {
+        rustls_multibuffer_avx2fma_mont_mul(
+            acc.as_mut_ptr(),
+            b.as_ptr(),
+            m.n.as_ptr(),
+            m.n_inv.as_ptr(),
+            scratch.as_mut_ptr(),
+            constants_of(m.shape),
+            blocks,
+        );
+    }
+}
+
+pub(super) fn mont_sqr(_: Avx2Fma, acc: &mut [Vec4], m: Moduli<'_, Vec4>, scratch: &mut [Vec4]) {
+    let blocks = check(acc, m, scratch);
+    // SAFETY: as in `mont_mul`; the second argument is not read.
+    unsafe {
+        rustls_multibuffer_avx2fma_mont_sqr(
+            acc.as_mut_ptr(),
+            std::ptr::null(),
+            m.n.as_ptr(),
+            m.n_inv.as_ptr(),
+            scratch.as_mut_ptr(),
+            constants_of(m.shape),
+            blocks,
+        );
+    }
+}
+
+pub(super) fn select(_: Avx2Fma, out: &mut [Vec4], table: &[Vec4], index: &[u64]) {
+    let index: &[u64; 4] = index.try_into().expect("one index a lane");
+    assert!(!out.is_empty() && table.len().is_multiple_of(out.len()));
+    // SAFETY: the token proves AVX2.
+    unsafe { select_avx2(out, table, index) }
+}
+
+/// Seven digits a turn stay in registers while all entries pass by.
+#[target_feature(enable = "avx2")]
+fn select_avx2(out: &mut [Vec4], table: &[Vec4], index: &[u64; 4]) {
+    let digits = out.len();
+    let index = load(&Vec4(*index));
+    for (start, out) in (0..digits).step_by(super::BLOCK).zip(out.chunks_exact_mut(super::BLOCK)) {
+        let mut found = [_mm256_setzero_si256(); super::BLOCK];
+        for (entry, row) in table.chunks_exact(digits).enumerate() {
+            let mask = _mm256_cmpeq_epi64(index, _mm256_set1_epi64x(entry as i64));
+            for (f, digit) in found.iter_mut().zip(&row[start..start + super::BLOCK]) {
+                *f = _mm256_blendv_epi8(*f, load(digit), mask);
+            }
+        }
+        for (o, f) in out.iter_mut().zip(found) {
+            // SAFETY: `Vec4` is 32 bytes, aligned to 32.
+            unsafe { _mm256_store_si256((o as *mut Vec4).cast(), f) };
+        }
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn load(v: &Vec4) -> __m256i {
+    // SAFETY: `Vec4` is 32 bytes, aligned to 32.
+    unsafe { _mm256_load_si256((v as *const Vec4).cast()) }
+}

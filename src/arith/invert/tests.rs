@@ -1,0 +1,89 @@
+use super::*;
+use crate::arith::testing::{LENGTHS, Operands, big, limbs};
+use num_bigint::BigUint;
+
+/// Inverts and compares with the extended Euclidean algorithm.
+fn check(x: &[u64], n: &[u64]) {
+    let mut out = vec![7; n.len()];
+    let found = bool::from(invert(&mut out, x, n));
+    match big(x).modinv(&big(n)) {
+        Some(expected) => assert_eq!((found, big(&out)), (true, expected)),
+        None => assert_eq!((found, big(&out)), (false, BigUint::ZERO)),
+    }
+}
+
+#[test]
+fn inverses_of_all_sizes() {
+    let mut operands = Operands::new(1);
+    for len in LENGTHS {
+        for n in operands.moduli(len) {
+            operands.below(&n).iter().for_each(|x| check(x, &n));
+        }
+    }
+}
+
+#[test]
+fn many_of_one_limb() {
+    let mut operands = Operands::new(2);
+    for n in (3..400).step_by(2) {
+        (0..n).for_each(|x| check(&[x], &[n]));
+    }
+    for _ in 0..10_000 {
+        let n = operands.word() | 3;
+        check(&[operands.word() % n], &[n]);
+    }
+}
+
+#[test]
+fn many_of_the_length_of_rsa_2048_primes() {
+    let mut operands = Operands::new(3);
+    for _ in 0..300 {
+        let mut n = operands.random(16);
+        n[0] |= 1;
+        n[15] |= 1 << 63;
+        operands.below(&n).iter().for_each(|x| check(x, &n));
+    }
+}
+
+#[test]
+fn common_factors_are_reported() {
+    let mut operands = Operands::new(4);
+    for len in [2, 16, 33, 64] {
+        let mut factor = operands.random(len / 2);
+        factor[0] |= 3;
+        let mut cofactor = operands.random(len / 2);
+        cofactor[0] |= 1;
+        let n = limbs(&(big(&factor) * big(&cofactor)), len);
+        let x = limbs(&(big(&factor) * (operands.word() | 1) % big(&n)), len);
+        let mut out = vec![7; len];
+        assert!(!bool::from(invert(&mut out, &x, &n)));
+        assert_eq!(out, vec![0; len]);
+    }
+}
+
+#[test]
+fn values_next_to_powers_of_two_and_quotients_of_fibonacci_numbers() {
+    // Long chains for gcd algorithms: neighbours in the Fibonacci sequence.
+    let (mut a, mut b) = (BigUint::from(1u8), BigUint::from(2u8));
+    while b.bits() <= 1024 {
+        if b.bit(0) && b.bits() > 1000 {
+            check(&limbs(&a, 16), &limbs(&b, 16));
+        }
+        (a, b) = (b.clone(), a + b);
+    }
+    let one = BigUint::from(1u8);
+    for bits in 1000u32..1024 {
+        let n = (&one << bits) - 1u8;
+        for shift in [0, 1, 61, 62, 63, 64, bits - 1] {
+            check(&limbs(&(&one << shift), 16), &limbs(&n, 16));
+            check(&limbs(&(&n - (&one << shift)), 16), &limbs(&n, 16));
+        }
+    }
+}
+
+/// The bound of the paper, for the lengths of one, 1024-bit and 2048-bit numbers.
+#[test]
+fn step_bound() {
+    assert_eq!((49 * 1024 + 57) / 17, 2954);
+    assert_eq!([batches(64), batches(1024), batches(2048)].map(|b| b * BATCH), [248, 2976, 5952]);
+}

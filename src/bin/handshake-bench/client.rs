@@ -1,0 +1,162 @@
+//! The load: stock rustls clients, each making one handshake after the other.
+
+use crate::ca::SERVER_NAME;
+use crate::placement::Placement;
+use crate::stats::Latencies;
+use rustls::ClientConfig;
+use rustls::pki_types::ServerName;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::task::JoinSet;
+use tokio_rustls::TlsConnector;
+
+/// A handshake that takes longer has failed; nothing on loopback should come near.
+const PATIENCE: Duration = Duration::from_secs(20);
+/// After a failure a client pauses, so that a broken server is not hammered.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// What the clients shall do.
+pub(crate) struct Load<'a> {
+    /// The server threads; the clients are spread over them evenly.
+    pub(crate) targets: &'a [SocketAddr],
+    /// The clients' configuration.
+    pub(crate) config: &'a Arc<ClientConfig>,
+    /// The number of clients.
+    pub(crate) concurrency: usize,
+    /// No handshake starts later than this after the first.
+    pub(crate) duration: Duration,
+    /// No more handshakes than this are started.
+    pub(crate) handshakes: usize,
+}
+
+/// What the clients saw. Every handshake that was started is in here.
+#[derive(Debug, Default)]
+pub(crate) struct Outcome {
+    /// One latency for each handshake that counts.
+    pub(crate) latencies: Latencies,
+    /// Handshakes that failed.
+    pub(crate) failures: usize,
+    /// The first failure, in words.
+    pub(crate) first_failure: Option<String>,
+    /// From the start of the first handshake to the end of the last.
+    pub(crate) elapsed: Duration,
+}
+
+impl Outcome {
+    fn add(&mut self, other: Self) {
+        self.latencies.append(other.latencies);
+        self.failures += other.failures;
+        self.first_failure = self.first_failure.take().or(other.first_failure);
+    }
+
+    fn record(&mut self, result: io::Result<Duration>) {
+        match result {
+            Ok(latency) => self.latencies.push(latency),
+            Err(error) => {
+                self.failures += 1;
+                self.first_failure.get_or_insert_with(|| error.to_string());
+            }
+        }
+    }
+}
+
+/// When to stop: shared by all clients of a load.
+struct Budget {
+    end: Instant,
+    left: AtomicUsize,
+}
+
+impl Budget {
+    /// Takes one handshake, if there is one left.
+    fn take(&self) -> bool {
+        let less = |left: usize| left.checked_sub(1);
+        Instant::now() < self.end
+            && self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+    }
+}
+
+/// Runs the load on threads of its own and waits until its last handshake has ended.
+pub(crate) fn run(load: &Load<'_>, placement: &Placement) -> io::Result<Outcome> {
+    let started = Instant::now();
+    let end = started + load.duration;
+    let budget = Arc::new(Budget { end, left: AtomicUsize::new(load.handshakes) });
+    let threads = placement.client_threads().min(load.concurrency);
+    let run_one = |index: usize| {
+        placement.enter_client(index);
+        run_thread(load, &budget, (index..load.concurrency).step_by(threads))
+    };
+    let mut total = Outcome::default();
+    std::thread::scope(|scope| {
+        let run_one = &run_one;
+        let threads: Vec<_> = (0..threads).map(|index| scope.spawn(move || run_one(index))).collect();
+        for thread in threads {
+            total.add(thread.join().expect("client threads do not panic")?);
+        }
+        io::Result::Ok(())
+    })?;
+    total.elapsed = started.elapsed();
+    Ok(total)
+}
+
+/// One thread's clients, by number.
+fn run_thread(
+    load: &Load<'_>,
+    budget: &Arc<Budget>,
+    clients: impl Iterator<Item = usize>,
+) -> io::Result<Outcome> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let connector = TlsConnector::from(load.config.clone());
+    runtime.block_on(async {
+        let mut running = JoinSet::new();
+        for client in clients {
+            let target = load.targets[client % load.targets.len()];
+            running.spawn(run_client(connector.clone(), target, budget.clone()));
+        }
+        let mut total = Outcome::default();
+        while let Some(outcome) = running.join_next().await {
+            total.add(outcome.map_err(io::Error::other)?);
+        }
+        Ok(total)
+    })
+}
+
+async fn run_client(connector: TlsConnector, target: SocketAddr, budget: Arc<Budget>) -> Outcome {
+    let mut outcome = Outcome::default();
+    while budget.take() {
+        let result = match tokio::time::timeout(PATIENCE, handshake(&connector, target)).await {
+            Ok(result) => result,
+            Err(_) => Err(io::Error::other(format!("no answer within {PATIENCE:?}"))),
+        };
+        let failed = result.is_err();
+        outcome.record(result);
+        if failed {
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+    outcome
+}
+
+/// One handshake. It counts only when the first application byte has come back: in TLS 1.3 a client believes
+/// itself connected before the server has looked at its certificate.
+///
+/// The latency is from connecting to that byte.
+async fn handshake(connector: &TlsConnector, target: SocketAddr) -> io::Result<Duration> {
+    let started = Instant::now();
+    let tcp = TcpStream::connect(target).await?;
+    tcp.set_nodelay(true)?;
+    // Closes by a reset: thousands of handshakes a second would use up the ports if each stayed in TIME_WAIT.
+    tcp.set_zero_linger()?;
+    let name = ServerName::try_from(SERVER_NAME).expect("the name is constant");
+    let mut tls = connector.connect(name, tcp).await?;
+    tls.write_all(b"?").await?;
+    tls.flush().await?;
+    match tls.read_u8().await? {
+        b'?' => Ok(started.elapsed()),
+        other => Err(io::Error::other(format!("the server sent back {other:#x}"))),
+    }
+}

@@ -1,0 +1,231 @@
+//! The `ops` command: single operations, every tier and fill, against other libraries in the same run.
+//!
+//! No runtime, no thread, no socket: it also runs in a CPU emulator.
+
+mod rsa;
+
+use crate::cli::{self, OpsArgs};
+use crate::{report, stats};
+use rustls_multibuffer::ops::{Op, Request, Response, Runner};
+use rustls_multibuffer::{Tier, TierKind};
+use serde::Serialize;
+use std::time::{Duration, Instant};
+
+/// Each measurement runs for at least about this long, so that reading the clock costs nothing beside it.
+const SAMPLE: Duration = Duration::from_millis(2);
+
+/// A library to compare with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Baseline {
+    AwsLcRs,
+    Ring,
+}
+
+impl Baseline {
+    const ALL: [Self; 2] = [Self::AwsLcRs, Self::Ring];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::AwsLcRs => "aws-lc-rs",
+            Self::Ring => "ring",
+        }
+    }
+}
+
+/// One operation with its keys and inputs, for us and for the others.
+///
+/// Inputs are numbered; neighbours have different keys, so that a batch never consists of one key only.
+trait Case {
+    /// The queue that serves it.
+    fn op(&self) -> Op;
+    /// A request, made as the provider makes it.
+    fn request(&self, input: usize) -> Request;
+    /// Whether a response to [`Case::request`] is right, according to aws-lc-rs.
+    fn check(&self, input: usize, response: &Response) -> Result<(), String>;
+    /// The same operation through another library.
+    fn run_baseline(&self, baseline: Baseline, input: usize);
+}
+
+/// One row: what `--json` prints, one object a line. Rates are per second.
+#[derive(Clone, Debug, Serialize)]
+struct Row {
+    op: &'static str,
+    tier: &'static str,
+    /// Requests in the batch.
+    fill: usize,
+    /// Lanes of the tier's kernels; an RSA signature occupies two.
+    lanes: usize,
+    /// Requests that fill all lanes: the largest `fill`.
+    capacity: usize,
+    /// `lanes`, or `scalar` when the batch was below its break-even fill.
+    path: &'static str,
+    ops_per_s: f64,
+    baseline: &'static str,
+    baseline_ops_per_s: f64,
+    /// `ops_per_s` over `baseline_ops_per_s`, median over the pairs of measurements.
+    ratio: f64,
+    pairs: usize,
+}
+
+/// Runs the command; `Err` is what to tell the user.
+pub(crate) fn run(args: &OpsArgs) -> Result<(), String> {
+    if args.pairs == 0 {
+        return Err("--pairs must be above zero".into());
+    }
+    let tiers = tiers(args.tier)?;
+    let names = selected(&args.op)?;
+    if !args.json {
+        println!("{}", report::header(None));
+    }
+    let progress = report::progress(names.len() * tiers.len());
+    let mut rows = Vec::new();
+    for name in names {
+        progress.set_message(format!("{name}: making keys"));
+        let case = rsa::case(name)?;
+        for tier in &tiers {
+            progress.set_message(format!("{name} on {}", tier.kind()));
+            let new = measure_fills(name, &*case, *tier, args.pairs)?;
+            progress.suspend(|| new.iter().filter(|_| args.json).try_for_each(print_json))?;
+            rows.extend(new);
+            progress.inc(1);
+        }
+    }
+    progress.finish_and_clear();
+    if !args.json {
+        print_table(&rows);
+    }
+    Ok(())
+}
+
+/// The tiers to run; says which are not run, because a missing row could be overlooked.
+fn tiers(only: Option<TierKind>) -> Result<Vec<Tier>, String> {
+    if let Some(kind) = only {
+        return Ok(vec![cli::runnable(kind)?]);
+    }
+    let (mut found, mut missing) = (Vec::new(), Vec::new());
+    for kind in TierKind::DETECTABLE {
+        Tier::of_kind(kind).map_or_else(|| missing.push(kind), |tier| found.push(tier));
+    }
+    for kind in missing {
+        eprintln!("tier {kind}: not run, this CPU or operating system does not offer it");
+    }
+    Ok(found)
+}
+
+fn selected(wanted: &[String]) -> Result<Vec<&'static str>, String> {
+    if wanted.is_empty() {
+        return Ok(rsa::NAMES.to_vec());
+    }
+    let find = |name: &String| {
+        let known = rsa::NAMES.iter().find(|known| *known == name);
+        known
+            .copied()
+            .ok_or_else(|| format!("unknown operation {name:?}; known are {}", rsa::NAMES.join(", ")))
+    };
+    wanted.iter().map(find).collect()
+}
+
+fn measure_fills(name: &'static str, case: &dyn Case, tier: Tier, pairs: usize) -> Result<Vec<Row>, String> {
+    let mut runner = Runner::new(tier);
+    let capacity = runner.capacity(case.op());
+    let mut rows = Vec::new();
+    for fill in 1..=capacity {
+        let before = runner.counters();
+        let results = run_batch(case, &mut runner, fill);
+        for (input, result) in results.iter().enumerate() {
+            let response = result.as_ref().map_err(|e| format!("{name}: {e}"))?;
+            case.check(input, response)?;
+        }
+        let path = if runner.counters().in_lanes > before.in_lanes { "lanes" } else { "scalar" };
+        let samples = measure(case, &mut runner, fill, pairs);
+        rows.extend(Baseline::ALL.iter().zip(&samples.baselines).map(|(baseline, theirs)| Row {
+            op: name,
+            tier: tier.kind().name(),
+            fill,
+            lanes: lanes(tier.kind()),
+            capacity,
+            path,
+            ops_per_s: stats::median(samples.ours.clone()).expect("at least one pair"),
+            baseline: baseline.name(),
+            baseline_ops_per_s: stats::median(theirs.clone()).expect("at least one pair"),
+            ratio: stats::median_ratio(&samples.ours, theirs).expect("at least one pair"),
+            pairs,
+        }));
+    }
+    Ok(rows)
+}
+
+/// Operations per second, one value for each measurement.
+struct Samples {
+    ours: Vec<f64>,
+    baselines: [Vec<f64>; 2],
+}
+
+/// Measures all implementations in turn, again and again, so that a change of the clock hits all of them.
+fn measure(case: &dyn Case, runner: &mut Runner, fill: usize, pairs: usize) -> Samples {
+    let once = Instant::now();
+    drop(run_batch(case, runner, fill));
+    let repeat = SAMPLE.as_nanos().div_ceil(once.elapsed().as_nanos().max(1)) as usize;
+    let rate = |started: Instant| (fill * repeat) as f64 / started.elapsed().as_secs_f64();
+    let mut samples = Samples { ours: Vec::new(), baselines: [Vec::new(), Vec::new()] };
+    for _ in 0..pairs {
+        let started = Instant::now();
+        for _ in 0..repeat {
+            drop(run_batch(case, runner, fill));
+        }
+        samples.ours.push(rate(started));
+        for (baseline, rates) in Baseline::ALL.into_iter().zip(&mut samples.baselines) {
+            let started = Instant::now();
+            for _ in 0..repeat {
+                (0..fill).for_each(|input| case.run_baseline(baseline, input));
+            }
+            rates.push(rate(started));
+        }
+    }
+    samples
+}
+
+type Results = Vec<Result<Response, rustls_multibuffer::Error>>;
+
+/// The whole operation: makes the requests, runs them as one batch.
+fn run_batch(case: &dyn Case, runner: &mut Runner, fill: usize) -> Results {
+    let requests: Vec<Request> = (0..fill).map(|input| case.request(input)).collect();
+    let mut results = Vec::with_capacity(fill);
+    runner.run(&requests.iter().collect::<Vec<_>>(), &mut results);
+    results
+}
+
+/// The lanes of a tier's kernels.
+fn lanes(kind: TierKind) -> usize {
+    match kind {
+        TierKind::Avx512Ifma => 8,
+        TierKind::AvxIfma | TierKind::Avx2Fma | TierKind::Portable => 4,
+        TierKind::Scalar => 1,
+    }
+}
+
+fn print_json(row: &Row) -> Result<(), String> {
+    println!("{}", serde_json::to_string(row).map_err(|e| e.to_string())?);
+    Ok(())
+}
+
+fn print_table(rows: &[Row]) {
+    let head = ["operation", "tier", "fill", "path", "ops/s", "baseline", "its ops/s", "ratio"];
+    let lines = rows.iter().map(|r| {
+        [
+            r.op.to_owned(),
+            r.tier.to_owned(),
+            format!("{}/{}", r.fill, r.capacity),
+            r.path.to_owned(),
+            format!("{:.0}", r.ops_per_s),
+            r.baseline.to_owned(),
+            format!("{:.0}", r.baseline_ops_per_s),
+            format!("{:.2}", r.ratio),
+        ]
+    });
+    print!("{}", report::table(&head, lines));
+    println!(
+        "fill: operations in one batch, of those that fill all lanes; ratio: ops/s over the baseline's,"
+    );
+    println!("the median of interleaved pairs in this run (above 1 is faster than the baseline).");
+}

@@ -1,0 +1,132 @@
+//! RSA signatures as operations to measure.
+
+use super::{Baseline, Case};
+use crate::ca;
+use crate::cli::KeyKind;
+use aws_lc_rs::signature as aws;
+use ring::signature as other;
+use rustls_multibuffer::ops::rsa::{Padding, RsaPrivateKey, SignRequest};
+use rustls_multibuffer::ops::{Op, Request, Response};
+
+/// The operations of this module.
+pub(super) const NAMES: [&str; 6] = [
+    "rsa2048-pss-sign",
+    "rsa3072-pss-sign",
+    "rsa4096-pss-sign",
+    "rsa2048-pkcs1-sign",
+    "rsa3072-pkcs1-sign",
+    "rsa4096-pkcs1-sign",
+];
+
+/// As long as what a TLS 1.3 CertificateVerify signs: 64 spaces, the context, a zero, a SHA-256 hash
+/// (RFC 8446 §4.4.3).
+const MESSAGE_LEN: usize = 130;
+const MAX_SIGNATURE: usize = 512;
+
+/// The two keys that take turns, and what they sign with.
+struct RsaSign {
+    op: Op,
+    padding: Padding,
+    aws_encoding: &'static dyn aws::RsaEncoding,
+    aws_verify: &'static aws::RsaParameters,
+    other_encoding: &'static dyn other::RsaEncoding,
+    keys: [Key; 2],
+}
+
+/// One key in each library.
+struct Key {
+    ours: RsaPrivateKey,
+    aws: aws::RsaKeyPair,
+    other: other::RsaKeyPair,
+}
+
+/// Makes the keys for one of [`NAMES`].
+pub(super) fn case(name: &str) -> Result<Box<dyn Case>, String> {
+    let kind = match &name[..7] {
+        "rsa2048" => KeyKind::Rsa2048,
+        "rsa3072" => KeyKind::Rsa3072,
+        _ => KeyKind::Rsa4096,
+    };
+    let keys = [Key::generate(kind)?, Key::generate(kind)?];
+    let op = keys[0].ours.op().ok_or("the lanes do not serve this size")?;
+    Ok(Box::new(if name.contains("-pss-") {
+        RsaSign {
+            op,
+            padding: Padding::PssSha256,
+            aws_encoding: &aws::RSA_PSS_SHA256,
+            aws_verify: &aws::RSA_PSS_2048_8192_SHA256,
+            other_encoding: &other::RSA_PSS_SHA256,
+            keys,
+        }
+    } else {
+        RsaSign {
+            op,
+            padding: Padding::Pkcs1Sha256,
+            aws_encoding: &aws::RSA_PKCS1_SHA256,
+            aws_verify: &aws::RSA_PKCS1_2048_8192_SHA256,
+            other_encoding: &other::RSA_PKCS1_SHA256,
+            keys,
+        }
+    }))
+}
+
+impl Key {
+    fn generate(kind: KeyKind) -> Result<Self, String> {
+        let der = ca::generate_key(kind).map_err(|e| e.to_string())?.serialize_der();
+        Ok(Self {
+            ours: RsaPrivateKey::from_pkcs8_der(&der).map_err(|e| e.to_string())?,
+            aws: aws::RsaKeyPair::from_pkcs8(&der).map_err(|e| e.to_string())?,
+            other: other::RsaKeyPair::from_pkcs8(&der).map_err(|e| e.to_string())?,
+        })
+    }
+}
+
+impl RsaSign {
+    fn key(&self, input: usize) -> &Key {
+        &self.keys[input % self.keys.len()]
+    }
+}
+
+/// A message of its own for each input.
+fn message(input: usize) -> [u8; MESSAGE_LEN] {
+    [b' '.wrapping_add(input as u8); MESSAGE_LEN]
+}
+
+impl Case for RsaSign {
+    fn op(&self) -> Op {
+        self.op
+    }
+
+    fn request(&self, input: usize) -> Request {
+        let request = SignRequest::new(&self.key(input).ours, self.padding, &message(input));
+        Request::RsaSign(request.expect("the lanes serve the size: checked when the case was made"))
+    }
+
+    fn check(&self, input: usize, response: &Response) -> Result<(), String> {
+        let Response::Signature(signature) = response else {
+            return Err("the response is not a signature".into());
+        };
+        let public = aws::KeyPair::public_key(&self.key(input).aws).as_ref();
+        aws::UnparsedPublicKey::new(self.aws_verify, public)
+            .verify(&message(input), signature)
+            .map_err(|_| "aws-lc-rs refuses the signature".into())
+    }
+
+    fn run_baseline(&self, baseline: Baseline, input: usize) {
+        let (key, message) = (self.key(input), message(input));
+        let mut buffer = [0; MAX_SIGNATURE];
+        let signed = match baseline {
+            Baseline::AwsLcRs => {
+                let out = &mut buffer[..key.aws.public_modulus_len()];
+                let rng = aws_lc_rs::rand::SystemRandom::new();
+                key.aws.sign(self.aws_encoding, &rng, &message, out).is_ok()
+            }
+            Baseline::Ring => {
+                let out = &mut buffer[..key.other.public().modulus_len()];
+                let rng = ring::rand::SystemRandom::new();
+                key.other.sign(self.other_encoding, &rng, &message, out).is_ok()
+            }
+        };
+        assert!(signed, "{} could not sign", baseline.name());
+    }
+}

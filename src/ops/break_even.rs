@@ -1,0 +1,16 @@
+//! The fills from which lanes are worth their fixed price.
+//!
+//! A batch costs the same however many of its lanes are filled, so below some fill aws-lc-rs is faster one by one.
+//! The fills are measured with `handshake-bench ops`; `benches/record/` has the figures.
+
+use super::Op;
+use crate::arch::TierKind;
+
+/// The smallest fill that runs in lanes.
+pub(super) fn fill(tier: TierKind, op: Op) -> usize {
+    match (tier, op) {
+        // aws-lc-rs uses IFMA for RSA where AVX-512 has it: one signature of four is not worth a batch.
+        (TierKind::Avx512Ifma, Op::RsaSign2048 | Op::RsaSign3072 | Op::RsaSign4096) => 2,
+        _ => 1,
+    }
+}

@@ -1,0 +1,107 @@
+//! The private and the public operation of every tier against RSA by the book.
+
+use super::*;
+use crate::arch::testing::with_tier;
+use crate::arch::{Avx2Fma, Portable, Tier, TierKind};
+use crate::arith::testing::{Operands, big, limbs as to_limbs};
+use crate::ops::rsa::RsaPrivateKey;
+use crate::ops::rsa::testing::{key, rsasp1};
+use num_bigint::BigUint;
+
+macro_rules! tier_tests {
+    ($module:ident, $kind:expr, $token:expr) => {
+        mod $module {
+            use super::*;
+
+            #[test]
+            fn lanes_rsa2048() {
+                with_tier($kind, $token, |tier| check(tier, &["rsa2048.pkcs8", "rsa2048-e3.pkcs8"]));
+            }
+
+            #[test]
+            fn lanes_rsa3072() {
+                with_tier($kind, $token, |tier| check(tier, &["rsa3072.pkcs8"]));
+            }
+
+            #[test]
+            fn lanes_rsa4096() {
+                with_tier($kind, $token, |tier| check(tier, &["rsa4096.pkcs8"]));
+            }
+        }
+    };
+}
+
+fn portable() -> Option<Portable> {
+    match Tier::portable() {
+        Tier::Portable(token) => Some(token),
+        _ => None,
+    }
+}
+
+tier_tests!(portable, TierKind::Portable, portable());
+tier_tests!(avx2_fma, TierKind::Avx2Fma, Avx2Fma::detect());
+
+/// Messages at the edges of both halves, and random ones.
+fn messages(key: &Components, random: &mut Operands) -> Vec<Vec<u64>> {
+    let (n, p, q) = (big(&key.n), big(key.p.expose()), big(key.q.expose()));
+    let random_one = big(&random.random(key.n.len())) % &n;
+    let edges =
+        [0u8.into(), 1u8.into(), &n - 1u8, p.clone(), q.clone(), &n - &p, &q + 1u8, &p - 1u8, random_one];
+    edges.iter().map(|m: &BigUint| to_limbs(m, key.n.len())).collect()
+}
+
+fn blinding(prime: &Secret<u64>, e: u64, random: &mut Operands) -> BlindingPair {
+    let p = big(prime.expose());
+    let len = prime.expose().len();
+    let r = big(&random.random(len)) % &p;
+    let secret = |x: BigUint| Secret::copied_from(&to_limbs(&x, len));
+    BlindingPair { factor: secret(r.modpow(&e.into(), &p)), inverse: secret(r.modinv(&p).unwrap()) }
+}
+
+/// Every message in every lane position, at every fill, with the keys taking turns.
+fn check<K: MontLanes>(kernel: K, names: &[&str]) {
+    let mut random = Operands::new(2048);
+    let keys: Vec<RsaPrivateKey> = names.iter().map(|name| key(name)).collect();
+    let mut workspace = Workspace::<K>::new();
+    for fill in 1..=K::LANES / 2 {
+        let count = messages(keys[0].components(), &mut random).len();
+        for first in 0..count {
+            let batch: Vec<_> = (0..fill).map(|i| &keys[(first + i) % keys.len()]).collect();
+            let input: Vec<_> = batch
+                .iter()
+                .enumerate()
+                .map(|(i, key)| messages(key.components(), &mut random).swap_remove((first + i) % count))
+                .collect();
+            check_batch(kernel, &mut workspace, &batch, &input, &mut random);
+        }
+    }
+    let used = workspace.0.expose().iter().flat_map(|v| v.as_ref());
+    assert!(used.into_iter().all(|word| *word == 0), "the workspace is wiped");
+}
+
+fn check_batch<K: MontLanes>(
+    kernel: K,
+    workspace: &mut Workspace<K>,
+    keys: &[&RsaPrivateKey],
+    input: &[Vec<u64>],
+    random: &mut Operands,
+) {
+    let mut output: Vec<_> = input.iter().map(|m| vec![0; m.len()]).collect();
+    let mut jobs = Vec::new();
+    for ((key, input), output) in keys.iter().zip(input).zip(&mut output) {
+        let c = key.components();
+        let blinding = [&c.p, &c.q].map(|prime| blinding(prime, c.e, random));
+        jobs.push(PrivateJob { key: key.lanes::<K>().unwrap(), input, blinding, output });
+    }
+    private(kernel, workspace, &mut jobs);
+    for ((key, input), output) in keys.iter().zip(input).zip(&output) {
+        assert_eq!(output, &rsasp1(key.components(), input), "{:?}, {:?}, {} keys", K::KIND, key, keys.len());
+    }
+    let mut back: Vec<_> = input.iter().map(|m| vec![0; m.len()]).collect();
+    let mut jobs = Vec::new();
+    for ((key, input), output) in keys.iter().zip(&output).zip(&mut back) {
+        jobs.push(PublicJob { key: key.lanes::<K>().unwrap(), n: &key.components().n, input, output });
+    }
+    public(kernel, workspace, &mut jobs);
+    assert_eq!(back, input);
+}
