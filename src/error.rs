@@ -17,6 +17,8 @@ pub enum Error {
     Scalar,
     /// The operating system's random number generator failed.
     Random,
+    /// The batch panicked: a bug of this crate. Nothing was released.
+    Panicked,
     /// The key cannot make this kind of signature, for example because it is too small for the padding.
     Unsupported(&'static str),
     /// The request was withdrawn before its batch ran: the handshake was cancelled, timed out, or its engine
@@ -33,6 +35,7 @@ impl fmt::Display for Error {
             Self::FaultDetected => f.write_str("a private-key result failed its public-key check twice"),
             Self::Scalar => f.write_str("aws-lc-rs refused the operation"),
             Self::Random => f.write_str("the system's random number generator failed"),
+            Self::Panicked => f.write_str("the batch panicked; this is a bug"),
             Self::Unsupported(what) => write!(f, "not supported by this key: {what}"),
             Self::Cancelled => f.write_str("the operation was cancelled before its batch ran"),
             Self::QueueFull => f.write_str("the operation queue is full"),

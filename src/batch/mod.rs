@@ -49,12 +49,12 @@ pub struct Policy {
 }
 
 impl Default for Policy {
-    /// One lane for every operation, no poll delay, at most 2 ms behind other work, at most 1024 requests.
+    /// One lane for every operation, no poll delay, at most 10 ms behind other work, at most 1024 requests.
     fn default() -> Self {
         Self {
             capacities: [1; OPS],
             poll_delay: Duration::ZERO,
-            max_wait: Duration::from_millis(2),
+            max_wait: Duration::from_millis(10),
             bound: 1024,
         }
     }

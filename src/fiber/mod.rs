@@ -9,7 +9,7 @@
 //!   the news that it was cancelled, again and again until its closure has returned.
 //! * **A panic on a fiber ends that fiber**: it is caught at the fiber's root and becomes [`Step::Panicked`].
 //! * **Stacks are pooled**, and wiped at one point: [`Fibers`]' `put_back`, when a fiber has ended. A signature's
-//!   intermediate values may lie on them. Only the part that was used is zeroed ([`FiberStack::wipe`]).
+//!   intermediate values may lie on them. Which part was used, and how that is found out: [`FiberStack::wipe`].
 //!
 //! ```
 //! use rustls_multibuffer::fiber::{Fibers, Step, park};

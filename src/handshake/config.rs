@@ -29,7 +29,7 @@ pub struct EngineConfig {
     pub pin: bool,
     /// How long an operation waits for company although the thread is idle; default: zero, it does not wait.
     pub poll_delay: Duration,
-    /// How long an operation waits, with a zero `poll_delay`, on a thread that is never idle; default: 2 ms.
+    /// How long an operation waits, with a zero `poll_delay`, on a thread that is never idle; default: 10 ms.
     pub max_wait: Duration,
     /// The most fibers a thread has at a time; handshakes beyond it wait in order. At least 1; default: 256.
     pub max_parked: usize,
@@ -41,8 +41,9 @@ pub struct EngineConfig {
     pub queue_bound: usize,
     /// The longest that a handshake may take, from the call of `accept` or `connect`; default: 10 s. `None`: no limit.
     pub handshake_timeout: Option<Duration>,
-    /// Usable bytes of a fiber's stack, rounded up to 64 KiB; default: 256 KiB. Certificate resolvers and
-    /// verifiers of the rustls configuration run on it.
+    /// Usable bytes of a fiber's stack, rounded up to 64 KiB; default: 256 KiB. A handshake uses about 30 KiB, with an
+    /// ML-DSA-87 certificate 140 KiB; certificate resolvers and verifiers of the rustls configuration run on it too.
+    /// Only what is used is committed. Exceeding it ends the process, as it does on any thread.
     pub stack_size: usize,
     pub(super) gather: usize,
 }

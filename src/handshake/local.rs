@@ -226,7 +226,8 @@ impl Shared {
         let left = deadline.map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()));
         // tokio's timers count whole milliseconds: the rest of the delay is spent on rounds of the runtime.
         let coarse = left.saturating_sub(Duration::from_millis(1));
-        if !self.config.poll_delay.is_zero() && coarse > Duration::from_millis(1) {
+        let may_sleep = !self.config.poll_delay.is_zero() && !self.gate.is_draining();
+        if may_sleep && coarse > Duration::from_millis(1) {
             tokio::time::sleep(coarse).await;
         } else {
             yield_now().await;

@@ -161,6 +161,7 @@ impl Worker {
                         self.parked.insert(number, Waiting { fiber, reply });
                         return;
                     }
+                    self.show();
                     fiber.resume(Err(Error::QueueFull))
                 }
             };
@@ -172,6 +173,7 @@ impl Worker {
     fn cancel(&mut self, number: u64) {
         if let Some(waiting) = self.parked.remove(&number) {
             self.queue.cancel(|ticket| *ticket == number);
+            self.show();
             // Dropping the fiber runs it to its end.
             drop(waiting);
         } else {

@@ -23,7 +23,6 @@ for_each_engine! {
         let stats = engine.stats();
         assert_eq!((stats.succeeded, stats.failed, stats.cancelled), (4, 0, 0));
         assert_eq!(stats.batches.ops[0].requests(), 4, "one RSA signature each: {stats:?}");
-        println!("{stats:?}");
     }
 
     async fn connector_against_stock_server<E>() {

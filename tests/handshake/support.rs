@@ -1,8 +1,15 @@
 //! What every test needs: engines of both kinds, sockets, an echo.
 
+use crate::pki::{Keys, Setup};
+use rustls::ClientConnection;
 use rustls::pki_types::ServerName;
-use rustls_multibuffer::handshake::{Engine, EngineConfig, EngineStats, HandshakeEngine, LocalEngine};
+use rustls_multibuffer::handshake::{
+    Engine, EngineConfig, EngineStats, HandshakeEngine, HandshakeError, LocalEngine, TlsAcceptor,
+};
 use std::future::Future;
+use std::io;
+use std::panic::Location;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -99,17 +106,88 @@ pub(crate) async fn echo(
     }
 }
 
-/// Waits until every fiber has ended and given its stack back.
-pub(crate) async fn assert_all_returned(engine: &impl TestEngine) {
-    let give_up = Instant::now() + Duration::from_secs(5);
-    loop {
-        let stats = engine.stats();
-        if (stats.live_fibers, stats.stacks_in_use, stats.in_flight) == (0, 0, 0) {
-            return;
+/// Completes a handshake between `acceptor` and `connector`, whose sides may be ours or stock.
+pub(crate) async fn connect<S, C, F, G>(
+    accept: impl FnOnce(TcpStream) -> F,
+    connect: impl FnOnce(TcpStream) -> G,
+) -> (S, C)
+where
+    F: Future<Output = io::Result<S>>,
+    G: Future<Output = io::Result<C>>,
+{
+    let (server, client) = sockets().await;
+    let (server, client) = tokio::join!(accept(server), connect(client));
+    (server.unwrap(), client.unwrap())
+}
+
+/// An acceptor of ours and a stock client for it.
+pub(crate) fn acceptor_and_client<E: TestEngine>(
+    engine: &E,
+    setup: Setup,
+) -> (TlsAcceptor<E>, tokio_rustls::TlsConnector) {
+    let acceptor = TlsAcceptor::new(engine.clone(), Arc::new(setup.server(Keys::Ours)));
+    (acceptor, Arc::new(setup.client(Keys::Stock)).into())
+}
+
+/// One good handshake with `acceptor`, to see that the engine lives.
+pub(crate) async fn assert_serves<E: TestEngine>(engine: &E) {
+    let (acceptor, connector) = acceptor_and_client(engine, Setup::MTLS13);
+    let (mut server, mut client) =
+        connect(|io| acceptor.accept(io), |io| connector.connect(localhost(), io)).await;
+    echo(&mut client, &mut server).await;
+}
+
+/// The bytes of a client's first flight.
+pub(crate) fn client_hello(setup: Setup) -> Vec<u8> {
+    let mut client = ClientConnection::new(Arc::new(setup.client(Keys::Stock)), localhost()).unwrap();
+    let mut bytes = Vec::new();
+    client.write_tls(&mut bytes).unwrap();
+    bytes
+}
+
+/// The engine's own reason inside an error.
+#[track_caller]
+pub(crate) fn given_up<T>(result: io::Result<T>) -> HandshakeError {
+    let error = result.err().expect("must fail");
+    error
+        .get_ref()
+        .and_then(|e| e.downcast_ref::<HandshakeError>())
+        .unwrap_or_else(|| panic!("{error:?}"))
+        .clone()
+}
+
+/// The TLS error inside an error.
+#[track_caller]
+pub(crate) fn tls_error<T>(result: io::Result<T>) -> rustls::Error {
+    let error = result.err().expect("must fail");
+    assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{error:?}");
+    error
+        .get_ref()
+        .and_then(|e| e.downcast_ref::<rustls::Error>())
+        .unwrap_or_else(|| panic!("{error:?}"))
+        .clone()
+}
+
+/// Waits until `condition` holds of the engine's statistics.
+#[track_caller]
+pub(crate) fn until<E: TestEngine>(
+    engine: &E,
+    condition: impl Fn(&EngineStats) -> bool,
+) -> impl Future<Output = ()> {
+    let caller = Location::caller();
+    async move {
+        let give_up = Instant::now() + Duration::from_secs(10);
+        while !condition(&engine.stats()) {
+            assert!(Instant::now() < give_up, "{caller}: still {:?}", engine.stats());
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
-        assert!(Instant::now() < give_up, "not returned: {stats:?}");
-        tokio::time::sleep(Duration::from_millis(2)).await;
     }
+}
+
+/// Waits until every fiber has ended and given its stack back.
+#[track_caller]
+pub(crate) fn assert_all_returned<E: TestEngine>(engine: &E) -> impl Future<Output = ()> {
+    until(engine, |stats| (stats.live_fibers, stats.stacks_in_use, stats.in_flight) == (0, 0, 0))
 }
 
 /// Defines each test for both kinds of engine.

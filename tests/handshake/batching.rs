@@ -1,0 +1,86 @@
+//! When batches leave, seen from outside.
+
+use crate::pki::{Keys, Setup};
+use crate::support::{
+    acceptor_and_client, assert_all_returned, assert_serves, config, connect, for_each_engine, localhost,
+};
+use rustls_multibuffer::batch::{OpStats, Reason};
+use rustls_multibuffer::handshake::{EngineConfig, EngineStats, TlsAcceptor, TlsConnector};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// One thread, and batches of up to 8 on every machine.
+fn gathering() -> EngineConfig {
+    config().threads(1).gather(8)
+}
+
+fn rsa2048(stats: &EngineStats) -> OpStats {
+    stats.batches.ops[0].clone()
+}
+
+fn left(stats: &OpStats, reason: Reason) -> u64 {
+    stats.reasons[reason as usize]
+}
+
+for_each_engine! {
+    async fn concurrent_handshakes_share_batches<E>() {
+        let engine = E::start(gathering());
+        for setup in [Setup::MTLS13, Setup::MTLS12] {
+            let acceptor = TlsAcceptor::new(engine.clone(), Arc::new(setup.server(Keys::Ours)));
+            let connector = TlsConnector::new(engine.clone(), Arc::new(setup.client(Keys::Ours)));
+            let pairs = (0..64).map(|_| {
+                let (acceptor, connector) = (acceptor.clone(), connector.clone());
+                tokio::task::spawn_local(async move {
+                    connect(|io| acceptor.accept(io), |io| connector.connect(localhost(), io)).await
+                })
+            });
+            for pair in pairs.collect::<Vec<_>>() {
+                pair.await.unwrap();
+            }
+        }
+        assert_all_returned(&engine).await;
+        let stats = rsa2048(&engine.stats());
+        assert_eq!(stats.requests(), 2 * 64 * 2, "one signature for each side of each handshake");
+        assert!(stats.fills[8] > 0 && stats.mean_fill() > 1.5, "{stats:?}");
+        assert_eq!(left(&stats, Reason::Full), stats.fills[8]);
+        assert_eq!(left(&stats, Reason::Full) + left(&stats, Reason::Idle), stats.batches());
+    }
+
+    async fn a_lone_request_waits_for_nobody<E>() {
+        let engine = E::start(gathering());
+        assert_serves(&engine).await;
+        let stats = rsa2048(&engine.stats());
+        assert_eq!((stats.requests(), left(&stats, Reason::Idle)), (1, 1));
+    }
+
+    async fn a_poll_delay_is_waited_for_and_no_longer<E>() {
+        for delay in [Duration::from_micros(300), Duration::from_millis(3), Duration::from_millis(40)] {
+            let engine = E::start(gathering().poll_delay(delay));
+            let began = Instant::now();
+            assert_serves(&engine).await;
+            assert!(began.elapsed() >= delay);
+            let stats = rsa2048(&engine.stats());
+            assert_eq!((stats.requests(), left(&stats, Reason::Deadline)), (1, 1));
+            assert!(stats.waits.max >= delay, "{stats:?}");
+            // Generous, because the machine may be busy; a forgotten deadline would hang.
+            assert!(stats.waits.max < delay + Duration::from_secs(2), "{stats:?}");
+        }
+    }
+
+    async fn company_ends_a_poll_delay<E>() {
+        let engine = E::start(gathering().gather(4).poll_delay(Duration::from_secs(3600)));
+        let (acceptor, connector) = acceptor_and_client(&engine, Setup::TLS13);
+        let handshakes = (0..4).map(|_| {
+            let (acceptor, connector) = (acceptor.clone(), connector.clone());
+            tokio::task::spawn_local(async move {
+                connect(|io| acceptor.accept(io), |io| connector.connect(localhost(), io)).await
+            })
+        });
+        for handshake in handshakes.collect::<Vec<_>>() {
+            handshake.await.unwrap();
+        }
+        let stats = rsa2048(&engine.stats());
+        assert_eq!((stats.fills[4], left(&stats, Reason::Full)), (1, 1));
+        assert_all_returned(&engine).await;
+    }
+}
