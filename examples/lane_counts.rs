@@ -72,9 +72,7 @@ fn kernels<L: MontLanes>(tier: L, name: &str) {
                         tier.sqr(&mut o.acc, m, &mut o.scratch);
                     }
                     for _ in 0..204 {
-                        for _ in 0..5 {
-                            tier.sqr(&mut o.acc, m, &mut o.scratch);
-                        }
+                        tier.sqr_times(&mut o.acc, 5, m, &mut o.scratch);
                         tier.select(&mut o.b, &o.table, &o.index);
                         tier.mul(&mut o.acc, &o.b, m, &mut o.scratch);
                     }

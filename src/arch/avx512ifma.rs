@@ -30,14 +30,32 @@ impl MontLanes for Avx512Ifma {
         let (n, n_inv) = (m.n.as_ptr(), m.n_inv.as_ptr());
         // SAFETY: the token proves the features. `blocks` has checked the lengths; the borrows are exclusive
         // where the kernel writes, and a vector is aligned by its type.
-        unsafe { kernels::mul(acc.as_mut_ptr(), n, n_inv, scratch.as_mut_ptr(), blocks, b.as_ptr()) }
+        unsafe {
+            match blocks {
+                2 => kernels::mul20(acc.as_mut_ptr(), n, n_inv, scratch.as_mut_ptr(), b.as_ptr()),
+                _ => kernels::mul(acc.as_mut_ptr(), n, n_inv, scratch.as_mut_ptr(), blocks, b.as_ptr()),
+            }
+        }
     }
 
     fn sqr(self, acc: &mut [Vec8], m: Moduli<'_, Vec8>, scratch: &mut [Vec8]) {
+        self.sqr_times(acc, 1, m, scratch);
+    }
+
+    fn sqr_times(self, acc: &mut [Vec8], times: usize, m: Moduli<'_, Vec8>, scratch: &mut [Vec8]) {
         let blocks = ifma::blocks(&[acc], m, scratch);
         let (n, n_inv) = (m.n.as_ptr(), m.n_inv.as_ptr());
+        assert!(times > 0, "the kernel counts down from there");
         // SAFETY: as for `mul`.
-        unsafe { kernels::sqr(acc.as_mut_ptr(), n, n_inv, scratch.as_mut_ptr(), blocks) }
+        unsafe {
+            if blocks == 2 {
+                kernels::sqr20(acc.as_mut_ptr(), n, n_inv, scratch.as_mut_ptr(), times);
+            } else {
+                for _ in 0..times {
+                    kernels::sqr(acc.as_mut_ptr(), n, n_inv, scratch.as_mut_ptr(), blocks);
+                }
+            }
+        }
     }
 
     fn select(self, out: &mut [Vec8], table: &[Vec8], index: &[u64]) {
@@ -74,6 +92,26 @@ mod kernels {
             n_inv: *const Vec8,
             scratch: *mut Vec8,
             blocks: usize,
+        );
+
+        /// asm/avx512ifma_mul20.S
+        #[link_name = "rustls_multibuffer_avx512ifma_mul20"]
+        pub(super) fn mul20(
+            acc: *mut Vec8,
+            n: *const Vec8,
+            n_inv: *const Vec8,
+            scratch: *mut Vec8,
+            b: *const Vec8,
+        );
+
+        /// asm/avx512ifma_sqr20.S
+        #[link_name = "rustls_multibuffer_avx512ifma_sqr20"]
+        pub(super) fn sqr20(
+            acc: *mut Vec8,
+            n: *const Vec8,
+            n_inv: *const Vec8,
+            scratch: *mut Vec8,
+            times: usize,
         );
 
         /// asm/avx512ifma_select.S
