@@ -211,7 +211,7 @@ fn tokens(text: &str) -> Vec<String> {
 fn skip_block_comment(chars: &mut Peekable<Chars<'_>>) {
     let (mut nesting, mut last) = (1, ' ');
     chars.next();
-    while let Some(c) = chars.next() {
+    for c in chars.by_ref() {
         match (last, c) {
             ('*', '/') => nesting -= 1,
             ('/', '*') => nesting += 1,
