@@ -7,88 +7,97 @@ use crate::arch::lanes::{Moduli, MontLanes};
 pub(crate) const WINDOW: usize = 5;
 const ENTRIES: usize = 1 << WINDOW;
 
-/// Vectors of workspace that [`pow`] needs beside the kernels' scratch, for numbers of `digits` digits.
+/// Vectors of workspace that [`MontgomeryLanes::pow`] needs, for numbers of `digits` digits.
 pub(crate) const fn workspace_len(digits: usize) -> usize {
     (ENTRIES + 1) * digits
 }
 
-/// acc ← acc^exponent in Montgomery form, in every lane, by fixed windows of [`WINDOW`] bits from the top.
-///
-/// `one` is R mod n. `window(lane, i)` gives bits `5·i..5·i + 5` of the lane's exponent; it is asked for `windows`
-/// windows in every lane. Constant-time in bases, exponents and moduli: every table entry is read for every window.
-///
-/// `workspace` has [`workspace_len`] vectors and is left with powers of the base: the caller wipes it.
-pub(crate) fn pow<K: MontLanes>(
-    kernel: K,
-    acc: &mut [K::Vec],
-    one: &[K::Vec],
-    windows: usize,
-    window: impl Fn(usize, usize) -> u64,
-    m: Moduli<'_, K::Vec>,
-    workspace: &mut [K::Vec],
-    scratch: &mut [K::Vec],
-) {
-    let digits = m.shape.digits;
-    let (table, factor) = workspace[..workspace_len(digits)].split_at_mut(ENTRIES * digits);
-    fill_table(kernel, table, acc, one, m, scratch);
-    let lookup = |i: usize, factor: &mut [K::Vec]| {
-        let mut index = [0; 8];
-        let index = &mut index[..K::LANES];
-        for (lane, index) in index.iter_mut().enumerate() {
-            *index = window(lane, i);
-        }
-        kernel.select(factor, table, index);
-    };
-    lookup(windows - 1, acc);
-    for i in (0..windows - 1).rev() {
-        for _ in 0..WINDOW {
-            kernel.sqr(acc, m, scratch);
-        }
-        lookup(i, factor);
-        kernel.mul(acc, factor, m, scratch);
-    }
+/// Arithmetic modulo the moduli of one batch.
+pub(crate) struct MontgomeryLanes<'a, K: MontLanes> {
+    pub(crate) kernel: K,
+    pub(crate) moduli: Moduli<'a, K::Vec>,
+    /// [`MontLanes::scratch_len`] vectors; the caller wipes them.
+    pub(crate) scratch: &'a mut [K::Vec],
 }
 
-/// table[i] ← base^i: even powers by squaring, which is cheaper than multiplying.
-fn fill_table<K: MontLanes>(
-    kernel: K,
-    table: &mut [K::Vec],
-    base: &[K::Vec],
-    one: &[K::Vec],
-    m: Moduli<'_, K::Vec>,
-    scratch: &mut [K::Vec],
-) {
-    let digits = m.shape.digits;
-    table[..digits].copy_from_slice(one);
-    table[digits..2 * digits].copy_from_slice(base);
-    for i in 2..ENTRIES {
-        let (done, next) = table.split_at_mut(i * digits);
-        let next = &mut next[..digits];
-        if i % 2 == 0 {
-            next.copy_from_slice(&done[i / 2 * digits..][..digits]);
-            kernel.sqr(next, m, scratch);
-        } else {
-            next.copy_from_slice(&done[(i - 1) * digits..][..digits]);
-            kernel.mul(next, base, m, scratch);
+impl<K: MontLanes> MontgomeryLanes<'_, K> {
+    /// acc ← acc·b/R.
+    pub(crate) fn mul(&mut self, acc: &mut [K::Vec], b: &[K::Vec]) {
+        self.kernel.mul(acc, b, self.moduli, self.scratch);
+    }
+
+    /// acc ← acc²/R.
+    pub(crate) fn sqr(&mut self, acc: &mut [K::Vec]) {
+        self.kernel.sqr(acc, self.moduli, self.scratch);
+    }
+
+    /// acc ← `times` squarings of acc.
+    fn sqr_times(&mut self, acc: &mut [K::Vec], times: usize) {
+        self.kernel.sqr_times(acc, times, self.moduli, self.scratch);
+    }
+
+    /// acc ← acc^exponent in Montgomery form, by fixed windows of [`WINDOW`] bits from the top.
+    ///
+    /// `one` is R mod n. `window(lane, i)` gives bits `5·i..5·i + 5` of the lane's exponent; it is asked for
+    /// `windows` windows in every lane. Constant-time in bases, exponents and moduli: every table entry is read
+    /// for every window.
+    ///
+    /// `workspace` has [`workspace_len`] vectors and is left with powers of the base: the caller wipes it.
+    pub(crate) fn pow(
+        &mut self,
+        acc: &mut [K::Vec],
+        one: &[K::Vec],
+        windows: usize,
+        window: impl Fn(usize, usize) -> u64,
+        workspace: &mut [K::Vec],
+    ) {
+        let digits = self.moduli.shape.digits;
+        let (table, factor) = workspace[..workspace_len(digits)].split_at_mut(ENTRIES * digits);
+        self.fill_table(table, acc, one);
+        let kernel = self.kernel;
+        let lookup = |i: usize, factor: &mut [K::Vec]| {
+            let mut index = [0; 8];
+            let index = &mut index[..K::LANES];
+            for (lane, index) in index.iter_mut().enumerate() {
+                *index = window(lane, i);
+            }
+            kernel.select(factor, table, index);
+        };
+        lookup(windows - 1, acc);
+        for i in (0..windows - 1).rev() {
+            self.sqr_times(acc, WINDOW);
+            lookup(i, factor);
+            self.mul(acc, factor);
         }
     }
-}
 
-/// acc ← acc^exponent in Montgomery form, the same public exponent ≥ 1 in every lane: square and multiply from
-/// the top. `base` has a number's digits and is overwritten.
-pub(crate) fn pow_public<K: MontLanes>(
-    kernel: K,
-    acc: &mut [K::Vec],
-    exponent: u64,
-    m: Moduli<'_, K::Vec>,
-    base: &mut [K::Vec],
-    scratch: &mut [K::Vec],
-) {
-    base.copy_from_slice(acc);
-    for i in (0..exponent.ilog2()).rev() {
-        kernel.sqr(acc, m, scratch);
-        if (exponent >> i) & 1 == 1 {
-            kernel.mul(acc, base, m, scratch);
+    /// table[i] ← base^i: even powers by squaring, which is cheaper than multiplying.
+    fn fill_table(&mut self, table: &mut [K::Vec], base: &[K::Vec], one: &[K::Vec]) {
+        let digits = self.moduli.shape.digits;
+        table[..digits].copy_from_slice(one);
+        table[digits..2 * digits].copy_from_slice(base);
+        for i in 2..ENTRIES {
+            let (done, next) = table.split_at_mut(i * digits);
+            let next = &mut next[..digits];
+            if i % 2 == 0 {
+                next.copy_from_slice(&done[i / 2 * digits..][..digits]);
+                self.sqr(next);
+            } else {
+                next.copy_from_slice(&done[(i - 1) * digits..][..digits]);
+                self.mul(next, base);
+            }
+        }
+    }
+
+    /// acc ← acc^exponent/R^(exponent − 1), the same public exponent ≥ 1 in every lane: square and multiply from
+    /// the top. `base` has a number's digits and is overwritten.
+    pub(crate) fn pow_public(&mut self, acc: &mut [K::Vec], exponent: u64, base: &mut [K::Vec]) {
+        base.copy_from_slice(acc);
+        for i in (0..exponent.ilog2()).rev() {
+            self.sqr(acc);
+            if (exponent >> i) & 1 == 1 {
+                self.mul(acc, base);
+            }
         }
     }
 }

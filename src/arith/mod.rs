@@ -1,6 +1,8 @@
 //! Big-number arithmetic, on plain limbs and in lanes: safe, without allocation, constant-time unless a name
 //! ends in `_vartime`.
 
+#[cfg(test)]
+mod constant_time;
 pub(crate) mod digits;
 pub(crate) mod exp;
 pub(crate) mod invert;

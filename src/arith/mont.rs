@@ -9,6 +9,7 @@ use super::limbs::{
 use zeroize::Zeroizing;
 
 /// Bits that [`Mont::pow`] consumes between two multiplications.
+#[cfg(test)]
 const WINDOW: usize = 4;
 
 /// An odd modulus n > 1 of at most [`MAX_LIMBS`] limbs, with workspace that is wiped when dropped.
@@ -58,6 +59,7 @@ impl<'a> Mont<'a> {
     /// number of limbs.
     ///
     /// Fixed windows of 4 bits from the top; the table of powers is read whole for every window.
+    #[cfg(test)]
     pub(crate) fn pow(&mut self, a: &mut [u64], exponent: &[u64]) {
         let k = self.n.len();
         let mut powers = Zeroizing::new([0; MAX_LIMBS << WINDOW]);
@@ -95,6 +97,7 @@ impl<'a> Mont<'a> {
 }
 
 /// `out` = entry `index` of `table`, whose entries are as long as `out`. Reads every entry.
+#[cfg(test)]
 fn gather(out: &mut [u64], table: &[u64], index: u64) {
     out.fill(0);
     for (i, entry) in table.chunks_exact(out.len()).enumerate() {
@@ -174,7 +177,8 @@ pub(crate) fn reduce_wide(out: &mut [u64], x: &[u64], n: &[u64]) {
 
 /// `out = base^exponent mod n` for an odd `n > 1` and `base < n`, all three as long as `n`; constant-time.
 ///
-/// The specification of RSADP and RSASP1 (RFC 8017 §5.1.2, §5.2.1) that kernels are compared with.
+/// The specification of RSADP and RSASP1 (RFC 8017 §5.1.2, §5.2.1) that kernels are compared with, in tests.
+#[cfg(test)]
 pub(crate) fn mod_pow(out: &mut [u64], base: &[u64], exponent: &[u64], n: &[u64]) {
     with_montgomery_form(out, base, n, |mont, a| mont.pow(a, exponent));
 }

@@ -18,17 +18,18 @@
 //!    wait for each other.
 //! 3. Nothing is ever subtracted at the end: R exceeds n by at least 4 bits, so results stay below n in absolute
 //!    value by themselves.
+//! 4. The code is rolled: a few routines for passes over 7 columns, and a table (`schedule.rs`) of what to call.
+//!    Unrolled code would not fit the instruction caches and is slower.
 
 use super::lanes::{Moduli, MontLanes, Shape, Vec4};
 use super::tier::{Avx2Fma, TierKind};
+use schedule::BLOCK;
 
 #[cfg(test)]
 mod range_proof;
+mod schedule;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
-
-/// Digits of a block: the kernels work on seven columns at a time.
-const BLOCK: usize = 7;
 
 /// A size of modulus that the kernels serve.
 struct Size {
@@ -36,24 +37,38 @@ struct Size {
     bits: usize,
     shape: Shape,
     /// Passes of seven products that the high accumulators take between two rebases.
-    budget: u64,
-    /// Whether columns are so long that a rebase must carry the low accumulators as well.
+    budget: u8,
+    /// Whether columns are so long that they must carry their low accumulators before they are added up.
     low_carry: bool,
+    /// Whether the upper halves of T and m·n share their accumulators.
+    merged: bool,
 }
 
-const fn size(bits: usize, blocks: usize, radix_bits: u32, budget: u64, low_carry: bool) -> Size {
-    Size { bits, shape: Shape { digits: blocks * BLOCK, radix_bits }, budget, low_carry }
+impl Size {
+    /// Groups of columns in each half of a product.
+    const fn groups(&self) -> usize {
+        self.shape.digits.div_ceil(BLOCK)
+    }
 }
 
-/// Digits come in blocks of seven, so the radix is chosen to make the blocks come out. Radix 2^49 is dense, but a
-/// high accumulator then holds only two passes; where a block more allows a smaller radix, no rebase is needed.
+/// Radix 2^49 is dense, but a high accumulator then holds only two passes. Elsewhere the number of digits is the
+/// least that whole groups allow, and the radix the least that it allows: that leaves room never to rebase, and mostly
+/// to merge.
 const SIZES: [Size; 5] = [
-    size(1024, 3, 49, 2, false),
-    size(1536, 5, 45, u64::MAX >> 33, false),
-    size(2048, 6, 49, 2, true),
-    size(3072, 10, 44, u64::MAX >> 33, false),
-    size(4096, 13, 46, u64::MAX >> 33, false),
+    dense(1024, 21, 49, false),
+    roomy(1536, 33, 47),
+    dense(2048, 42, 49, true),
+    roomy(3072, 70, 44),
+    Size { merged: false, ..roomy(4096, 91, 46) },
 ];
+
+const fn dense(bits: usize, digits: usize, radix_bits: u32, low_carry: bool) -> Size {
+    Size { bits, shape: Shape { digits, radix_bits }, budget: 2, low_carry, merged: false }
+}
+
+const fn roomy(bits: usize, digits: usize, radix_bits: u32) -> Size {
+    Size { bits, shape: Shape { digits, radix_bits }, budget: 255, low_carry: false, merged: true }
+}
 
 impl MontLanes for Avx2Fma {
     const KIND: TierKind = TierKind::Avx2Fma;
@@ -66,8 +81,8 @@ impl MontLanes for Avx2Fma {
     }
 
     fn scratch_len(shape: Shape) -> usize {
-        // Two carries, seven columns of X, D (2 N), a zero, M (N), A2 (N).
-        2 + BLOCK + 4 * shape.digits + 1
+        // MBF_D of `asm/avx2fma_columns.S`; then the product (2 N), a zero, M (N), A2 (N).
+        12 + 4 * shape.digits + 1
     }
 
     fn set(v: &mut Vec4, lane: usize, digit: i64) {

@@ -10,14 +10,16 @@
 //! 5. the digits that come out are reduced again, and the top one absorbs its carry.
 //!
 //! A product of x and y adds |x·y| + 2^(K−1) to the bound of H (what it adds is x·y rounded) and 2^(K−1) to that of L
-//! (what it adds is the rest). The functions below follow the schedule of `asm/avx2fma_*.S` group by group and pass by
-//! pass and assert each point at each step. What no interval can show, that the assembly does follow this schedule,
-//! `digits_at_their_bounds` below and the lane tests show on numbers.
+//! (what it adds is the rest). The proof runs the schedule that the assembly runs (`schedule.rs`), group by group and
+//! pass by pass, and asserts each point at each step. What no interval can show, that the assembly's passes are those
+//! of the proof, `digits_at_their_bounds` below and the lane tests show on numbers.
 
+use super::schedule::{Close, Group, NARROW, Schedule};
 use super::*;
 use crate::arch::lanes::EXCESS;
 use crate::arch::testing::{Random, read, with_tier};
 use num_bigint::{BigInt, BigUint};
+use std::ops::Range;
 
 /// Bounds of the absolute values in one column's accumulators.
 #[derive(Clone, Copy, Default)]
@@ -28,11 +30,13 @@ struct Column {
 }
 
 /// A column group while it is computed.
-struct Group<'a> {
+struct Accumulators<'a> {
     size: &'a Size,
     columns: [Column; BLOCK],
-    budget: u64,
+    budget: u8,
     rebased: bool,
+    /// Products made, where they are counted instead of bounded.
+    counted: Option<usize>,
 }
 
 /// What a finished group hands to the next: bounds of its last column's H and of its last carry.
@@ -42,10 +46,10 @@ struct Carries {
     carry: u128,
 }
 
-impl<'a> Group<'a> {
+impl<'a> Accumulators<'a> {
     fn new(size: &'a Size, low: u128) -> Self {
         let column = Column { low, ..Column::default() };
-        Self { size, columns: [column; BLOCK], budget: size.budget, rebased: false }
+        Self { size, columns: [column; BLOCK], budget: size.budget, rebased: false, counted: None }
     }
 
     fn k(&self) -> u32 {
@@ -56,18 +60,22 @@ impl<'a> Group<'a> {
         1 << (self.k() - 1)
     }
 
-    /// `MBF_STEP` with factors bounded by B, one of them doubled `factor` times.
-    fn step(&mut self, column: usize, factor: u128) {
-        let (digit, half, k) = (digit(self.size), self.half(), self.k());
+    /// `MBF_STEP` with a product bounded by `product`.
+    fn step(&mut self, column: usize, product: u128) {
+        if let Some(products) = &mut self.counted {
+            *products += 1;
+            return;
+        }
+        let (half, k) = (self.half(), self.k());
         let column = &mut self.columns[column];
-        column.high += factor * digit * digit + half;
+        column.high += product + half;
         assert!(column.high <= 1 << (k + 51), "H leaves its binade");
         column.low += half;
         assert!(column.low < 1 << 53, "L is no longer exact");
     }
 
     /// `MBF_SPEND`.
-    fn spend(&mut self, passes: u64) {
+    fn spend(&mut self, passes: u8) {
         if self.budget < passes {
             self.rebase();
         }
@@ -88,31 +96,54 @@ impl<'a> Group<'a> {
         self.rebased = true;
     }
 
-    fn pass(&mut self, weight: u64, factor: u128, reaches: impl Fn(usize, usize) -> bool) {
-        self.spend(weight);
-        for row in 0..BLOCK {
-            for column in 0..BLOCK {
-                if reaches(row, column) {
-                    self.step(column, factor);
-                }
+    /// The passes of `group`, in the order of `mbf_group` and `mbf_lower_group`, over operands with these digits. A
+    /// digit out of range panics.
+    fn run(&mut self, group: &Group, x: &[u128], y: &[u128]) {
+        let columns = group.columns();
+        let (mut row, mut base) = (group.x as usize / 32, group.y as usize / 32);
+        // Doubled rows weigh twice.
+        let factor = u128::from(group.weight);
+        let mut pass = |this: &mut Self, rows: Range<usize>, reach: &dyn Fn(usize) -> Range<usize>| {
+            this.spend(group.weight);
+            let next = rows.end;
+            for t in rows {
+                reach(t).for_each(|c| this.step(c, factor * x[row + t] * y[base + c - t]));
             }
+            (row, base) = (row + next, base.saturating_sub(next));
+        };
+        if group.triangle {
+            pass(self, 1..columns, &|t| 0..t);
+        }
+        for _ in 0..group.full {
+            pass(self, 0..BLOCK, &|_| 0..columns);
+        }
+        if group.close == Close::LowerTriangle {
+            pass(self, 0..columns, &|t| t..columns);
+        }
+        match (group.close, group.narrow) {
+            (Close::Nothing | Close::LowerTriangle, _) => {}
+            (Close::Even, _) => self.diagonal(1, 0, columns, 6, &y[row..]),
+            (Close::Odd, false) => self.diagonal(2, 7, columns, 13, &y[row..]),
+            (Close::Odd, true) => self.diagonal(2, 9, columns, 13, &y[row..]),
+            (Close::Last, _) => self.diagonal(1, 7, columns, 6, &y[row..]),
         }
     }
 
-    /// The pairs i ≤ j of a diagonal block with 0 ≤ i + j − base ≤ 6 and j ≤ top, as `MBF_PAIRS` makes them.
-    fn diagonal(&mut self, weight: u64, base: usize, top: usize) {
+    /// The pairs i ≤ j of a diagonal block with base ≤ i + j < base + columns and j ≤ top, as `MBF_PAIRS` makes them.
+    fn diagonal(&mut self, weight: u8, base: usize, columns: usize, top: usize, digits: &[u128]) {
         self.spend(weight);
         for i in 0..BLOCK {
             for j in i..=top {
-                if (base..base + BLOCK).contains(&(i + j)) {
-                    self.step(i + j - base, if i == j { 1 } else { 2 });
+                if (base..base + columns).contains(&(i + j)) {
+                    let factor = if i == j { 1 } else { 2 };
+                    self.step(i + j - base, factor * digits[i] * digits[j]);
                 }
             }
         }
     }
 
     /// `mbf_finish`: asserts that the digits are reduced.
-    fn finish(mut self, before: Carries) -> Carries {
+    fn finish(mut self, group: &Group, before: Carries) -> Carries {
         let (k, half) = (self.k(), self.half());
         if self.rebased && self.size.low_carry {
             for column in &mut self.columns {
@@ -121,7 +152,7 @@ impl<'a> Group<'a> {
             }
         }
         let mut carries = before;
-        for column in &self.columns {
+        for column in &self.columns[..group.columns()] {
             let value = column.low + (carries.high >> k);
             assert!(value < 1 << 53, "a column's value is no longer exact");
             assert!((carries.carry >> k) < EXCESS as u128, "a digit is not reduced");
@@ -136,47 +167,65 @@ fn digit(size: &Size) -> u128 {
     (1 << (size.shape.radix_bits - 1)) + EXCESS as u128
 }
 
-fn full(group: &mut Group<'_>) {
-    group.pass(1, 1, |_, _| true);
+/// Digits of which nothing is known but that they are reduced: m, n', the lower half of T.
+fn any(size: &Size) -> Vec<u128> {
+    vec![digit(size); size.shape.digits]
 }
 
-/// `mbf_low_group` and `mbf_high_group` over a whole operand. Returns what leaves the lower and the upper half.
-fn low_half(size: &Size) -> Carries {
-    let blocks = size.shape.digits / BLOCK;
-    (0..blocks).fold(Carries::default(), |carries, g| {
-        let mut group = Group::new(size, 0);
-        (0..g).for_each(|_| full(&mut group));
-        group.pass(1, 1, |row, column| column >= row);
-        group.finish(carries)
+/// Digits of a number below 2·2^bits in absolute value: the top one is what is left above the others.
+fn value(size: &Size) -> Vec<u128> {
+    let mut digits = any(size);
+    let below = size.shape.radix_bits as usize * (size.shape.digits - 1);
+    *digits.last_mut().unwrap() = if size.bits + 1 > below { (1 << (size.bits + 1 - below)) + 1 } else { 1 };
+    digits
+}
+
+/// Operands of a half product, and its groups.
+type Half<'a> = (&'a [Group], &'a [u128], &'a [u128]);
+
+/// The lower half of a product or square: what it carries into the upper half.
+fn lower_half(size: &Size, (groups, x, y): Half<'_>) -> Carries {
+    groups.iter().fold(Carries::default(), |carries, group| {
+        let mut accumulators = Accumulators::new(size, 0);
+        accumulators.run(group, x, y);
+        accumulators.finish(group, carries)
     })
 }
 
-fn high_half(size: &Size, mut carries: Carries, low: u128) {
-    for fulls in (0..size.shape.digits / BLOCK).rev() {
-        let mut group = Group::new(size, low);
-        group.pass(1, 1, |row, column| column < row);
-        (0..fulls).for_each(|_| full(&mut group));
-        carries = group.finish(carries);
+/// An upper half, or two of them into the same accumulators, which start from `low`.
+fn upper_half(size: &Size, halves: &[Half<'_>], carries: Carries, low: u128) {
+    (0..size.groups()).fold(carries, |carries, i| {
+        let mut accumulators = Accumulators::new(size, low);
+        halves.iter().for_each(|(groups, x, y)| accumulators.run(&groups[i], x, y));
+        accumulators.finish(&halves[0].0[i], carries)
+    });
+}
+
+/// `avx2fma_mont_mul.S` or `avx2fma_mont_sqr.S`, given the groups of T.
+fn kernel(size: &Size, [t_lower, t_upper]: [&[Group]; 2]) {
+    let schedule = Schedule::new(size);
+    let [lower, upper, ..] = schedule.lists(size);
+    let (a, m) = (value(size), any(size));
+    let from_t = lower_half(size, (t_lower, &a, &a));
+    let (t, mn) = ((t_upper, &*a, &*a), (upper, &*m, &*a));
+    // m = T·n' mod R.
+    lower_half(size, (lower, &m, &m));
+    let carries = guard(size);
+    if size.merged {
+        let both = Carries { high: carries.high + from_t.high, carry: carries.carry + from_t.carry };
+        upper_half(size, &[t, mn], both, 0);
+    } else {
+        // The low accumulators of m·n start from T's digits.
+        upper_half(size, &[t], from_t, 0);
+        upper_half(size, &[mn], carries, digit(size));
     }
 }
 
-/// The group loop of `avx2fma_mont_sqr.S`.
-fn square(size: &Size) {
-    let blocks = size.shape.digits / BLOCK;
-    (0..2 * blocks).fold(Carries::default(), |carries, g| {
-        let mut group = Group::new(size, 0);
-        let first = g.saturating_sub(blocks);
-        for r in first..g / 2 {
-            let opens_the_upper_half = g >= blocks && r == first;
-            group.pass(2, 2, |row, column| !opens_the_upper_half || column < row);
-        }
-        match g {
-            _ if g % 2 == 0 => group.diagonal(1, 0, 6),
-            _ if g == 2 * blocks - 1 => group.diagonal(1, 7, 6),
-            _ => group.diagonal(2, 7, 13),
-        }
-        group.finish(carries)
-    });
+fn both_kernels(size: &Size) {
+    let schedule = Schedule::new(size);
+    let [lower, upper, square_lower, square_upper] = schedule.lists(size);
+    kernel(size, [lower, upper]);
+    kernel(size, [square_lower, square_upper]);
 }
 
 /// The guard column of `avx2fma_mont_reduce.S`: asserts that rounding finds the carry, returns it.
@@ -200,13 +249,34 @@ fn guard(size: &Size) -> Carries {
 #[test]
 fn no_accumulator_overflows() {
     for size in &SIZES {
-        assert!(size.shape.digits % BLOCK == 0);
-        // T = a·b and T = a².
-        high_half(size, low_half(size), 0);
-        square(size);
-        // m = T·n' mod R, then the upper half of T + m·n, whose low accumulators start from T's digits.
-        low_half(size);
-        high_half(size, guard(size), digit(size));
+        let rest = size.shape.digits % BLOCK;
+        // A narrow group has no code for rebases, and none to start from digits.
+        assert!(rest == 0 || rest == NARROW && size.merged && size.budget == u8::MAX);
+        both_kernels(size);
+    }
+}
+
+/// Every product of two digits is made exactly once, in its column; in a square, those of different digits once,
+/// doubled.
+#[test]
+fn the_schedule_is_complete() {
+    for size in &SIZES {
+        let schedule = Schedule::new(size);
+        let [lower, upper, square_lower, square_upper] = schedule.lists(size);
+        let digits = size.shape.digits;
+        let products = |lists: [&[Group]; 2]| -> usize {
+            let sums = lists.concat();
+            sums.iter()
+                .map(|group| {
+                    let mut counting = Accumulators::new(size, 0);
+                    counting.counted = Some(0);
+                    counting.run(group, &value(size), &value(size));
+                    counting.counted.unwrap()
+                })
+                .sum()
+        };
+        assert_eq!(products([lower, upper]), digits * digits, "{} bits", size.bits);
+        assert_eq!(products([square_lower, square_upper]), digits * (digits + 1) / 2, "{} bits", size.bits);
     }
 }
 
@@ -227,11 +297,14 @@ fn results_stay_small_and_top_digits_absorb_their_carry() {
 /// The proof notices a kernel without headroom: one more pass between rebases, and denser digits.
 #[test]
 fn the_proof_can_fail() {
-    let fails = |size: Size| std::panic::catch_unwind(|| square(&size)).is_err();
-    assert!(fails(size(1024, 3, 49, 4, false)), "two doubled passes at radix 2^49");
-    assert!(fails(size(2048, 6, 49, 2, false)), "long columns without a low carry");
-    assert!(fails(size(1024, 3, 50, 2, false)), "radix 2^50");
-    assert!(!fails(size(1024, 3, 49, 2, false)));
+    let fails = |size: Size| std::panic::catch_unwind(|| both_kernels(&size)).is_err();
+    let size = |bits, digits, radix, low_carry| dense(bits, digits, radix, low_carry);
+    assert!(!fails(size(1024, 21, 49, false)));
+    assert!(fails(Size { budget: 3, ..size(1024, 21, 49, false) }), "three passes at radix 2^49");
+    assert!(fails(size(2048, 42, 49, false)), "long columns without a low carry");
+    assert!(fails(size(1024, 21, 50, false)), "radix 2^50");
+    assert!(fails(Size { merged: true, ..size(1024, 21, 49, false) }), "merged halves at radix 2^49");
+    assert!(fails(roomy(1536, 33, 48)), "radix 2^48 without rebases");
 }
 
 /// Numbers whose every digit is at a bound, of either sign: the worst that the proof allows for.

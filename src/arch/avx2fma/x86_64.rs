@@ -1,5 +1,6 @@
 //! The calls into `asm/avx2fma_*.S`.
 
+use super::schedule::Schedule;
 use super::{SIZES, Size};
 use crate::arch::lanes::{Moduli, MontLanes, Shape, Vec4};
 use crate::arch::tier::Avx2Fma;
@@ -25,7 +26,7 @@ unsafe extern "sysv64" {
         n_inv: *const Vec4,
         scratch: *mut Vec4,
         constants: *const Constants,
-        blocks: u64,
+        digits: u64,
     );
     fn rustls_multibuffer_avx2fma_mont_sqr(
         acc: *mut Vec4,
@@ -34,7 +35,7 @@ unsafe extern "sysv64" {
         n_inv: *const Vec4,
         scratch: *mut Vec4,
         constants: *const Constants,
-        blocks: u64,
+        digits: u64,
     );
 }
 
@@ -47,6 +48,12 @@ struct Constants {
     inv: [f64; 4],
     budget: u64,
     low_carry: u64,
+    merged: u64,
+    groups: u64,
+    /// Whole blocks of seven digits.
+    turns: u64,
+    unused: [u64; 3],
+    schedule: Schedule,
 }
 
 const fn constants(size: &Size) -> Constants {
@@ -54,7 +61,17 @@ const fn constants(size: &Size) -> Constants {
     // A power of two is its biased exponent; 1.5 sets the top mantissa bit.
     let chi = f64::from_bits(((1023 + 52 + k) << 52) | (1 << 51));
     let inv = f64::from_bits((1023 - k) << 52);
-    Constants { chi: [chi; 4], inv: [inv; 4], budget: size.budget, low_carry: size.low_carry as u64 }
+    Constants {
+        chi: [chi; 4],
+        inv: [inv; 4],
+        budget: size.budget as u64,
+        low_carry: size.low_carry as u64,
+        merged: size.merged as u64,
+        groups: size.groups() as u64,
+        turns: (size.shape.digits / super::BLOCK) as u64,
+        unused: [0; 3],
+        schedule: Schedule::new(size),
+    }
 }
 
 static CONSTANTS: [Constants; SIZES.len()] = {
@@ -83,11 +100,11 @@ fn check(acc: &[Vec4], m: Moduli<'_, Vec4>, scratch: &[Vec4]) -> u64 {
     let digits = m.shape.digits;
     assert!(acc.len() == digits && m.n.len() == digits && m.n_inv.len() == digits);
     assert!(scratch.len() >= Avx2Fma::scratch_len(m.shape));
-    (digits / super::BLOCK) as u64
+    digits as u64
 }
 
 pub(super) fn mont_mul(_: Avx2Fma, acc: &mut [Vec4], b: &[Vec4], m: Moduli<'_, Vec4>, scratch: &mut [Vec4]) {
-    let blocks = check(acc, m, scratch);
+    let digits = check(acc, m, scratch);
     assert_eq!(b.len(), acc.len());
     // SAFETY: the token proves AVX2 and FMA; `check` and the assertion above prove the lengths; `Vec4` is aligned to
     // 32 bytes; the borrows prove that `acc` and `scratch` overlap nothing.
@@ -99,13 +116,13 @@ pub(super) fn mont_mul(_: Avx2Fma, acc: &mut [Vec4], b: &[Vec4], m: Moduli<'_, V
             m.n_inv.as_ptr(),
             scratch.as_mut_ptr(),
             constants_of(m.shape),
-            blocks,
+            digits,
         );
     }
 }
 
 pub(super) fn mont_sqr(_: Avx2Fma, acc: &mut [Vec4], m: Moduli<'_, Vec4>, scratch: &mut [Vec4]) {
-    let blocks = check(acc, m, scratch);
+    let digits = check(acc, m, scratch);
     // SAFETY: as in `mont_mul`; the second argument is not read.
     unsafe {
         rustls_multibuffer_avx2fma_mont_sqr(
@@ -115,7 +132,7 @@ pub(super) fn mont_sqr(_: Avx2Fma, acc: &mut [Vec4], m: Moduli<'_, Vec4>, scratc
             m.n_inv.as_ptr(),
             scratch.as_mut_ptr(),
             constants_of(m.shape),
-            blocks,
+            digits,
         );
     }
 }
@@ -127,23 +144,39 @@ pub(super) fn select(_: Avx2Fma, out: &mut [Vec4], table: &[Vec4], index: &[u64]
     unsafe { select_avx2(out, table, index) }
 }
 
-/// Seven digits a turn stay in registers while all entries pass by.
 #[target_feature(enable = "avx2")]
 fn select_avx2(out: &mut [Vec4], table: &[Vec4], index: &[u64; 4]) {
     let digits = out.len();
     let index = load(&Vec4(*index));
-    for (start, out) in (0..digits).step_by(super::BLOCK).zip(out.chunks_exact_mut(super::BLOCK)) {
-        let mut found = [_mm256_setzero_si256(); super::BLOCK];
-        for (entry, row) in table.chunks_exact(digits).enumerate() {
-            let mask = _mm256_cmpeq_epi64(index, _mm256_set1_epi64x(entry as i64));
-            for (f, digit) in found.iter_mut().zip(&row[start..start + super::BLOCK]) {
-                *f = _mm256_blendv_epi8(*f, load(digit), mask);
-            }
+    let (blocks, rest) = out.as_chunks_mut();
+    for (i, block) in blocks.iter_mut().enumerate() {
+        select_columns::<{ super::BLOCK }>(block, table, digits, super::BLOCK * i, index);
+    }
+    let start = digits - rest.len();
+    for (i, digit) in rest.iter_mut().enumerate() {
+        select_columns::<1>(std::array::from_mut(digit), table, digits, start + i, index);
+    }
+}
+
+/// `N` digits stay in registers while all entries pass by.
+#[target_feature(enable = "avx2")]
+fn select_columns<const N: usize>(
+    out: &mut [Vec4; N],
+    table: &[Vec4],
+    digits: usize,
+    start: usize,
+    index: __m256i,
+) {
+    let mut found = [_mm256_setzero_si256(); N];
+    for (entry, row) in table.chunks_exact(digits).enumerate() {
+        let mask = _mm256_cmpeq_epi64(index, _mm256_set1_epi64x(entry as i64));
+        for (f, digit) in found.iter_mut().zip(&row[start..start + N]) {
+            *f = _mm256_blendv_epi8(*f, load(digit), mask);
         }
-        for (o, f) in out.iter_mut().zip(found) {
-            // SAFETY: `Vec4` is 32 bytes, aligned to 32.
-            unsafe { _mm256_store_si256((o as *mut Vec4).cast(), f) };
-        }
+    }
+    for (o, f) in out.iter_mut().zip(found) {
+        // SAFETY: `Vec4` is 32 bytes, aligned to 32.
+        unsafe { _mm256_store_si256((o as *mut Vec4).cast(), f) };
     }
 }
 

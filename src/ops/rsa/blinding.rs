@@ -17,7 +17,7 @@ use crate::arith::invert::invert;
 use crate::arith::limbs::{bit_len_vartime, ct_lt, from_be_bytes, is_zero};
 use crate::arith::mont::{Mont, pow_of_two_mod};
 use crate::error::Error;
-use std::sync::{Mutex, MutexGuard, TryLockError};
+use std::sync::{Arc, Mutex, MutexGuard, TryLockError};
 use zeroize::Zeroize;
 
 /// Uses of one random number: `BN_BLINDING_COUNTER` of BoringSSL and aws-lc.
@@ -33,25 +33,36 @@ const SLOTS: usize = 4;
 /// A source of random bytes: fills the slice or fails.
 pub(super) type Random<'a> = &'a mut dyn FnMut(&mut [u8]) -> Result<(), Error>;
 
-/// The sequence of blinding factors for one CRT half; every buffer is wiped when dropped.
-pub(super) struct Blinding {
+/// What does not change from one blinding to the next.
+struct Modulus {
     p: Secret<u64>,
     e: u64,
     /// 2^(128·k) mod p for the k limbs of p: takes a number into Montgomery form.
     r2: Secret<u64>,
+}
+
+/// The sequence of blinding factors for one CRT half; every buffer is wiped when dropped.
+pub(super) struct Blinding {
+    modulus: Arc<Modulus>,
     /// A and A⁻, in Montgomery form.
     factor: Secret<u64>,
     inverse: Secret<u64>,
     uses_left: u32,
 }
 
-impl Blinding {
-    /// For the prime `p` and the public exponent `e`. Draws no random number yet.
-    pub(super) fn new(p: &[u64], e: u64) -> Self {
-        let zero = || Secret::zeroed(p.len());
-        let mut r2 = zero();
+impl Modulus {
+    fn new(p: &[u64], e: u64) -> Arc<Self> {
+        let mut r2 = Secret::zeroed(p.len());
         pow_of_two_mod(r2.expose_mut(), 128 * p.len(), p);
-        Self { p: Secret::copied_from(p), e, r2, factor: zero(), inverse: zero(), uses_left: 0 }
+        Arc::new(Self { p: Secret::copied_from(p), e, r2 })
+    }
+}
+
+impl Blinding {
+    /// Draws no random number yet.
+    fn new(modulus: &Arc<Modulus>) -> Self {
+        let zero = || Secret::zeroed(modulus.p.expose().len());
+        Self { modulus: Arc::clone(modulus), factor: zero(), inverse: zero(), uses_left: 0 }
     }
 
     /// The next pair, not in Montgomery form and below p: `factor` = A = r^e and `inverse` = A⁻ = r⁻¹ mod p, both as
@@ -69,12 +80,12 @@ impl Blinding {
             self.refresh(random)?;
             self.uses_left = USES;
         } else {
-            let mut mont = Mont::new(self.p.expose());
+            let mut mont = Mont::new(self.modulus.p.expose());
             mont.square_assign(self.factor.expose_mut());
             mont.square_assign(self.inverse.expose_mut());
         }
         self.uses_left -= 1;
-        let mut mont = Mont::new(self.p.expose());
+        let mut mont = Mont::new(self.modulus.p.expose());
         mont.leave(factor, self.factor.expose());
         mont.leave(inverse, self.inverse.expose());
         Ok(())
@@ -91,13 +102,15 @@ impl Blinding {
     fn refresh(&mut self, random: Random<'_>) -> Result<(), Error> {
         for _ in 0..DRAWS {
             self.draw(random)?;
+            let Modulus { p, e, r2 } = &*self.modulus;
+            let (factor, inverse) = (self.factor.expose_mut(), self.inverse.expose_mut());
             // There is always an inverse if p is prime; that is not checked at import.
-            if bool::from(invert(self.inverse.expose_mut(), self.factor.expose(), self.p.expose())) {
-                let mut mont = Mont::new(self.p.expose());
+            if bool::from(invert(inverse, factor, p.expose())) {
+                let mut mont = Mont::new(p.expose());
                 // (r·R)⁻¹ twice by R² gives r⁻¹·R.
-                mont.mul_assign(self.inverse.expose_mut(), self.r2.expose());
-                mont.mul_assign(self.inverse.expose_mut(), self.r2.expose());
-                mont.pow_vartime(self.factor.expose_mut(), self.e);
+                mont.mul_assign(inverse, r2.expose());
+                mont.mul_assign(inverse, r2.expose());
+                mont.pow_vartime(factor, *e);
                 return Ok(());
             }
         }
@@ -108,7 +121,7 @@ impl Blinding {
     ///
     /// How often it is repeated depends only on numbers that are thrown away.
     fn draw(&mut self, random: Random<'_>) -> Result<(), Error> {
-        let (p, r) = (self.p.expose(), self.factor.expose_mut());
+        let (p, r) = (self.modulus.p.expose(), self.factor.expose_mut());
         let bits = bit_len_vartime(p);
         let mut bytes = Secret::zeroed(bits.div_ceil(8));
         for _ in 0..DRAWS {
@@ -140,10 +153,9 @@ struct Slot {
 impl KeyBlinding {
     /// For a checked key. Draws no random numbers yet.
     pub(super) fn new(key: &Components) -> Self {
-        let slot = |_| {
-            let [p, q] = [&key.p, &key.q].map(|prime| Blinding::new(prime.expose(), key.e));
-            Mutex::new(Slot { p, q, process: std::process::id() })
-        };
+        let [p, q] = [&key.p, &key.q].map(|prime| Modulus::new(prime.expose(), key.e));
+        let process = std::process::id();
+        let slot = |_| Mutex::new(Slot { p: Blinding::new(&p), q: Blinding::new(&q), process });
         Self { slots: std::array::from_fn(slot) }
     }
 

@@ -9,9 +9,10 @@
 use super::import::Components;
 use crate::arch::Secret;
 use crate::arch::lanes::{Moduli, MontLanes, Shape};
+use crate::arith::digits;
+use crate::arith::exp::{self, MontgomeryLanes};
 use crate::arith::limbs::{self, MAX_LIMBS};
 use crate::arith::mont::{Mont, mod_pow_vartime, pow_of_two_mod, redc};
-use crate::arith::{digits, exp};
 use zeroize::{Zeroize, Zeroizing};
 
 /// Everything that can be computed once for a key and one kind of digits.
@@ -99,6 +100,15 @@ impl Half {
             n0_inv: limbs::neg_inv_u64(prime[0]),
             modulus: Modulus::new::<K>(prime, enter)?,
         })
+    }
+
+    /// Loads x·2^(−64k) mod p, for an x < n.
+    fn load_reduced<K: MontLanes>(&self, x: &[u64], out: &mut [K::Vec], lane: usize) {
+        let k = self.prime.expose().len();
+        let (mut wide, mut reduced) = (Zeroizing::new([0; 2 * MAX_LIMBS]), Zeroizing::new([0; MAX_LIMBS]));
+        wide[..2 * k].copy_from_slice(x);
+        redc(&mut reduced[..k], &mut wide[..2 * k], self.prime.expose(), self.n0_inv);
+        digits::to_lane::<K>(out, lane, &reduced[..k], self.modulus.shape);
     }
 
     /// Bits `5·i..5·i + 5` of the exponent.
@@ -219,9 +229,7 @@ pub(super) fn private<K: MontLanes>(kernel: K, workspace: &mut Workspace<K>, job
     let shape = jobs[0].key.halves[0].modulus.shape;
     let mut buffers = workspace.take(shape, 6 + exp::workspace_len(1));
     let ([acc, n, n_inv, one, enter, factor], table, scratch) = buffers.split::<6>();
-    let halves = |jobs: &[PrivateJob<'_>]| 2 * jobs.len();
-    let lanes = halves(jobs);
-    assert!(lanes <= K::LANES);
+    assert!(2 * jobs.len() <= K::LANES);
     for (lane, (job, half)) in jobs.iter().flat_map(|j| [(j, 0), (j, 1)]).enumerate() {
         let (key, blinding) = (&job.key.halves[half], &job.blinding[half]);
         key.modulus.load::<K>(Number::N, n, lane);
@@ -229,26 +237,21 @@ pub(super) fn private<K: MontLanes>(kernel: K, workspace: &mut Workspace<K>, job
         key.modulus.load::<K>(Number::One, one, lane);
         key.modulus.load::<K>(Number::Special, enter, lane);
         digits::to_lane::<K>(factor, lane, blinding.factor.expose(), shape);
-        let mut wide = Zeroizing::new([0; MAX_LIMBS]);
-        let mut reduced = Zeroizing::new([0; MAX_LIMBS]);
-        let (wide, reduced) = (&mut wide[..job.input.len()], &mut reduced[..job.input.len() / 2]);
-        wide.copy_from_slice(job.input);
-        redc(reduced, wide, key.prime.expose(), key.n0_inv);
-        digits::to_lane::<K>(acc, lane, reduced, shape);
+        key.load_reduced::<K>(job.input, acc, lane);
     }
-    let m = Moduli { shape, n, n_inv };
+    let mut lanes = MontgomeryLanes { kernel, moduli: Moduli { shape, n, n_inv }, scratch };
     // m·2^(−64k) → m·R² → (m·A)·R: blinded, in Montgomery form.
-    kernel.mul(acc, enter, m, scratch);
-    kernel.mul(acc, factor, m, scratch);
+    lanes.mul(acc, enter);
+    lanes.mul(acc, factor);
     let windows = (64 * jobs[0].input.len() / 2).div_ceil(exp::WINDOW);
     // An unused lane has window 0 throughout: its factor is the zero that `one` holds there.
     let window = |lane: usize, i: usize| jobs.get(lane / 2).map_or(0, |j| j.key.halves[lane % 2].window(i));
-    exp::pow(kernel, acc, one, windows, window, m, table, scratch);
+    lanes.pow(acc, one, windows, window, table);
     for (lane, pair) in jobs.iter().flat_map(|j| &j.blinding).enumerate() {
         digits::to_lane::<K>(factor, lane, pair.inverse.expose(), shape);
     }
     // A plain factor unblinds and leaves Montgomery form at once.
-    kernel.mul(acc, factor, m, scratch);
+    lanes.mul(acc, factor);
     for (i, job) in jobs.iter_mut().enumerate() {
         let mut results = Zeroizing::new([0; 2 * MAX_LIMBS]);
         let (m1, m2) = results[..job.output.len()].split_at_mut(job.output.len() / 2);
@@ -294,10 +297,10 @@ fn public_run<K: MontLanes>(kernel: K, workspace: &mut Workspace<K>, jobs: &mut 
         job.key.public.load::<K>(Number::Special, leave, lane);
         digits::to_lane::<K>(acc, lane, job.input, shape);
     }
-    let m = Moduli { shape, n, n_inv };
+    let mut lanes = MontgomeryLanes { kernel, moduli: Moduli { shape, n, n_inv }, scratch };
     // Without entering Montgomery form: s^e·R^(1−e), which `leave` = R^e makes s^e.
-    exp::pow_public(kernel, acc, jobs[0].key.e, m, base, scratch);
-    kernel.mul(acc, leave, m, scratch);
+    lanes.pow_public(acc, jobs[0].key.e, base);
+    lanes.mul(acc, leave);
     for (lane, job) in jobs.iter_mut().enumerate() {
         digits::from_lane::<K>(job.output, acc, lane, job.n, shape);
     }

@@ -9,7 +9,8 @@ use std::collections::HashSet;
 const P: [u64; 1] = [0xffff_ffff_ffff_ffc5]; // the largest prime below 2^64
 
 fn take(blinding: &mut Blinding, random: Random<'_>) -> Result<(BigUint, BigUint), Error> {
-    let (mut a, mut a_inv) = (vec![7; blinding.p.expose().len()], vec![7; blinding.p.expose().len()]);
+    let (mut a, mut a_inv) =
+        (vec![7; blinding.factor.expose().len()], vec![7; blinding.factor.expose().len()]);
     blinding.take(random, &mut a, &mut a_inv)?;
     Ok((big(&a), big(&a_inv)))
 }
@@ -20,7 +21,7 @@ fn pairs_belong_together_and_change_as_documented() {
         let key = key(name);
         for prime in [&key.components().p, &key.components().q] {
             let (p, e) = (big(prime.expose()), BigUint::from(key.public_exponent()));
-            let mut blinding = Blinding::new(prime.expose(), key.public_exponent());
+            let mut blinding = Blinding::new(&Modulus::new(prime.expose(), key.public_exponent()));
             let drawn = Cell::new(0);
             let mut random = |out: &mut [u8]| {
                 drawn.set(drawn.get() + 1);
@@ -71,7 +72,7 @@ fn out_of_range_numbers_are_drawn_again() {
         out.copy_from_slice(&next.next().unwrap().to_be_bytes());
         Ok(())
     };
-    let mut blinding = Blinding::new(&P, 3);
+    let mut blinding = Blinding::new(&Modulus::new(&P, 3));
     let (_, a_inv) = take(&mut blinding, &mut random).unwrap();
     assert_eq!(next.len(), 1);
     let p = big(&P);
@@ -80,7 +81,7 @@ fn out_of_range_numbers_are_drawn_again() {
 
 #[test]
 fn draws_have_the_length_of_the_prime_and_cover_its_range() {
-    let mut blinding = Blinding::new(&[1009, 0], 3);
+    let mut blinding = Blinding::new(&Modulus::new(&[1009, 0], 3));
     let mut seen = HashSet::new();
     let mut random = |out: &mut [u8]| {
         assert_eq!(out.len(), 2);
@@ -102,14 +103,14 @@ fn a_number_without_inverse_is_drawn_again() {
         out.copy_from_slice(&[draws.next().unwrap()]);
         Ok(())
     };
-    let mut blinding = Blinding::new(&[105], 11);
+    let mut blinding = Blinding::new(&Modulus::new(&[105], 11));
     take(&mut blinding, &mut random).unwrap();
     assert_eq!(draws.len(), 0);
 }
 
 #[test]
 fn a_failing_or_broken_generator_is_an_error_and_not_a_weak_number() {
-    let mut blinding = Blinding::new(&P, 65537);
+    let mut blinding = Blinding::new(&Modulus::new(&P, 65537));
     assert_eq!(take(&mut blinding, &mut |_| Err(Error::Random)), Err(Error::Random));
     for byte in [0x00, 0xff] {
         let mut stuck = |out: &mut [u8]| {

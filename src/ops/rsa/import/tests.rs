@@ -104,6 +104,13 @@ fn each_check_refuses_a_key_of_its_own() {
         (KeyError::Modulus, |k| k.q = &k.q + (BigUint::from(1u8) << 3000)),
         (KeyError::Modulus, |k| k.q = BigUint::from(3u8)),
         (KeyError::Modulus, |k| k.n = &k.n % (BigUint::from(1u8) << 2047) + (BigUint::from(1u8) << 2112)),
+        (KeyError::Modulus, |k| {
+            // The product is longer than n and agrees with it only in the limbs that n has.
+            let low = |q: &BigUint| -> BigUint { &k.p * q % (BigUint::from(1u8) << 2048) };
+            let longer = (1100..).map(|shift| &k.q + (BigUint::from(1u8) << shift));
+            let q = longer.into_iter().find(|q| low(q).bits() == 2048).unwrap();
+            (k.n, k.q) = (low(&q), q);
+        }),
         (KeyError::PrivateExponent, |k| k.d += 2u8),
         (KeyError::PrivateExponent, |k| k.d = BigUint::ZERO),
         (KeyError::PrivateExponent, |k| k.d = (&k.d + &k.p - 1u8) % (&k.p * &k.q - &k.p - &k.q + 1u8)),
@@ -130,6 +137,23 @@ fn each_check_refuses_a_key_of_its_own() {
         let mut bad = good.clone();
         change(&mut bad);
         assert_eq!(import(&bad).err(), Some(*error), "row {row}");
+    }
+}
+
+/// Numbers of 2049 bits have 63 bits of room in their limbs: here it is not the length that gives these away.
+#[test]
+fn congruent_numbers_that_are_not_reduced() {
+    let good = Numbers::of("rsa2049.pkcs1");
+    let (p1, q1) = (&good.p - 1u8, &good.q - 1u8);
+    let d = &good.d + &p1 * &q1 * 2u8;
+    assert!(d > good.n);
+    let bad = [
+        (Numbers { d, ..good.clone() }, KeyError::PrivateExponent),
+        (Numbers { dp: &good.dp + &p1, ..good.clone() }, KeyError::CrtExponent),
+        (Numbers { qinv: &good.qinv + &good.p, ..good.clone() }, KeyError::CrtCoefficient),
+    ];
+    for (numbers, error) in bad {
+        assert_eq!(import(&numbers).err(), Some(error));
     }
 }
 

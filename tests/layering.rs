@@ -4,6 +4,7 @@
 //! The sources are read as tokens, so that a path is found however it is written: in a `use`, in a group, in the
 //! middle of an expression, through `super`, or through a re-export of the crate's root.
 
+#[path = "layering/source.rs"]
 mod source;
 
 use source::{Path as UsePath, Source};

@@ -1,0 +1,81 @@
+//! Machine-checked: no branch and no address in this layer depends on a limb.
+
+use super::testing::Operands;
+use super::{invert, limbs, mont};
+use crate::arch::memcheck::{is_running, mark_secret};
+use std::hint::black_box;
+use std::process::Command;
+
+const TEST: &str = "arith::constant_time::valgrind_sees_no_secret_branch_or_address";
+const LEAK: &str = "CONSTANT_TIME_LEAK";
+
+/// Runs this very test in valgrind: once as it is, once with a deliberate leak that must be found.
+#[test]
+#[ignore = "needs valgrind, x86-64 and a release build, which has no overflow checks to branch on"]
+fn valgrind_sees_no_secret_branch_or_address() {
+    if is_running() {
+        return compute_with_secrets();
+    }
+    let run = |leak: &str| {
+        let mut command = Command::new("valgrind");
+        command.args(["-q", "--error-exitcode=9"]).arg(std::env::current_exe().unwrap());
+        command.args([TEST, "--exact", "--ignored", "--test-threads=1", "--nocapture"]);
+        let output = command.env(LEAK, leak).output().expect("valgrind does not start");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let (code, report) = run("0");
+    assert_eq!(code, Some(0), "{report}");
+    let (code, report) = run("1");
+    assert_eq!(code, Some(9), "the deliberate leak was not found: {report}");
+}
+
+fn compute_with_secrets() {
+    let mut operands = Operands::new(1);
+    for len in [3, 16] {
+        let mut secret = |len| {
+            let mut words = operands.random(len);
+            mark_secret(&mut words);
+            words
+        };
+        let (mut n, mut x, wide) = (secret(len), secret(len), secret(2 * len + 1));
+        // What the functions ask for is no secret: an odd modulus, an operand below it.
+        n[0] |= 1;
+        n[len - 1] |= 1 << 63;
+        x[len - 1] &= !(1 << 63);
+        plain_arithmetic(&x, &n);
+        modular_arithmetic(&x, &n, &wide);
+        if std::env::var(LEAK).unwrap() == "1" {
+            // A branch could become a conditional move, which leaks nothing; an address stays one.
+            black_box(black_box([0u8; 8])[(x[0] & 7) as usize]);
+        }
+    }
+}
+
+fn plain_arithmetic(x: &[u64], y: &[u64]) {
+    let len = x.len();
+    let (mut out, mut double) = (vec![0; len], vec![0; 2 * len]);
+    for condition in [limbs::ct_lt(x, y), limbs::ct_eq(x, y), limbs::is_zero(x)] {
+        limbs::add_assign_if(condition, &mut out, x);
+        limbs::sub_assign_if(condition, &mut out, y);
+    }
+    black_box([limbs::sub(&mut out, x, y), limbs::shl1_assign(&mut out, 1)]);
+    black_box([limbs::add_assign(&mut out, x), limbs::sub_assign(&mut out, y)]);
+    limbs::mul(&mut double, x, y);
+    limbs::square(&mut double, black_box(x));
+    limbs::mul_low(&mut out, x, black_box(y));
+    limbs::neg_inv_pow2(black_box(&mut out), y, 64 * len - 24, &mut double);
+    let mut bytes = vec![0; 8 * len];
+    limbs::to_be_bytes(&mut bytes, black_box(&out));
+    limbs::from_be_bytes(&mut out, black_box(&bytes));
+    black_box(&out);
+}
+
+fn modular_arithmetic(x: &[u64], n: &[u64], wide: &[u64]) {
+    let mut out = vec![0; x.len()];
+    black_box(invert::invert(&mut out, x, n));
+    mont::pow_of_two_mod(black_box(&mut out), 200 * x.len(), n);
+    mont::reduce_wide(black_box(&mut out), wide, n);
+    mont::mod_pow_vartime(black_box(&mut out), x, 65537, n);
+    mont::mod_pow(black_box(&mut out), x, wide, n);
+    black_box(&out);
+}

@@ -1,0 +1,124 @@
+//! The program as its users run it: what it prints, what it refuses, what it writes.
+
+use rustls_multibuffer::{Tier, TierKind};
+use serde_json::Value;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+fn handshake_bench(args: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_handshake-bench")).args(args).output().expect("the program starts")
+}
+
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).expect("the output is text")
+}
+
+fn lines(json: &str) -> Vec<Value> {
+    json.lines().map(|line| serde_json::from_str(line).expect("every line is an object")).collect()
+}
+
+#[track_caller]
+fn assert_positive(object: &Value, fields: &[&str]) {
+    for field in fields {
+        let number = object[*field].as_f64();
+        assert!(number.is_some_and(|n| n > 0.0 && n.is_finite()), "{field} in {object}");
+    }
+}
+
+#[track_caller]
+fn assert_refused(args: &[&str], why: &str) {
+    let output = handshake_bench(args);
+    assert!(!output.status.success(), "{args:?} was accepted");
+    assert!(text(&output.stderr).contains(why), "{args:?}: {}", text(&output.stderr));
+    assert_eq!(text(&output.stdout), "", "{args:?}");
+}
+
+/// A short default run, with its JSON.
+fn short_run(file: &str, extra: &[&str]) -> (Output, Vec<Value>) {
+    let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(file);
+    let mut args = vec!["--duration", "0.2", "--slots", "2", "--concurrency", "8"];
+    args.extend(["--json", file.to_str().expect("the path is UTF-8")]);
+    args.extend(extra);
+    let output = handshake_bench(&args);
+    assert!(output.status.success(), "{args:?}: {}", text(&output.stderr));
+    let json = std::fs::read_to_string(&file).unwrap();
+    (output, lines(&json))
+}
+
+#[test]
+fn a_run_reports_both_implementations_for_every_key() {
+    let (output, json) = short_run("keys.json", &["--key", "rsa2048,p256"]);
+    assert_eq!(text(&output.stderr), "", "no progress bar where there is no terminal");
+    for wanted in ["command ", "CPU ", "tier ", "versions ", "handshakes/s", "server CPU µs", "p50 µs"] {
+        assert!(text(&output.stdout).contains(wanted), "{wanted:?} in {}", text(&output.stdout));
+    }
+    assert_eq!(json.len(), 6);
+    for (scenario, key) in json.chunks(3).zip(["rsa2048", "p256"]) {
+        for (line, provider) in scenario.iter().zip(["baseline", "multibuffer"]) {
+            assert_eq!(line["provider"], provider);
+            assert_positive(line, &["handshakes_per_s", "server_cpu_us", "p50_us", "p99_us", "handshakes"]);
+            assert_eq!(line["failures"], 0);
+        }
+        assert_positive(&scenario[2], &["ratio_server_cpu", "ratio_handshakes", "ratio_p50"]);
+        let names: Vec<_> = scenario.iter().map(|line| &line["scenario"]).collect();
+        assert!(names.iter().all(|name| *name == &format!("{key}-tls1.3-x25519")), "{names:?}");
+    }
+    // Only the multibuffer has a queue, and it has served every RSA handshake.
+    assert!(json[0]["mean_fill"].is_null());
+    assert!(json[1]["mean_fill"].as_f64().is_some_and(|fill| fill >= 1.0), "{}", json[1]);
+}
+
+#[test]
+fn other_versions_groups_threads_and_delays_work() {
+    let flags =
+        ["--tls", "1.2", "--kx", "p384", "--key", "rsa2048", "--threads", "2", "--poll-delay", "100us"];
+    let (_, json) = short_run("tls12.json", &flags);
+    assert_eq!(json[2]["scenario"], "rsa2048-tls1.2-p384");
+    assert_eq!((&json[1]["threads"], &json[1]["poll_delay_us"]), (&2.into(), &100.0.into()));
+    let flags = ["--kx", "x25519mlkem768", "--key", "ed25519", "--tier", "scalar"];
+    let (_, json) = short_run("hybrid.json", &flags);
+    assert_eq!((&json[0]["tier"], &json[1]["tier"]), (&"none".into(), &"scalar".into()));
+}
+
+#[test]
+fn ops_writes_json_to_standard_output_and_nothing_else() {
+    let args = ["ops", "--op", "rsa2048-pss-sign", "--op", "rsa2048-pkcs1-sign", "--pairs", "3", "--json"];
+    let output = handshake_bench(&args);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let rows = lines(text(&output.stdout));
+    for row in &rows {
+        assert_positive(row, &["fill", "lanes", "ops_per_s", "baseline_ops_per_s", "ratio"]);
+    }
+    for kind in TierKind::DETECTABLE {
+        let of_tier = |baseline: &str| {
+            let fits = |row: &&Value| row["tier"] == kind.name() && row["baseline"] == baseline;
+            rows.iter().filter(fits).count()
+        };
+        let runs = Tier::of_kind(kind).is_some();
+        assert_eq!(of_tier("aws-lc-rs") >= 2, runs, "{kind}");
+        assert_eq!(of_tier("aws-lc-rs"), of_tier("ring"), "{kind}");
+        assert_eq!(text(&output.stderr).contains(&format!("tier {kind}: not run")), !runs);
+    }
+}
+
+#[test]
+fn a_soak_leaves_nothing_behind() {
+    let output = handshake_bench(&["soak", "--key", "p256", "--handshakes", "6000", "--concurrency", "256"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let report = text(&output.stdout);
+    assert!(report.contains("6000 handshakes in"), "{report}");
+    assert!(report.contains("left: 0 fibers, 0 stacks in use, 0 handshakes"), "{report}");
+}
+
+#[test]
+fn what_cannot_be_measured_is_refused() {
+    assert_refused(&["--kx", "x25519mlkem768", "--tls", "1.2"], "TLS 1.3 only");
+    assert_refused(&["--threads", "2", "--concurrency", "1"], "at least one client");
+    assert_refused(&["--json", "/nonexistent/folder/file"], "/nonexistent/folder/file");
+    assert_refused(&["ops", "--op", "rsa2048"], "known are rsa2048-pss-sign");
+    assert_refused(&["ops", "--tier", "avx9"], "unknown tier");
+    for kind in TierKind::DETECTABLE.into_iter().filter(|kind| Tier::of_kind(*kind).is_none()) {
+        assert_refused(&["ops", "--tier", kind.name()], "not run");
+        assert_refused(&["--tier", kind.name()], "not run");
+    }
+}
