@@ -7,7 +7,7 @@ mod avx2fma;
 mod avx512ifma;
 mod avxifma;
 mod barrier;
-pub mod current;
+pub(crate) mod current;
 mod ifma;
 #[cfg(test)]
 mod lane_tests;
