@@ -124,15 +124,11 @@ pub(crate) struct TestModuli<L: MontLanes> {
 impl<L: MontLanes> TestModuli<L> {
     /// The moduli `values` in the first lanes; the lanes that they do not fill are unused.
     pub(crate) fn new(shape: Shape, values: &[BigUint]) -> Self {
-        let r = BigUint::from(1u8) << shape.r_bits();
         let mut values = values.to_vec();
         values.resize(L::LANES, BigUint::ZERO);
-        let inverse = |n: &BigUint| {
-            let inverse = n.modinv(&r).map_or(BigUint::ZERO, |inverse| &r - inverse);
-            BigInt::from(inverse)
-        };
         let signed: Vec<BigInt> = values.iter().map(|n| BigInt::from(n.clone())).collect();
-        let inverses: Vec<BigInt> = values.iter().map(inverse).collect();
+        let inverses: Vec<BigInt> =
+            values.iter().map(|n| BigInt::from(negative_inverse(n, shape.r_bits()))).collect();
         let (n, n_inv) = (write::<L>(shape, &signed), write::<L>(shape, &inverses));
         Self { shape, values, n, n_inv }
     }
@@ -147,6 +143,18 @@ impl<L: MontLanes> TestModuli<L> {
         dirty.as_mut().fill(0x5a5a_5a5a_5a5a_5a5a);
         vec![dirty; L::scratch_len(self.shape)]
     }
+}
+
+/// −n⁻¹ mod 2^bits, zero for the zero of an unused lane. By Newton's iteration: right bits double each time.
+fn negative_inverse(n: &BigUint, bits: usize) -> BigUint {
+    let modulus = BigUint::from(1u8) << bits;
+    let mut inverse = n.clone();
+    let mut right = 3;
+    while right < bits {
+        right *= 2;
+        inverse = (&inverse * (&modulus + 2u8 - (n * &inverse) % &modulus)) % &modulus;
+    }
+    (&modulus - inverse) % modulus
 }
 
 mod tests {
@@ -165,6 +173,13 @@ mod tests {
     #[should_panic(expected = "unknown tier")]
     fn a_misspelt_tier_is_refused() {
         is_named("avx512", TierKind::Avx2Fma);
+    }
+
+    #[test]
+    fn the_inverse_is_one() {
+        let n = Random(7).modulus(1024);
+        assert!((negative_inverse(&n, 1040) * n + 1u8).trailing_zeros() >= Some(1040));
+        assert_eq!(negative_inverse(&BigUint::ZERO, 1040), BigUint::ZERO);
     }
 
     #[test]
