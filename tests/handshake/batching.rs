@@ -9,9 +9,9 @@ use rustls_multibuffer::handshake::{EngineConfig, EngineStats, TlsAcceptor, TlsC
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// One thread, and batches of up to 8 on every machine.
+/// One thread, and batches of up to 8 on every machine, however slowly it gets round to them.
 fn gathering() -> EngineConfig {
-    config().threads(1).gather(8)
+    config().threads(1).gather(8).max_wait(Duration::from_secs(3600))
 }
 
 fn rsa2048(stats: &EngineStats) -> OpStats {
@@ -51,6 +51,13 @@ for_each_engine! {
         assert_serves(&engine).await;
         let stats = rsa2048(&engine.stats());
         assert_eq!((stats.requests(), left(&stats, Reason::Idle)), (1, 1));
+    }
+
+    async fn nothing_waits_longer_than_the_limit_behind_other_work<E>() {
+        let engine = E::start(gathering().max_wait(Duration::ZERO));
+        assert_serves(&engine).await;
+        let stats = rsa2048(&engine.stats());
+        assert_eq!((stats.requests(), left(&stats, Reason::Deadline)), (1, 1));
     }
 
     async fn a_poll_delay_is_waited_for_and_no_longer<E>() {
