@@ -1,7 +1,6 @@
 //! RSA signatures, each tier of this machine at every fill, against aws-lc-rs one by one.
 //!
 //! Every batch asserts that its signatures verify before it is timed.
-#![expect(missing_docs, reason = "criterion's macros make undocumented items")]
 
 use aws_lc_rs::signature::{RSA_PSS_2048_8192_SHA256, UnparsedPublicKey};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -35,7 +34,8 @@ fn sign(c: &mut Criterion) {
             let mut runner = Runner::new(tier);
             let capacity = runner.capacity(key.op().expect("lanes serve the key"));
             for fill in 1..=capacity {
-                let request = SignRequest::new(&key, Padding::PssSha256, MESSAGE).expect("lanes serve the key");
+                let request =
+                    SignRequest::new(&key, Padding::PssSha256, MESSAGE).expect("lanes serve the key");
                 let requests = vec![Request::RsaSign(request); fill];
                 let requests: Vec<_> = requests.iter().collect();
                 for signature in run(&mut runner, &requests) {

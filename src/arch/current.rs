@@ -29,7 +29,7 @@ thread_local! {
 /// Runs `body`, during which [`with_aside`] on this thread finds `value`.
 ///
 /// Aborts the process when another loan is already in the slot; its holder must have set it aside.
-pub fn lend<T: 'static, R>(value: &T, body: impl FnOnce() -> R) -> R {
+pub(crate) fn lend<T: 'static, R>(value: &T, body: impl FnOnce() -> R) -> R {
     put(Loan { value: NonNull::from(value).cast(), kind: TypeId::of::<T>() });
     let _end = End { value: NonNull::from(value).cast(), kind: TypeId::of::<T>() };
     body()
@@ -37,7 +37,7 @@ pub fn lend<T: 'static, R>(value: &T, body: impl FnOnce() -> R) -> R {
 
 /// Runs `f` with the reference lent on this thread, if there is one and it is a `T`, while the slot is **empty**:
 /// whoever else runs on this thread before `f` returns finds no loan, and may lend.
-pub fn with_aside<T: 'static, R>(f: impl FnOnce(Option<&T>) -> R) -> R {
+pub(crate) fn with_aside<T: 'static, R>(f: impl FnOnce(Option<&T>) -> R) -> R {
     let aside = Aside(CURRENT.take());
     let value = match &aside.0 {
         Some(loan) if loan.kind == TypeId::of::<T>() => {
@@ -51,7 +51,7 @@ pub fn with_aside<T: 'static, R>(f: impl FnOnce(Option<&T>) -> R) -> R {
 }
 
 /// Whether a `T` is lent on this thread.
-pub fn is_lent<T: 'static>() -> bool {
+pub(crate) fn is_lent<T: 'static>() -> bool {
     with_aside(|value: Option<&T>| value.is_some())
 }
 

@@ -115,6 +115,20 @@ pub trait MontLanes: Copy + Debug + Send + 'static {
     /// acc ← acc² · R⁻¹ mod n in every lane.
     fn sqr(self, acc: &mut [Self::Vec], m: Moduli<'_, Self::Vec>, scratch: &mut [Self::Vec]);
 
+    /// Squares `times` times in a row, at least once: acc ← acc^(2^times) · R^(1 − 2^times) mod n. Tiers that can
+    /// keep the number in registers from one squaring to the next do.
+    fn sqr_times(
+        self,
+        acc: &mut [Self::Vec],
+        times: usize,
+        m: Moduli<'_, Self::Vec>,
+        scratch: &mut [Self::Vec],
+    ) {
+        for _ in 0..times {
+            self.sqr(acc, m, scratch);
+        }
+    }
+
     /// out ← entry `index[lane]` of `table` in every lane. `table` is a sequence of entries of `out.len()`
     /// vectors each; every entry is read, so the address trace does not depend on `index`.
     fn select(self, out: &mut [Self::Vec], table: &[Self::Vec], index: &[u64]);

@@ -1,9 +1,14 @@
 //! CPU tiers and everything that needs `unsafe`: proof tokens, lane kernels, wiping of secrets.
 #![allow(unsafe_code, reason = "this is the layer that holds the crate's unsafe code")]
 
+#[cfg(target_arch = "x86_64")]
+mod asm;
 mod avx2fma;
+mod avx512ifma;
+mod avxifma;
 mod barrier;
-pub mod current;
+pub(crate) mod current;
+mod ifma;
 #[cfg(test)]
 mod lane_tests;
 pub mod lanes;

@@ -31,6 +31,11 @@ impl<K: MontLanes> MontgomeryLanes<'_, K> {
         self.kernel.sqr(acc, self.moduli, self.scratch);
     }
 
+    /// acc ← `times` squarings of acc.
+    fn sqr_times(&mut self, acc: &mut [K::Vec], times: usize) {
+        self.kernel.sqr_times(acc, times, self.moduli, self.scratch);
+    }
+
     /// acc ← acc^exponent in Montgomery form, by fixed windows of [`WINDOW`] bits from the top.
     ///
     /// `one` is R mod n. `window(lane, i)` gives bits `5·i..5·i + 5` of the lane's exponent; it is asked for
@@ -60,9 +65,7 @@ impl<K: MontLanes> MontgomeryLanes<'_, K> {
         };
         lookup(windows - 1, acc);
         for i in (0..windows - 1).rev() {
-            for _ in 0..WINDOW {
-                self.sqr(acc);
-            }
+            self.sqr_times(acc, WINDOW);
             lookup(i, factor);
             self.mul(acc, factor);
         }

@@ -43,17 +43,6 @@ fn choice(bit: u64) -> Choice {
     Choice::from(bit as u8)
 }
 
-/// `out = a + b`; returns the carry, 0 or 1. All three have one length.
-#[cfg(test)]
-pub(crate) fn add(out: &mut [u64], a: &[u64], b: &[u64]) -> u64 {
-    assert!(out.len() == a.len() && a.len() == b.len());
-    let mut carry = 0;
-    for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
-        (*out, carry) = adc(*a, *b, carry);
-    }
-    carry
-}
-
 /// `out = a - b`; returns the borrow, 0 or 1. All three have one length.
 pub(crate) fn sub(out: &mut [u64], a: &[u64], b: &[u64]) -> u64 {
     assert!(out.len() == a.len() && a.len() == b.len());
@@ -109,16 +98,6 @@ fn sub_masked(a: &mut [u64], b: &[u64], mask: u64) -> u64 {
         (*a, borrow) = sbb(*a, *b & mask, borrow);
     }
     borrow
-}
-
-/// `out = a` if `condition`, else `out = b`. All three have one length.
-#[cfg(test)]
-pub(crate) fn select(condition: Choice, out: &mut [u64], a: &[u64], b: &[u64]) {
-    assert!(out.len() == a.len() && a.len() == b.len());
-    let mask = choice_mask(condition);
-    for ((out, a), b) in out.iter_mut().zip(a).zip(b) {
-        *out = b ^ (mask & (a ^ b));
-    }
 }
 
 /// Whether `a = b`. Both have one length.

@@ -177,7 +177,7 @@ pub(crate) fn reduce_wide(out: &mut [u64], x: &[u64], n: &[u64]) {
 
 /// `out = base^exponent mod n` for an odd `n > 1` and `base < n`, all three as long as `n`; constant-time.
 ///
-/// The specification of RSADP and RSASP1 (RFC 8017 §5.1.2, §5.2.1) that kernels are compared with.
+/// The specification of RSADP and RSASP1 (RFC 8017 §5.1.2, §5.2.1) that kernels are compared with, in tests.
 #[cfg(test)]
 pub(crate) fn mod_pow(out: &mut [u64], base: &[u64], exponent: &[u64], n: &[u64]) {
     with_montgomery_form(out, base, n, |mont, a| mont.pow(a, exponent));

@@ -1,4 +1,65 @@
 //! The engine that drives handshakes on fibers, and the tokio acceptor and connector.
+//!
+//! [`TlsAcceptor`] and [`TlsConnector`] take the place of tokio-rustls' and give its stream types. What happens in
+//! between, seen from one handshake:
+//!
+//! 1. The caller's task reads from the socket into the rustls connection.
+//! 2. The connection moves onto a fiber, which calls `process_new_packets`. Most calls return at once.
+//! 3. When rustls asks one of [`provider`](crate::provider)'s keys for a signature, the fiber parks, and its request
+//!    joins the thread's [`Queue`](crate::batch::Queue).
+//! 4. When the batch has run, the fiber is resumed, and rustls goes on as if nothing had happened.
+//! 5. The caller's task writes what rustls has to send, and reads again until the handshake is complete. The finished
+//!    connection is put into a tokio-rustls stream, with whatever was read beyond the handshake.
+//!
+//! There are two engines. A [`LocalEngine`] does all of that on the caller's thread: for runtimes with one thread per
+//! core. An [`Engine`] has threads of its own for steps 2 to 4: for runtimes whose tasks move between threads. Both
+//! bound what they hold, time handshakes out, survive a panic in a callback, and end with a clear error for whoever is
+//! still in flight; both show what they do in [`EngineStats`].
+//!
+//! Certificate resolvers and verifiers of the rustls configuration are called on a fiber: they have
+//! [`EngineConfig::stack_size`] bytes of stack, and on an `Engine` they run on its threads. They must not block, any
+//! more than on a runtime's thread.
+//!
+//! ```
+//! use rustls_multibuffer::handshake::{Engine, EngineConfig, TlsAcceptor, TlsConnector};
+//! use rustls_multibuffer::provider::default_provider;
+//! use std::sync::Arc;
+//! use tokio::io::{AsyncReadExt, AsyncWriteExt};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let key = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
+//! # let params = rcgen::CertificateParams::new(vec!["localhost".to_owned()])?;
+//! # let cert = params.self_signed(&key)?.der().clone();
+//! # let key = rustls::pki_types::PrivateKeyDer::try_from(key.serialize_der())?;
+//! # let mut roots = rustls::RootCertStore::empty();
+//! # roots.add(cert.clone())?;
+//! let provider = Arc::new(default_provider());
+//! let server = rustls::ServerConfig::builder_with_provider(provider.clone())
+//!     .with_safe_default_protocol_versions()?
+//!     .with_no_client_auth()
+//!     .with_single_cert(vec![cert], key)?;
+//! let client = rustls::ClientConfig::builder_with_provider(provider)
+//!     .with_safe_default_protocol_versions()?
+//!     .with_root_certificates(roots)
+//!     .with_no_client_auth();
+//!
+//! let engine = Engine::new(EngineConfig::default().threads(1))?;
+//! let acceptor = TlsAcceptor::new(engine.clone(), Arc::new(server));
+//! let connector = TlsConnector::new(engine.clone(), Arc::new(client));
+//! # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
+//! # runtime.block_on(async {
+//! let (here, there) = tokio::io::duplex(4096);
+//! let name = "localhost".try_into()?;
+//! let (mut server, mut client) = tokio::try_join!(acceptor.accept(here), connector.connect(name, there))?;
+//! client.write_all(b"hello").await?;
+//! client.flush().await?;
+//! let mut received = [0; 5];
+//! server.read_exact(&mut received).await?;
+//! assert_eq!(&received, b"hello");
+//! assert_eq!(engine.stats().succeeded, 2);
+//! # Ok(()) })
+//! # }
+//! ```
 
 mod acceptor;
 mod batches;

@@ -104,9 +104,11 @@ impl Runner {
     /// A runner for `tier`.
     pub fn new(tier: Tier) -> Self {
         let lanes: Option<Box<dyn LaneRunner>> = match tier {
+            Tier::Avx512Ifma(kernel) => Some(Box::new(Lanes::new(kernel))),
+            Tier::AvxIfma(kernel) => Some(Box::new(Lanes::new(kernel))),
             Tier::Avx2Fma(kernel) => Some(Box::new(Lanes::new(kernel))),
             Tier::Portable(kernel) => Some(Box::new(Lanes::new(kernel))),
-            Tier::Avx512Ifma(_) | Tier::AvxIfma(_) | Tier::Scalar => None,
+            Tier::Scalar => None,
         };
         Self { tier, lanes, counters: Counters::default() }
     }

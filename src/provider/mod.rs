@@ -60,36 +60,29 @@ impl KeyProvider for Keys {
 /// aws-lc-rs for every other key that rustls' own provider serves.
 ///
 /// # Errors
-/// An RSA key that fails its consistency checks gives [`rustls::Error::Other`] with an [`Error::Key`] inside; a key
-/// that aws-lc-rs cannot read gives its error.
+/// An RSA key that is malformed or fails its consistency checks gives [`rustls::Error::Other`] with an [`Error::Key`]
+/// inside, even if aws-lc-rs would have taken it; a key of another kind that aws-lc-rs cannot read gives its error.
 pub fn signing_key(der: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, rustls::Error> {
-    let stock = match aws_lc_rs::sign::any_supported_type(der) {
-        Ok(stock) if stock.algorithm() != SignatureAlgorithm::RSA => return Ok(stock),
-        Ok(stock) => stock,
-        // If it is an RSA key, our importer can say what is wrong with it.
-        Err(general) => return Err(import(der).err().and_then(refusal).unwrap_or(general)),
+    let why_not_ours = match import(der) {
+        Ok(key) if key.op().is_some() => return Ok(Arc::new(rsa::RsaSigningKey::new(key))),
+        Ok(_) => KeyError::Size,
+        Err(e) => e,
     };
-    let key = match import(der) {
-        Ok(key) => key,
-        Err(KeyError::Size | KeyError::Algorithm) => return Ok(stock),
-        Err(e) => return Err(rustls_error(e.into())),
-    };
-    match (key.op(), stock.public_key()) {
-        (Some(_), Some(spki)) => Ok(Arc::new(rsa::RsaSigningKey::new(key, spki.into_owned()))),
-        _ => Ok(stock),
+    let is_of_another_kind =
+        matches!(why_not_ours, KeyError::Algorithm | KeyError::Size | KeyError::MultiPrime);
+    match aws_lc_rs::sign::any_supported_type(der) {
+        Ok(stock) if is_of_another_kind || stock.algorithm() != SignatureAlgorithm::RSA => Ok(stock),
+        Err(general) if why_not_ours == KeyError::Algorithm => Err(general),
+        _ => Err(rustls_error(why_not_ours.into())),
     }
 }
 
 fn import(der: &PrivateKeyDer<'_>) -> Result<RsaPrivateKey, KeyError> {
     match der {
         PrivateKeyDer::Pkcs8(key) => RsaPrivateKey::from_pkcs8_der(key.secret_pkcs8_der()),
+        PrivateKeyDer::Pkcs1(key) => RsaPrivateKey::from_pkcs1_der(key.secret_pkcs1_der()),
         _ => Err(KeyError::Algorithm),
     }
-}
-
-/// The error to give for a key that aws-lc-rs refused too, if ours says more than "not an RSA key".
-fn refusal(e: KeyError) -> Option<rustls::Error> {
-    (!matches!(e, KeyError::Algorithm | KeyError::Encoding)).then(|| rustls_error(e.into()))
 }
 
 /// Our error as rustls carries it; [`rustls::OtherError`] gives it back for inspection.

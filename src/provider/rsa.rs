@@ -23,12 +23,11 @@ const SCHEMES: [(SignatureScheme, Padding); 6] = [
 #[derive(Debug)]
 pub(super) struct RsaSigningKey {
     key: RsaPrivateKey,
-    spki: SubjectPublicKeyInfoDer<'static>,
 }
 
 impl RsaSigningKey {
-    pub(super) fn new(key: RsaPrivateKey, spki: SubjectPublicKeyInfoDer<'static>) -> Self {
-        Self { key, spki }
+    pub(super) fn new(key: RsaPrivateKey) -> Self {
+        Self { key }
     }
 }
 
@@ -39,7 +38,7 @@ impl SigningKey for RsaSigningKey {
     }
 
     fn public_key(&self) -> Option<SubjectPublicKeyInfoDer<'_>> {
-        Some(SubjectPublicKeyInfoDer::from(self.spki.as_ref()))
+        Some(SubjectPublicKeyInfoDer::from(self.key.spki_der()))
     }
 
     fn algorithm(&self) -> SignatureAlgorithm {

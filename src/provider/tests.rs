@@ -4,6 +4,7 @@ use crate::fiber::{Fibers, Step};
 use crate::ops::{Op, Request, Runner};
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PKCS_RSA_SHA256, RsaKeySize};
 use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::pki_types::pem::PemObject;
 use rustls::sign::CertifiedKey;
 use rustls::{InconsistentKeys, OtherError, SignatureScheme};
 use std::sync::LazyLock;
@@ -125,6 +126,39 @@ fn malformed_keys_are_refused() {
     let mut cut = RSA.serialize_der();
     cut.truncate(cut.len() / 2);
     for bytes in [vec![], vec![0x30, 0x00], cut] {
-        signing_key(&PrivatePkcs8KeyDer::from(bytes).into()).unwrap_err();
+        assert_eq!(refusal(PrivatePkcs8KeyDer::from(bytes).into()), KeyError::Encoding);
     }
+}
+
+/// Our reason in what a refused key gives.
+#[track_caller]
+fn refusal(der: PrivateKeyDer<'_>) -> KeyError {
+    match signing_key(&der) {
+        Err(rustls::Error::Other(OtherError(e))) => match e.downcast_ref() {
+            Some(Error::Key(e)) => *e,
+            _ => panic!("{e}"),
+        },
+        other => panic!("{other:?}"),
+    }
+}
+
+fn vector(name: &str) -> PrivateKeyDer<'static> {
+    let path = format!("{}/vendor-test-vectors/rsa-keys/{name}.pem", env!("CARGO_MANIFEST_DIR"));
+    PrivateKeyDer::from_pem_file(path).unwrap()
+}
+
+#[test]
+fn pkcs1_and_pkcs8_give_the_same_key() {
+    let [pkcs1, pkcs8] = ["rsa2048.pkcs1", "rsa2048.pkcs8"].map(|name| signing_key(&vector(name)).unwrap());
+    assert_eq!(pkcs1.public_key(), pkcs8.public_key());
+    assert!(format!("{pkcs1:?}").starts_with("RsaSigningKey"), "in lanes");
+}
+
+#[test]
+fn what_lanes_do_not_serve_is_aws_lc_rs_or_a_clear_refusal() {
+    for name in ["rsa2048-unbalanced.pkcs1", "rsa2049.pkcs1", "rsa8192.pkcs1", "p256.sec1", "p256.pkcs8"] {
+        let (ours, stock) = (signing_key(&vector(name)), aws_lc_rs::sign::any_supported_type(&vector(name)));
+        assert_eq!(ours.unwrap().public_key(), stock.unwrap().public_key(), "{name}");
+    }
+    assert_eq!(refusal(vector("rsa2048-multiprime.pkcs1")), KeyError::MultiPrime);
 }

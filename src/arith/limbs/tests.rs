@@ -24,11 +24,9 @@ fn sums_and_differences() {
     for_pairs(1, |a, b| {
         let (len, modulus) = (a.len(), power(a.len()));
         let mut out = vec![7; len];
-        let carry = add(&mut out, a, b);
-        assert_eq!(big(&out) + modulus.clone() * carry, big(a) + big(b));
-        let mut in_place = a.to_vec();
-        assert_eq!(add_assign(&mut in_place, b), carry);
-        assert_eq!(in_place, out);
+        let mut sum = a.to_vec();
+        let carry = add_assign(&mut sum, b);
+        assert_eq!(big(&sum) + modulus.clone() * carry, big(a) + big(b));
 
         let borrow = sub(&mut out, a, b);
         assert_eq!(big(&out) + big(b), big(a) + modulus * borrow);
@@ -48,8 +46,6 @@ fn conditional_forms() {
             assert_eq!((add_assign_if(choice, &mut got, b), &got), (carry, &expected));
             let borrow = if condition { sub_assign(&mut expected, b) } else { 0 };
             assert_eq!((sub_assign_if(choice, &mut got, b), &got), (borrow, &expected));
-            select(choice, &mut got, a, b);
-            assert_eq!(got, if condition { a } else { b });
         }
     });
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::arch::testing::with_tier;
-use crate::arch::{Avx2Fma, Portable, Tier, TierKind};
+use crate::arch::{Avx2Fma, Avx512Ifma, AvxIfma, Portable, Tier, TierKind};
 use crate::arith::testing::{Operands, big, limbs as to_limbs};
 use crate::ops::rsa::RsaPrivateKey;
 use crate::ops::rsa::testing::{key, rsasp1};
@@ -40,6 +40,8 @@ fn portable() -> Option<Portable> {
 
 tier_tests!(portable, TierKind::Portable, portable());
 tier_tests!(avx2_fma, TierKind::Avx2Fma, Avx2Fma::detect());
+tier_tests!(avx_ifma, TierKind::AvxIfma, AvxIfma::detect());
+tier_tests!(avx512_ifma, TierKind::Avx512Ifma, Avx512Ifma::detect());
 
 /// Messages at the edges of both halves, and random ones.
 fn messages(key: &Components, random: &mut Operands) -> Vec<Vec<u64>> {
