@@ -8,6 +8,8 @@ mod avx2fma;
 mod avx512ifma;
 mod avxifma;
 mod barrier;
+#[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
+pub(crate) mod counting;
 pub(crate) mod current;
 mod ifma;
 #[cfg(test)]
