@@ -1,7 +1,6 @@
 //! RSA signatures, each tier of this machine at every fill, against aws-lc-rs one by one.
 //!
 //! Every batch asserts that its signatures verify before it is timed.
-#![expect(missing_docs, reason = "criterion's macros make undocumented items")]
 
 use aws_lc_rs::signature::{RSA_PSS_2048_8192_SHA256, UnparsedPublicKey};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};

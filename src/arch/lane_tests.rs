@@ -28,6 +28,11 @@ macro_rules! lane_tests {
             }
 
             #[test]
+            fn lanes_sqr_times() {
+                with_tier($kind, $token, |tier| SIZES.iter().for_each(|&bits| check_sqr_times(tier, bits)));
+            }
+
+            #[test]
             fn lanes_fill() {
                 with_tier($kind, $token, |tier| SIZES.iter().for_each(|&bits| check_fills(tier, bits)));
             }
@@ -214,6 +219,27 @@ fn check_chain<L: MontLanes>(tier: L, bits: usize) {
         let kernel = if step % 6 == 5 { Kernel::Mul } else { Kernel::Sqr };
         let acc = check.run(kernel, &values, &base);
         values = (0..L::LANES).map(|lane| read::<L>(check.moduli.shape, &acc, lane)).collect();
+    }
+}
+
+/// Squarings in a row are squarings one after the other.
+fn check_sqr_times<L: MontLanes>(tier: L, bits: usize) {
+    let mut random = Random(bits as u64 + 4);
+    let moduli = edge_moduli::<L>(bits, &mut random);
+    let check = Check::new(tier, bits, &moduli);
+    let shape = check.moduli.shape;
+    let start: Vec<_> = moduli.iter().map(|n| BigInt::from(random.below(&(n << 1u8)))).collect();
+    let mut single = start.clone();
+    for times in 0..6 {
+        let mut acc = write::<L>(shape, &start);
+        tier.sqr_times(&mut acc, times, check.moduli.moduli(), &mut check.moduli.scratch());
+        for (lane, n) in moduli.iter().enumerate() {
+            check_digits::<L>(shape, &acc, lane);
+            let difference = read::<L>(shape, &acc, lane) - &single[lane];
+            assert!(difference % BigInt::from(n.clone()) == BigInt::ZERO, "{times} squarings, lane {lane}");
+        }
+        let next = check.run(Kernel::Sqr, &single, &single);
+        single = (0..L::LANES).map(|lane| read::<L>(shape, &next, lane)).collect();
     }
 }
 

@@ -217,4 +217,12 @@ mod tests {
         }
         assert_eq!(Tier::detect_up_to(TierKind::Portable).tier, Tier::Scalar);
     }
+
+    /// On emulated CPUs, whose features are known, the chosen tier is, too.
+    #[test]
+    fn the_expected_tier_is_chosen() {
+        if let Ok(expected) = std::env::var("EXPECT_TIER") {
+            assert_eq!(Tier::detect().kind().name(), expected);
+        }
+    }
 }
