@@ -8,43 +8,46 @@ use num_bigint::{BigInt, BigUint};
 /// The sizes that RSA needs: halves of 2048, 3072 and 4096 bits for private operations, whole for public ones.
 const SIZES: [usize; 5] = [1024, 1536, 2048, 3072, 4096];
 
+/// Sizes of one and of five blocks, which the IFMA kernels have too: odd and even numbers of blocks take other ways.
+const OTHER_BLOCKS: [usize; 2] = [512, 2560];
+
 macro_rules! lane_tests {
-    ($module:ident, $kind:expr, $token:expr) => {
+    ($module:ident, $kind:expr, $token:expr, $sizes:expr) => {
         mod $module {
             use super::*;
 
             #[test]
             fn lanes_mul() {
                 with_tier($kind, $token, |tier| {
-                    SIZES.iter().for_each(|&bits| check_products(tier, bits, Kernel::Mul))
+                    $sizes.iter().for_each(|&bits| check_products(tier, bits, Kernel::Mul))
                 });
             }
 
             #[test]
             fn lanes_sqr() {
                 with_tier($kind, $token, |tier| {
-                    SIZES.iter().for_each(|&bits| check_products(tier, bits, Kernel::Sqr))
+                    $sizes.iter().for_each(|&bits| check_products(tier, bits, Kernel::Sqr))
                 });
             }
 
             #[test]
             fn lanes_sqr_times() {
-                with_tier($kind, $token, |tier| SIZES.iter().for_each(|&bits| check_sqr_times(tier, bits)));
+                with_tier($kind, $token, |tier| $sizes.iter().for_each(|&bits| check_sqr_times(tier, bits)));
             }
 
             #[test]
             fn lanes_fill() {
-                with_tier($kind, $token, |tier| SIZES.iter().for_each(|&bits| check_fills(tier, bits)));
+                with_tier($kind, $token, |tier| $sizes.iter().for_each(|&bits| check_fills(tier, bits)));
             }
 
             #[test]
             fn lanes_chain() {
-                with_tier($kind, $token, |tier| SIZES.iter().for_each(|&bits| check_chain(tier, bits)));
+                with_tier($kind, $token, |tier| $sizes.iter().for_each(|&bits| check_chain(tier, bits)));
             }
 
             #[test]
             fn lanes_select() {
-                with_tier($kind, $token, |tier| SIZES.iter().for_each(|&bits| check_select(tier, bits)));
+                with_tier($kind, $token, |tier| $sizes.iter().for_each(|&bits| check_select(tier, bits)));
             }
         }
     };
@@ -57,10 +60,15 @@ fn portable() -> Option<Portable> {
     }
 }
 
-lane_tests!(portable, TierKind::Portable, portable());
-lane_tests!(avx2_fma, TierKind::Avx2Fma, Avx2Fma::detect());
-lane_tests!(avx_ifma, TierKind::AvxIfma, AvxIfma::detect());
-lane_tests!(avx512_ifma, TierKind::Avx512Ifma, Avx512Ifma::detect());
+lane_tests!(portable, TierKind::Portable, portable(), SIZES);
+lane_tests!(avx2_fma, TierKind::Avx2Fma, Avx2Fma::detect(), SIZES);
+lane_tests!(avx_ifma, TierKind::AvxIfma, AvxIfma::detect(), [SIZES.as_slice(), &OTHER_BLOCKS].concat());
+lane_tests!(
+    avx512_ifma,
+    TierKind::Avx512Ifma,
+    Avx512Ifma::detect(),
+    [SIZES.as_slice(), &OTHER_BLOCKS].concat()
+);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kernel {
