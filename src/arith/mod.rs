@@ -4,6 +4,7 @@
 #[cfg(test)]
 mod constant_time;
 pub(crate) mod digits;
+pub(crate) mod divide;
 pub(crate) mod exp;
 pub(crate) mod invert;
 pub(crate) mod limbs;

@@ -23,11 +23,24 @@ pub enum Op {
     RsaSign3072,
     /// RSA private operation with a 4096-bit modulus.
     RsaSign4096,
+    /// Verification of an RSA signature with a 2048-bit modulus (any padding, hash and exponent).
+    RsaVerify2048,
+    /// Verification of an RSA signature with a 3072-bit modulus.
+    RsaVerify3072,
+    /// Verification of an RSA signature with a 4096-bit modulus.
+    RsaVerify4096,
 }
 
 impl Op {
     /// Every operation, for tables and statistics indexed by [`Op::index`].
-    pub const ALL: [Self; 3] = [Self::RsaSign2048, Self::RsaSign3072, Self::RsaSign4096];
+    pub const ALL: [Self; 6] = [
+        Self::RsaSign2048,
+        Self::RsaSign3072,
+        Self::RsaSign4096,
+        Self::RsaVerify2048,
+        Self::RsaVerify3072,
+        Self::RsaVerify4096,
+    ];
 
     /// The position in [`Op::ALL`].
     pub fn index(self) -> usize {
@@ -40,6 +53,9 @@ impl Op {
             Self::RsaSign2048 => "rsa2048-sign",
             Self::RsaSign3072 => "rsa3072-sign",
             Self::RsaSign4096 => "rsa4096-sign",
+            Self::RsaVerify2048 => "rsa2048-verify",
+            Self::RsaVerify3072 => "rsa3072-verify",
+            Self::RsaVerify4096 => "rsa4096-verify",
         }
     }
 }
@@ -50,6 +66,8 @@ impl Op {
 pub enum Request {
     /// An RSA signature.
     RsaSign(rsa::SignRequest),
+    /// The verification of an RSA signature.
+    RsaVerify(rsa::VerifyRequest),
 }
 
 impl Request {
@@ -57,16 +75,18 @@ impl Request {
     pub fn op(&self) -> Op {
         match self {
             Self::RsaSign(r) => r.op(),
+            Self::RsaVerify(r) => r.op(),
         }
     }
 
     /// Answers the request at once, through aws-lc-rs.
     ///
     /// # Errors
-    /// [`Error::Scalar`] when aws-lc-rs refuses.
+    /// [`Error::Scalar`] when aws-lc-rs refuses; [`Error::InvalidSignature`] when a signature does not verify.
     pub fn run_scalar(&self) -> Result<Response, Error> {
         match self {
             Self::RsaSign(r) => r.run_scalar().map(Response::Signature),
+            Self::RsaVerify(r) => r.run_scalar().map(|()| Response::Verified),
         }
     }
 }
@@ -77,6 +97,8 @@ impl Request {
 pub enum Response {
     /// A signature in the form that TLS carries.
     Signature(Vec<u8>),
+    /// The signature is valid. One that is not gives [`Error::InvalidSignature`].
+    Verified,
 }
 
 /// What a [`Runner`] has done so far.
@@ -133,6 +155,14 @@ impl Runner {
         self.counters
     }
 
+    /// Forgets the prepared public keys of peers: the next verification with each of them prepares it anew. Nothing needs
+    /// this but a measurement of what preparing costs.
+    pub fn forget_public_keys(&mut self) {
+        if let Some(lanes) = &mut self.lanes {
+            lanes.forget_public_keys();
+        }
+    }
+
     /// Runs `requests`, at most [`Runner::capacity`] and all of one [`Op`], and appends one result for each to
     /// `results`, in the order of the requests. A request that fails does so alone.
     ///
@@ -152,9 +182,21 @@ impl Runner {
     }
 }
 
+/// What is inside the requests of a batch, which are all of one kind.
+macro_rules! of_kind {
+    ($requests:expr, $kind:ident) => {{
+        let inside = $requests.iter().map(|request| match request {
+            Request::$kind(request) => request,
+            other => unreachable!("{:?} in a batch of another kind", other.op()),
+        });
+        inside.collect::<Vec<_>>()
+    }};
+}
+
 /// The kernels of some tier with their workspace.
 trait LaneRunner: fmt::Debug {
     fn capacity(&self, op: Op) -> usize;
+    fn forget_public_keys(&mut self);
     fn run(
         &mut self,
         requests: &[&Request],
@@ -167,11 +209,12 @@ trait LaneRunner: fmt::Debug {
 struct Lanes<K: MontLanes> {
     kernel: K,
     rsa: rsa::Workspace<K>,
+    public_keys: rsa::PublicKeys,
 }
 
 impl<K: MontLanes> Lanes<K> {
     fn new(kernel: K) -> Self {
-        Self { kernel, rsa: rsa::Workspace::new() }
+        Self { kernel, rsa: rsa::Workspace::new(), public_keys: rsa::PublicKeys::default() }
     }
 }
 
@@ -180,7 +223,12 @@ impl<K: MontLanes> LaneRunner for Lanes<K> {
         match op {
             // One lane for each CRT half.
             Op::RsaSign2048 | Op::RsaSign3072 | Op::RsaSign4096 => K::LANES / 2,
+            Op::RsaVerify2048 | Op::RsaVerify3072 | Op::RsaVerify4096 => K::LANES,
         }
+    }
+
+    fn forget_public_keys(&mut self) {
+        self.public_keys.clear();
     }
 
     fn run(
@@ -189,9 +237,21 @@ impl<K: MontLanes> LaneRunner for Lanes<K> {
         counters: &mut Counters,
         results: &mut Vec<Result<Response, Error>>,
     ) {
-        let requests: Vec<_> = requests.iter().map(|Request::RsaSign(r)| r).collect();
-        let signatures =
-            rsa::sign_batch(self.kernel, &mut self.rsa, &mut scalar::random, &requests, counters);
-        results.extend(signatures.into_iter().map(|s| s.map(Response::Signature)));
+        let Self { kernel, rsa: workspace, public_keys } = self;
+        match requests {
+            [] => {}
+            [Request::RsaSign(_), ..] => {
+                let requests = of_kind!(requests, RsaSign);
+                let signatures =
+                    rsa::sign_batch(*kernel, workspace, &mut scalar::random, &requests, counters);
+                results.extend(signatures.into_iter().map(|s| s.map(Response::Signature)));
+            }
+            [Request::RsaVerify(first), ..] => {
+                let least = break_even::fill(K::KIND, first.op());
+                let requests = of_kind!(requests, RsaVerify);
+                let verdicts = rsa::verify_batch(*kernel, workspace, public_keys, &requests, least, counters);
+                results.extend(verdicts.into_iter().map(|v| v.map(|()| Response::Verified)));
+            }
+        }
     }
 }

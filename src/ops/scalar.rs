@@ -2,11 +2,11 @@
 
 use crate::error::{Error, KeyError};
 use crate::ops::rsa::Padding;
-use aws_lc_rs::digest;
+use aws_lc_rs::digest::{self, Digest};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use aws_lc_rs::signature::{self, RsaEncoding, RsaKeyPair};
+use aws_lc_rs::signature::{self, RsaEncoding, RsaKeyPair, RsaParameters, UnparsedPublicKey};
 
-/// The moduli that aws-lc-rs signs with, in bits.
+/// The moduli that aws-lc-rs signs and verifies with, in bits.
 pub(crate) const RSA_MODULUS_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
 /// The longest public exponent that aws-lc accepts, in bits: a bound on the cost of hostile keys.
@@ -79,25 +79,41 @@ fn encoding(padding: Padding) -> &'static dyn RsaEncoding {
     }
 }
 
-/// Verifies a signature with the public key (n, e), both big-endian without leading zeros.
+/// Verifies the signature of the message with the hash `m_hash`, with a public key in the encoding `RSAPublicKey` (RFC
+/// 8017 appendix A.1.1), DER.
 ///
 /// # Errors
-/// [`Error::Scalar`] when it is not valid.
-#[cfg(test)]
+/// [`Error::InvalidSignature`] when it is not valid, or the key is none that aws-lc-rs accepts.
 pub(crate) fn verify(
     padding: Padding,
-    (n, e): (&[u8], &[u8]),
-    message: &[u8],
+    public_key: &[u8],
+    m_hash: &[u8],
     signature: &[u8],
 ) -> Result<(), Error> {
-    let parameters = match padding {
+    let digest = Digest::import_less_safe(m_hash, padding.hash().algorithm()).map_err(|_| Error::Scalar)?;
+    let key = UnparsedPublicKey::new(parameters(padding), public_key);
+    key.verify_digest(&digest, signature).map_err(|_| Error::InvalidSignature)
+}
+
+fn parameters(padding: Padding) -> &'static RsaParameters {
+    match padding {
         Padding::Pkcs1Sha256 => &signature::RSA_PKCS1_2048_8192_SHA256,
         Padding::Pkcs1Sha384 => &signature::RSA_PKCS1_2048_8192_SHA384,
         Padding::Pkcs1Sha512 => &signature::RSA_PKCS1_2048_8192_SHA512,
         Padding::PssSha256 => &signature::RSA_PSS_2048_8192_SHA256,
         Padding::PssSha384 => &signature::RSA_PSS_2048_8192_SHA384,
         Padding::PssSha512 => &signature::RSA_PSS_2048_8192_SHA512,
-    };
+    }
+}
+
+/// Verifies the signature of a message with the public key (n, e), both big-endian without leading zeros.
+#[cfg(test)]
+pub(crate) fn verify_components(
+    padding: Padding,
+    (n, e): (&[u8], &[u8]),
+    message: &[u8],
+    signature: &[u8],
+) -> Result<(), Error> {
     let key = signature::RsaPublicKeyComponents { n, e };
-    key.verify(parameters, message, signature).map_err(|_| Error::Scalar)
+    key.verify(parameters(padding), message, signature).map_err(|_| Error::InvalidSignature)
 }

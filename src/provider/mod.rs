@@ -1,13 +1,15 @@
-//! What rustls sees: a `CryptoProvider` and signing keys whose operations park the calling fiber.
+//! What rustls sees: a `CryptoProvider`, signing keys and verification algorithms whose operations park the calling
+//! fiber.
 //!
-//! On a fiber of an engine, a signature becomes a [`Request`](crate::ops::Request) that is handed out through
-//! [`fiber::park`](crate::fiber::park) and answered when its batch has run. Anywhere else (plain rustls, another
-//! runtime, a unit test) the same objects sign at once through aws-lc-rs: they never block a thread to wait for
+//! On a fiber of an engine, a signature to be made or verified becomes a [`Request`](crate::ops::Request) that is
+//! handed out through [`fiber::park`](crate::fiber::park) and answered when its batch has run. Anywhere else (plain rustls, another
+//! runtime, a unit test) the same objects work at once through aws-lc-rs: they never block a thread to wait for
 //! company.
 //!
 //! Everything that is not an RSA key with lanes for its size is rustls' own aws-lc-rs provider.
 
 mod rsa;
+mod verify;
 
 use crate::error::{Error, KeyError};
 use crate::ops::Response;
@@ -21,7 +23,7 @@ use std::sync::Arc;
 /// What a parked operation is answered with.
 pub(crate) type Answer = Result<Response, Error>;
 
-/// rustls' aws-lc-rs provider, with signing keys of ours.
+/// rustls' aws-lc-rs provider, with signing keys and verification algorithms of ours.
 ///
 /// Without an engine it behaves like rustls' own.
 ///
@@ -40,7 +42,11 @@ pub(crate) type Answer = Result<Response, Error>;
 /// # Ok::<(), rustls::Error>(())
 /// ```
 pub fn default_provider() -> CryptoProvider {
-    CryptoProvider { key_provider: &Keys, ..aws_lc_rs::default_provider() }
+    CryptoProvider {
+        key_provider: &Keys,
+        signature_verification_algorithms: verify::supported_algorithms(),
+        ..aws_lc_rs::default_provider()
+    }
 }
 
 /// The [`KeyProvider`] of [`default_provider`]: loads keys with [`signing_key`].

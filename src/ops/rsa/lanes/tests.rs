@@ -105,7 +105,7 @@ fn check_batch<K: MontLanes>(
     let mut back: Vec<_> = input.iter().map(|m| vec![0; m.len()]).collect();
     let mut jobs = Vec::new();
     for ((key, input), output) in keys.iter().zip(&output).zip(&mut back) {
-        jobs.push(PublicJob { key: key.lanes::<K>().unwrap(), n: &key.components().n, input, output });
+        jobs.push(PublicJob { key: key.lanes::<K>().unwrap().public(), input, output });
     }
     public(kernel, workspace, &mut jobs);
     assert_eq!(back, input);
