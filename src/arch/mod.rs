@@ -4,6 +4,7 @@
 mod avx2fma;
 mod barrier;
 pub mod current;
+pub mod field25519;
 #[cfg(test)]
 mod lane_tests;
 pub mod lanes;
