@@ -35,7 +35,8 @@ fn sign(c: &mut Criterion) {
             let mut runner = Runner::new(tier);
             let capacity = runner.capacity(key.op().expect("lanes serve the key"));
             for fill in 1..=capacity {
-                let request = SignRequest::new(&key, Padding::PssSha256, MESSAGE).expect("lanes serve the key");
+                let request =
+                    SignRequest::new(&key, Padding::PssSha256, MESSAGE).expect("lanes serve the key");
                 let requests = vec![Request::RsaSign(request); fill];
                 let requests: Vec<_> = requests.iter().collect();
                 for signature in run(&mut runner, &requests) {

@@ -7,6 +7,10 @@
 mod break_even;
 pub mod rsa;
 pub(crate) mod scalar;
+mod shared_secret;
+pub mod x25519;
+
+pub use shared_secret::SharedSecret;
 
 use crate::arch::Tier;
 use crate::arch::lanes::MontLanes;
@@ -23,15 +27,25 @@ pub enum Op {
     RsaSign3072,
     /// RSA private operation with a 4096-bit modulus.
     RsaSign4096,
+    /// X25519 key agreement.
+    X25519,
+    /// Generation of an X25519 key pair, the key share of a handshake.
+    X25519Keygen,
 }
 
 impl Op {
     /// Every operation, for tables and statistics indexed by [`Op::index`].
-    pub const ALL: [Self; 3] = [Self::RsaSign2048, Self::RsaSign3072, Self::RsaSign4096];
+    pub const ALL: [Self; 5] =
+        [Self::RsaSign2048, Self::RsaSign3072, Self::RsaSign4096, Self::X25519, Self::X25519Keygen];
 
     /// The position in [`Op::ALL`].
     pub fn index(self) -> usize {
         self as usize
+    }
+
+    /// Whether it belongs to the kernels for curve25519.
+    fn is_x25519(self) -> bool {
+        matches!(self, Self::X25519 | Self::X25519Keygen)
     }
 
     /// The name in metrics and reports, such as `rsa2048-sign`.
@@ -40,6 +54,8 @@ impl Op {
             Self::RsaSign2048 => "rsa2048-sign",
             Self::RsaSign3072 => "rsa3072-sign",
             Self::RsaSign4096 => "rsa4096-sign",
+            Self::X25519 => "x25519",
+            Self::X25519Keygen => "x25519-keygen",
         }
     }
 }
@@ -50,6 +66,10 @@ impl Op {
 pub enum Request {
     /// An RSA signature.
     RsaSign(rsa::SignRequest),
+    /// An X25519 key agreement.
+    X25519(x25519::AgreeRequest),
+    /// A fresh X25519 key pair.
+    X25519Keygen,
 }
 
 impl Request {
@@ -57,16 +77,20 @@ impl Request {
     pub fn op(&self) -> Op {
         match self {
             Self::RsaSign(r) => r.op(),
+            Self::X25519(_) => Op::X25519,
+            Self::X25519Keygen => Op::X25519Keygen,
         }
     }
 
     /// Answers the request at once, through aws-lc-rs.
     ///
     /// # Errors
-    /// [`Error::Scalar`] when aws-lc-rs refuses.
+    /// [`Error::Scalar`] when aws-lc-rs refuses, [`Error::PeerKey`] when it refuses because of the peer's public key.
     pub fn run_scalar(&self) -> Result<Response, Error> {
         match self {
             Self::RsaSign(r) => r.run_scalar().map(Response::Signature),
+            Self::X25519(r) => r.run_scalar().map(Response::SharedSecret),
+            Self::X25519Keygen => x25519::KeyPair::generate().map(Response::X25519KeyPair),
         }
     }
 }
@@ -77,6 +101,10 @@ impl Request {
 pub enum Response {
     /// A signature in the form that TLS carries.
     Signature(Vec<u8>),
+    /// The result of a key agreement.
+    SharedSecret(SharedSecret),
+    /// A fresh X25519 key pair.
+    X25519KeyPair(x25519::KeyPair),
 }
 
 /// What a [`Runner`] has done so far.
@@ -97,18 +125,24 @@ pub struct Counters {
 pub struct Runner {
     tier: Tier,
     lanes: Option<Box<dyn LaneRunner>>,
+    x25519: Option<Box<dyn LaneRunner>>,
     counters: Counters,
 }
 
 impl Runner {
     /// A runner for `tier`.
     pub fn new(tier: Tier) -> Self {
-        let lanes: Option<Box<dyn LaneRunner>> = match tier {
-            Tier::Avx2Fma(kernel) => Some(Box::new(Lanes::new(kernel))),
-            Tier::Portable(kernel) => Some(Box::new(Lanes::new(kernel))),
-            Tier::Avx512Ifma(_) | Tier::AvxIfma(_) | Tier::Scalar => None,
+        type Family = Option<Box<dyn LaneRunner>>;
+        let (lanes, x25519): (Family, Family) = match tier {
+            Tier::Avx2Fma(kernel) => {
+                (Some(Box::new(Lanes::new(kernel))), Some(Box::new(x25519::Lanes::new(kernel))))
+            }
+            Tier::Portable(kernel) => {
+                (Some(Box::new(Lanes::new(kernel))), Some(Box::new(x25519::Lanes::new(kernel))))
+            }
+            Tier::Avx512Ifma(_) | Tier::AvxIfma(_) | Tier::Scalar => (None, None),
         };
-        Self { tier, lanes, counters: Counters::default() }
+        Self { tier, lanes, x25519, counters: Counters::default() }
     }
 
     /// The tier that runs the batches.
@@ -118,7 +152,8 @@ impl Runner {
 
     /// How many requests of `op` fill all lanes: 1 where the tier has no kernel for it.
     pub fn capacity(&self, op: Op) -> usize {
-        self.lanes.as_ref().map_or(1, |lanes| lanes.capacity(op))
+        let lanes = if op.is_x25519() { &self.x25519 } else { &self.lanes };
+        lanes.as_ref().map_or(1, |lanes| lanes.capacity(op))
     }
 
     /// The smallest fill at which lanes are faster than aws-lc-rs, one by one; a smaller batch goes there.
@@ -140,7 +175,8 @@ impl Runner {
         let Some(op) = requests.first().map(|r| r.op()) else { return };
         assert!(requests.len() <= self.capacity(op) && requests.iter().all(|r| r.op() == op));
         let worthwhile = requests.len() >= self.break_even(op);
-        match self.lanes.as_mut().filter(|_| worthwhile) {
+        let lanes = if op.is_x25519() { &mut self.x25519 } else { &mut self.lanes };
+        match lanes.as_mut().filter(|_| worthwhile) {
             Some(lanes) => lanes.run(requests, &mut self.counters, results),
             None => {
                 self.counters.scalar += requests.len() as u64;
@@ -178,6 +214,7 @@ impl<K: MontLanes> LaneRunner for Lanes<K> {
         match op {
             // One lane for each CRT half.
             Op::RsaSign2048 | Op::RsaSign3072 | Op::RsaSign4096 => K::LANES / 2,
+            _ => 1,
         }
     }
 
@@ -187,7 +224,11 @@ impl<K: MontLanes> LaneRunner for Lanes<K> {
         counters: &mut Counters,
         results: &mut Vec<Result<Response, Error>>,
     ) {
-        let requests: Vec<_> = requests.iter().map(|Request::RsaSign(r)| r).collect();
+        let requests = requests.iter().map(|r| match r {
+            Request::RsaSign(r) => r,
+            _ => unreachable!("a batch has requests of one operation"),
+        });
+        let requests: Vec<_> = requests.collect();
         let signatures =
             rsa::sign_batch(self.kernel, &mut self.rsa, &mut scalar::random, &requests, counters);
         results.extend(signatures.into_iter().map(|s| s.map(Response::Signature)));

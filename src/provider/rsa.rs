@@ -74,7 +74,10 @@ impl RsaSigner {
         }
         let request = Request::RsaSign(SignRequest::new(&self.key, self.padding, message)?);
         match fiber::park::<Request, Answer>(request) {
-            Ok(answer) => Some(answer.map(|Response::Signature(signature)| signature)),
+            Ok(answer) => Some(answer.map(|response| match response {
+                Response::Signature(signature) => signature,
+                other => unreachable!("a signature was requested, and {other:?} came"),
+            })),
             Err(NotParked::Cancelled) => Some(Err(Error::Cancelled)),
             Err(NotParked::NotOnFiber(_)) => None,
         }
