@@ -11,6 +11,7 @@ mod barrier;
 #[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
 pub(crate) mod counting;
 pub(crate) mod current;
+pub mod field25519;
 mod ifma;
 #[cfg(test)]
 mod lane_tests;

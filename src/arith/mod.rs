@@ -3,6 +3,7 @@
 
 #[cfg(test)]
 mod constant_time;
+pub(crate) mod curve25519;
 pub(crate) mod digits;
 pub(crate) mod divide;
 pub(crate) mod exp;

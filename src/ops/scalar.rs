@@ -1,10 +1,14 @@
 //! The scalar twins: the same operations through aws-lc-rs, one at a time. The only module that names it.
 
 use crate::error::{Error, KeyError};
+use crate::ops::SharedSecret;
 use crate::ops::rsa::Padding;
+use aws_lc_rs::agreement::{self, X25519};
 use aws_lc_rs::digest::{self, Digest};
+use aws_lc_rs::encoding::{AsBigEndian, Curve25519SeedBin};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
 use aws_lc_rs::signature::{self, RsaEncoding, RsaKeyPair, RsaParameters, UnparsedPublicKey};
+use zeroize::Zeroizing;
 
 /// The moduli that aws-lc-rs signs and verifies with, in bits.
 pub(crate) const RSA_MODULUS_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
@@ -76,6 +80,41 @@ fn encoding(padding: Padding) -> &'static dyn RsaEncoding {
         Padding::PssSha256 => &signature::RSA_PSS_SHA256,
         Padding::PssSha384 => &signature::RSA_PSS_SHA384,
         Padding::PssSha512 => &signature::RSA_PSS_SHA512,
+    }
+}
+
+/// An X25519 private key inside aws-lc-rs.
+pub(crate) struct X25519Key(agreement::PrivateKey);
+
+impl X25519Key {
+    /// Generates a key; randomness is aws-lc-rs' own.
+    pub(crate) fn generate() -> Result<Self, Error> {
+        agreement::PrivateKey::generate(&X25519).map(Self).map_err(|_| Error::Random)
+    }
+
+    /// Imports a private key. aws-lc-rs computes the public key on the way.
+    pub(crate) fn from_bytes(bytes: &[u8; 32]) -> Result<Self, Error> {
+        agreement::PrivateKey::from_private_key(&X25519, bytes).map(Self).map_err(|_| Error::Scalar)
+    }
+
+    /// The private key.
+    pub(crate) fn bytes(&self) -> Result<Zeroizing<[u8; 32]>, Error> {
+        let bytes: Curve25519SeedBin<'_> = self.0.as_be_bytes().map_err(|_| Error::Scalar)?;
+        let mut out = Zeroizing::new([0; 32]);
+        out.copy_from_slice(bytes.as_ref());
+        Ok(out)
+    }
+
+    /// The public key.
+    pub(crate) fn public(&self) -> Result<[u8; 32], Error> {
+        let public = self.0.compute_public_key().map_err(|_| Error::Scalar)?;
+        public.as_ref().try_into().map_err(|_| Error::Scalar)
+    }
+
+    /// The shared secret; [`Error::PeerKey`] when it is zero.
+    pub(crate) fn agree(&self, peer: &[u8; 32]) -> Result<SharedSecret, Error> {
+        let peer = agreement::UnparsedPublicKey::new(&X25519, peer);
+        agreement::agree(&self.0, peer, Error::PeerKey, |secret| Ok(SharedSecret::copied_from(secret)))
     }
 }
 

@@ -30,7 +30,7 @@ fn check_all(cases: &Cases) {
         for cases in cases.values() {
             // As they come, and with those that come from different files next to each other.
             check_in_every_fill(&mut runner, cases);
-            let stride = cases.len() / 7 | 1;
+            let stride = (cases.len() / 7) | 1;
             let mixed: Vec<_> =
                 (0..stride).flat_map(|first| cases[first..].iter().step_by(stride).cloned()).collect();
             assert_eq!(mixed.len(), cases.len());
