@@ -1,50 +1,75 @@
 # out = entry index[lane] of a table, in every lane. An index past the last entry gives zero.
 #
-# Every entry is read whole; the comparison of its number with the indices makes the mask of the lanes that keep
-# it. Ten digits of all entries come before the next ten.
+# Precondition: the table's digits are below 2^52.
+#
+# Every entry is read whole and multiplied by 1 in the lanes that want it, by 0 in the others: with the low half of
+# a product added to a digit, masking and merging are one instruction. Ten digits of all entries come before the
+# next ten.
 #
 # rdi out, rsi table, rdx index, rcx digits (a multiple of ten), r8 entries
 #   ymm0 to 9    digits of out
-#   ymm10, 11    what a lane keeps of a digit
-#   ymm12        lanes that keep the entry
-#   ymm13        1
-#   ymm14        index
-#   ymm15        the entry's number
-#   rax          bytes of an entry
+#   ymm10        index less the entries passed
+#   ymm11        1 in the lanes that keep the entry, else 0
+#   ymm12 to 15  0, 1, 2, 3: numbers of the entries of one step
+#   rax, r11     bytes of an entry, and of three
 #   r9, r10      the next entry, and how many are left
 
-.macro KEEP_DIGIT i, t
-    vpand ymm\t, ymm12, [r9 + 32*\i]
-    vpor ymm\i, ymm\i, ymm\t
+# The digits of the entry at address \at, where the index is the number in register \number.
+.macro KEEP number, at:vararg
+    vpcmpeqq ymm11, ymm10, ymm\number
+    vpsrlq ymm11, ymm11, 63
+    .set .Ldigit, 0
+    .rept 10
+        KEEP_DIGIT %(.Ldigit), \at
+        .set .Ldigit, .Ldigit + 1
+    .endr
+.endm
+.macro KEEP_DIGIT i, at:vararg
+    {vex} vpmadd52luq ymm\i, ymm11, [\at + 32*\i]
 .endm
 
 FUNCTION avxifma_select
-    vmovdqu ymm14, [rdx]
     mov eax, 1
     vmovq xmm13, rax
     vpbroadcastq ymm13, xmm13
+    ZERO 12
+    vpaddq ymm14, ymm13, ymm13
+    vpaddq ymm15, ymm14, ymm13
     mov rax, rcx
     shl rax, 5
+    lea r11, [rax + 2*rax]
 2:
     .set .Ldigit, 0
     .rept 10
         ZERO %(.Ldigit)
         .set .Ldigit, .Ldigit + 1
     .endr
-    ZERO 15
+    vmovdqu ymm10, [rdx]
     mov r9, rsi
     mov r10, r8
+    sub r10, 4
+    jb 4f
 3:
-    vpcmpeqq ymm12, ymm14, ymm15
-    .set .Ldigit, 0
-    .rept 10
-        KEEP_DIGIT %(.Ldigit), %(10 + (.Ldigit & 1))
-        .set .Ldigit, .Ldigit + 1
-    .endr
-    vpaddq ymm15, ymm15, ymm13
+    KEEP 12, r9
+    KEEP 13, r9 + rax
+    KEEP 14, r9 + 2*rax
+    KEEP 15, r9 + r11
+    vpsubq ymm10, ymm10, ymm14
+    vpsubq ymm10, ymm10, ymm14
+    lea r9, [r9 + 4*rax]
+    sub r10, 4
+    jae 3b
+4:
+    # What four does not divide.
+    add r10, 4
+    jz 6f
+5:
+    KEEP 12, r9
+    vpsubq ymm10, ymm10, ymm13
     add r9, rax
     dec r10
-    jnz 3b
+    jnz 5b
+6:
     .set .Ldigit, 0
     .rept 10
         STORE %(.Ldigit), rdi, %(.Ldigit)
@@ -58,4 +83,5 @@ FUNCTION avxifma_select
     ret
 END avxifma_select
 
+.purgem KEEP
 .purgem KEEP_DIGIT

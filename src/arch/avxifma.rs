@@ -35,10 +35,16 @@ impl MontLanes for AvxIfma {
     }
 
     fn sqr(self, acc: &mut [Vec4], m: Moduli<'_, Vec4>, scratch: &mut [Vec4]) {
+        self.sqr_times(acc, 1, m, scratch);
+    }
+
+    fn sqr_times(self, acc: &mut [Vec4], times: usize, m: Moduli<'_, Vec4>, scratch: &mut [Vec4]) {
         let blocks = ifma::blocks(&[acc], m, scratch);
         let (n, n_inv) = (m.n.as_ptr(), m.n_inv.as_ptr());
-        // SAFETY: as for `mul`.
-        unsafe { kernels::sqr(acc.as_mut_ptr(), n, n_inv, scratch.as_mut_ptr(), blocks) }
+        for _ in 0..times {
+            // SAFETY: as for `mul`.
+            unsafe { kernels::sqr(acc.as_mut_ptr(), n, n_inv, scratch.as_mut_ptr(), blocks) }
+        }
     }
 
     fn select(self, out: &mut [Vec4], table: &[Vec4], index: &[u64]) {

@@ -260,7 +260,7 @@ fn check_select<L: MontLanes>(tier: L, bits: usize) {
         (0..L::LANES).for_each(|lane| L::set(&mut v, lane, (random.word() >> 13) as i64));
         v
     };
-    for entries in [1, 2, 16, 32] {
+    for entries in [1, 2, 7, 16, 32] {
         let table: Vec<L::Vec> = (0..entries * digits).map(|_| vector()).collect();
         let mut out: Vec<L::Vec> = (0..digits).map(|_| vector()).collect();
         for first in 0..entries {

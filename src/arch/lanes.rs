@@ -130,6 +130,7 @@ pub trait MontLanes: Copy + Debug + Send + 'static {
     }
 
     /// out ← entry `index[lane]` of `table` in every lane. `table` is a sequence of entries of `out.len()`
-    /// vectors each; every entry is read, so the address trace does not depend on `index`.
+    /// vectors each, their digits reduced, and has more than any index; every entry is read, so the address trace
+    /// does not depend on `index`.
     fn select(self, out: &mut [Self::Vec], table: &[Self::Vec], index: &[u64]);
 }
