@@ -9,3 +9,4 @@ mod matrix;
 mod pki;
 mod runtimes;
 mod support;
+mod verification;

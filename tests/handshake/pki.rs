@@ -37,19 +37,25 @@ pub(crate) struct Pki {
     pub(crate) ecdsa: Identity,
     /// RSA-2048, from a CA that nobody trusts.
     pub(crate) stranger: Identity,
+    /// RSA-2048, for `localhost`, from a CA with an RSA key, too.
+    pub(crate) all_rsa: Identity,
 }
 
 pub(crate) static PKI: LazyLock<Pki> = LazyLock::new(|| {
-    let (ca, rogue) = (new_ca("trusted"), new_ca("rogue"));
+    let p256 = || KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
+    let (ca, rsa_ca, rogue) =
+        (new_ca("trusted", p256()), new_ca("trusted, too", rsa()), new_ca("rogue", p256()));
     let mut roots = RootCertStore::empty();
     roots.add(ca.der().clone()).unwrap();
+    roots.add(rsa_ca.der().clone()).unwrap();
     Pki {
         roots: Arc::new(roots),
         server: issue(&ca, "localhost", rsa()),
         other: issue(&ca, "other.localhost", rsa()),
         client: issue(&ca, "client.localhost", rsa()),
-        ecdsa: issue(&ca, "localhost", KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap()),
+        ecdsa: issue(&ca, "localhost", p256()),
         stranger: issue(&rogue, "stranger.localhost", rsa()),
+        all_rsa: issue(&rsa_ca, "localhost", rsa()),
     }
 });
 
@@ -57,12 +63,12 @@ fn rsa() -> KeyPair {
     KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).unwrap()
 }
 
-fn new_ca(name: &str) -> CertifiedIssuer<'static, KeyPair> {
-    let mut params = CertificateParams::new(vec![format!("{name}.ca")]).unwrap();
+fn new_ca(name: &str, key: KeyPair) -> CertifiedIssuer<'static, KeyPair> {
+    let mut params = CertificateParams::new(vec!["ca.localhost".to_owned()]).unwrap();
     params.distinguished_name.push(DnType::CommonName, name);
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    CertifiedIssuer::self_signed(params, KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap()).unwrap()
+    CertifiedIssuer::self_signed(params, key).unwrap()
 }
 
 fn issue(ca: &CertifiedIssuer<'static, KeyPair>, name: &str, key: KeyPair) -> Identity {
