@@ -1,18 +1,20 @@
 # out = entry index[lane] of a table, in every lane. An index past the last entry gives zero.
 #
 # Every entry is read whole; the comparison of its number with the indices makes the mask of the lanes that keep
-# it. Twenty digits, or ten, of all entries come before the next twenty.
+# it. The mask is a vector like the digits: a load under a mask register might skip memory that no lane wants,
+# and so tell the indices. Twenty digits, or ten, of all entries come before the next twenty.
 #
 # rdi out, rsi table, rdx index, rcx digits (a multiple of ten), r8 entries
 #   zmm0 to 19   digits of out
+#   zmm21 to 24  ones in the lanes that keep an entry
 #   zmm26 to 29  0, 1, 2, 3: numbers of the entries of one step
 #   zmm25        4
 #   zmm30        index, zmm31 index less the entries passed
-#   k1 to k4     lanes that keep an entry
+#   k1 to k4     the same lanes, on their way from the comparison
 #   rax, r11     bytes of an entry, and of three
 #   r9, r10      the next entry, and how many are left
 
-# The digits of the entry at address \at, where k\mask says so.
+# Adds the digits of the entry at address \at to the lanes of register \mask.
 .macro KEEP mask, at:vararg
     .set .Ldigit, 0
     .rept .Lwidth
@@ -20,8 +22,9 @@
         .set .Ldigit, .Ldigit + 1
     .endr
 .endm
+# digit |= mask & memory
 .macro KEEP_DIGIT i, mask, at:vararg
-    vmovdqa64 zmm\i{k\mask}, [\at + 64*\i]
+    vpternlogq zmm\i, zmm\mask, [\at + 64*\i], 0xf8
 .endm
 
 # \width digits of all entries.
@@ -42,10 +45,14 @@
     vpcmpeqq k2, zmm31, zmm27
     vpcmpeqq k3, zmm31, zmm28
     vpcmpeqq k4, zmm31, zmm29
-    KEEP 1, r9
-    KEEP 2, r9 + rax
-    KEEP 3, r9 + 2*rax
-    KEEP 4, r9 + r11
+    vpmovm2q zmm21, k1
+    vpmovm2q zmm22, k2
+    vpmovm2q zmm23, k3
+    vpmovm2q zmm24, k4
+    KEEP 21, r9
+    KEEP 22, r9 + rax
+    KEEP 23, r9 + 2*rax
+    KEEP 24, r9 + r11
     vpsubq zmm31, zmm31, zmm25
     lea r9, [r9 + 4*rax]
     sub r10, 4
@@ -56,7 +63,8 @@
     jz 6f
 5:
     vpcmpeqq k1, zmm31, zmm26
-    KEEP 1, r9
+    vpmovm2q zmm21, k1
+    KEEP 21, r9
     vpsubq zmm31, zmm31, zmm27
     add r9, rax
     dec r10

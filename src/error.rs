@@ -15,6 +15,10 @@ pub enum Error {
     FaultDetected,
     /// The scalar implementation (aws-lc-rs) refused the operation.
     Scalar,
+    /// The signature is not one of this message by this key. An answer like any other, not a failure.
+    InvalidSignature,
+    /// The peer's public key has the wrong length, or leads to a shared secret that everybody knows.
+    PeerKey,
     /// The operating system's random number generator failed.
     Random,
     /// The batch panicked: a bug of this crate. Nothing was released.
@@ -34,6 +38,8 @@ impl fmt::Display for Error {
             Self::Key(e) => write!(f, "private key refused: {e}"),
             Self::FaultDetected => f.write_str("a private-key result failed its public-key check twice"),
             Self::Scalar => f.write_str("aws-lc-rs refused the operation"),
+            Self::InvalidSignature => f.write_str("the signature is not valid"),
+            Self::PeerKey => f.write_str("the peer's public key is not acceptable"),
             Self::Random => f.write_str("the system's random number generator failed"),
             Self::Panicked => f.write_str("the batch panicked; this is a bug"),
             Self::Unsupported(what) => write!(f, "not supported by this key: {what}"),

@@ -46,10 +46,9 @@ impl MontLanes for Avx512Ifma {
     fn sqr_times(self, acc: &mut [Vec8], times: usize, m: Moduli<'_, Vec8>, scratch: &mut [Vec8]) {
         let blocks = ifma::blocks(&[acc], m, scratch);
         let (n, n_inv) = (m.n.as_ptr(), m.n_inv.as_ptr());
-        assert!(times > 0, "the kernel counts down from there");
-        // SAFETY: as for `mul`.
+        // SAFETY: as for `mul`. The kernel for two blocks wants at least one squaring.
         unsafe {
-            if blocks == 2 {
+            if blocks == 2 && times > 0 {
                 kernels::sqr20(acc.as_mut_ptr(), n, n_inv, scratch.as_mut_ptr(), times);
             } else {
                 for _ in 0..times {
@@ -69,60 +68,58 @@ impl MontLanes for Avx512Ifma {
 }
 
 /// The assembly functions. All need the tier's features, and pointers to whole numbers, aligned as vectors are.
-#[cfg(target_arch = "x86_64")]
 mod kernels {
     use super::Vec8;
 
-    unsafe extern "sysv64" {
-        /// asm/ifma_mul.inc
-        #[link_name = "rustls_multibuffer_avx512ifma_mul"]
-        pub(super) fn mul(
-            acc: *mut Vec8,
-            n: *const Vec8,
-            n_inv: *const Vec8,
-            scratch: *mut Vec8,
-            blocks: usize,
-            b: *const Vec8,
-        );
+    crate::arch::asm::kernels! {
+    /// asm/ifma_mul.inc
+    fn mul(acc: *mut Vec8, n: *const Vec8, n_inv: *const Vec8, scratch: *mut Vec8, blocks: usize, b: *const Vec8)
+        = "rustls_multibuffer_avx512ifma_mul";
 
-        /// asm/ifma_sqr.inc
-        #[link_name = "rustls_multibuffer_avx512ifma_sqr"]
-        pub(super) fn sqr(
-            acc: *mut Vec8,
-            n: *const Vec8,
-            n_inv: *const Vec8,
-            scratch: *mut Vec8,
-            blocks: usize,
-        );
+    /// asm/ifma_sqr.inc
+    fn sqr(acc: *mut Vec8, n: *const Vec8, n_inv: *const Vec8, scratch: *mut Vec8, blocks: usize)
+        = "rustls_multibuffer_avx512ifma_sqr";
 
-        /// asm/avx512ifma_mul20.S
-        #[link_name = "rustls_multibuffer_avx512ifma_mul20"]
-        pub(super) fn mul20(
-            acc: *mut Vec8,
-            n: *const Vec8,
-            n_inv: *const Vec8,
-            scratch: *mut Vec8,
-            b: *const Vec8,
-        );
+    /// asm/avx512ifma_mul20.S
+    fn mul20(acc: *mut Vec8, n: *const Vec8, n_inv: *const Vec8, scratch: *mut Vec8, b: *const Vec8)
+        = "rustls_multibuffer_avx512ifma_mul20";
 
-        /// asm/avx512ifma_sqr20.S
-        #[link_name = "rustls_multibuffer_avx512ifma_sqr20"]
-        pub(super) fn sqr20(
-            acc: *mut Vec8,
-            n: *const Vec8,
-            n_inv: *const Vec8,
-            scratch: *mut Vec8,
-            times: usize,
-        );
+    /// asm/avx512ifma_sqr20.S
+    fn sqr20(acc: *mut Vec8, n: *const Vec8, n_inv: *const Vec8, scratch: *mut Vec8, times: usize)
+        = "rustls_multibuffer_avx512ifma_sqr20";
 
-        /// asm/avx512ifma_select.S
-        #[link_name = "rustls_multibuffer_avx512ifma_select"]
-        pub(super) fn select(
-            out: *mut Vec8,
-            table: *const Vec8,
-            index: *const u64,
-            digits: usize,
-            entries: usize,
-        );
+    /// asm/avx512ifma_select.S
+    fn select(out: *mut Vec8, table: *const Vec8, index: *const u64, digits: usize, entries: usize)
+        = "rustls_multibuffer_avx512ifma_select";
+    }
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+    use crate::arch::{TierKind, abi, testing::with_tier};
+
+    #[test]
+    fn lanes_calling_convention() {
+        with_tier(TierKind::Avx512Ifma, Avx512Ifma::detect(), |_| {
+            let mut operands = [(); 5].map(|()| vec![Vec8([0x000f_edcb_a987_6543; Avx512Ifma::LANES]); 80]);
+            let [acc, n, n_inv, scratch, b] = operands.each_mut().map(|v| v.as_mut_ptr() as usize);
+            let index = [1u64; Avx512Ifma::LANES];
+            let mut calls = vec![
+                ("mul20", kernels::mul20 as *const (), [acc, n, n_inv, scratch, b, 0]),
+                ("sqr20", kernels::sqr20 as *const (), [acc, n, n_inv, scratch, 5, 0]),
+                ("select", kernels::select as *const (), [acc, b, index.as_ptr() as usize, 10, 7, 0]),
+                ("select", kernels::select as *const (), [acc, b, index.as_ptr() as usize, 20, 4, 0]),
+            ];
+            for blocks in 1..=8 {
+                calls.push(("mul", kernels::mul as *const (), [acc, n, n_inv, scratch, blocks, b]));
+                calls.push(("sqr", kernels::sqr as *const (), [acc, n, n_inv, scratch, blocks, 0]));
+            }
+            for (name, kernel, arguments) in calls {
+                // SAFETY: the tier was detected. The pointers are to 80 vectors, eight blocks, each.
+                let violations = unsafe { abi::violations(kernel, arguments) };
+                assert!(violations.is_empty(), "{name}{arguments:x?}: {violations:?}");
+            }
+        });
     }
 }

@@ -51,40 +51,48 @@ impl MontLanes for AvxIfma {
 }
 
 /// The assembly functions. All need the tier's features, and pointers to whole numbers, aligned as vectors are.
-#[cfg(target_arch = "x86_64")]
 mod kernels {
     use super::Vec4;
 
-    unsafe extern "sysv64" {
-        /// asm/ifma_mul.inc
-        #[link_name = "rustls_multibuffer_avxifma_mul"]
-        pub(super) fn mul(
-            acc: *mut Vec4,
-            n: *const Vec4,
-            n_inv: *const Vec4,
-            scratch: *mut Vec4,
-            blocks: usize,
-            b: *const Vec4,
-        );
+    crate::arch::asm::kernels! {
+    /// asm/ifma_mul.inc
+    fn mul(acc: *mut Vec4, n: *const Vec4, n_inv: *const Vec4, scratch: *mut Vec4, blocks: usize, b: *const Vec4)
+        = "rustls_multibuffer_avxifma_mul";
 
-        /// asm/ifma_sqr.inc
-        #[link_name = "rustls_multibuffer_avxifma_sqr"]
-        pub(super) fn sqr(
-            acc: *mut Vec4,
-            n: *const Vec4,
-            n_inv: *const Vec4,
-            scratch: *mut Vec4,
-            blocks: usize,
-        );
+    /// asm/ifma_sqr.inc
+    fn sqr(acc: *mut Vec4, n: *const Vec4, n_inv: *const Vec4, scratch: *mut Vec4, blocks: usize)
+        = "rustls_multibuffer_avxifma_sqr";
 
-        /// asm/avxifma_select.S
-        #[link_name = "rustls_multibuffer_avxifma_select"]
-        pub(super) fn select(
-            out: *mut Vec4,
-            table: *const Vec4,
-            index: *const u64,
-            digits: usize,
-            entries: usize,
-        );
+    /// asm/avxifma_select.S
+    fn select(out: *mut Vec4, table: *const Vec4, index: *const u64, digits: usize, entries: usize)
+        = "rustls_multibuffer_avxifma_select";
+    }
+}
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod tests {
+    use super::*;
+    use crate::arch::{TierKind, abi, testing::with_tier};
+
+    #[test]
+    fn lanes_calling_convention() {
+        with_tier(TierKind::AvxIfma, AvxIfma::detect(), |_| {
+            let mut operands = [(); 5].map(|()| vec![Vec4([0x000f_edcb_a987_6543; AvxIfma::LANES]); 80]);
+            let [acc, n, n_inv, scratch, b] = operands.each_mut().map(|v| v.as_mut_ptr() as usize);
+            let index = [1u64; AvxIfma::LANES];
+            let mut calls = vec![
+                ("select", kernels::select as *const (), [acc, b, index.as_ptr() as usize, 10, 7, 0]),
+                ("select", kernels::select as *const (), [acc, b, index.as_ptr() as usize, 20, 4, 0]),
+            ];
+            for blocks in 1..=8 {
+                calls.push(("mul", kernels::mul as *const (), [acc, n, n_inv, scratch, blocks, b]));
+                calls.push(("sqr", kernels::sqr as *const (), [acc, n, n_inv, scratch, blocks, 0]));
+            }
+            for (name, kernel, arguments) in calls {
+                // SAFETY: the tier was detected. The pointers are to 80 vectors, eight blocks, each.
+                let violations = unsafe { abi::violations(kernel, arguments) };
+                assert!(violations.is_empty(), "{name}{arguments:x?}: {violations:?}");
+            }
+        });
     }
 }

@@ -8,38 +8,46 @@ use num_bigint::{BigInt, BigUint};
 /// The sizes that RSA needs: halves of 2048, 3072 and 4096 bits for private operations, whole for public ones.
 const SIZES: [usize; 5] = [1024, 1536, 2048, 3072, 4096];
 
+/// Sizes of one and of five blocks, which the IFMA kernels have too: odd and even numbers of blocks take other ways.
+const OTHER_BLOCKS: [usize; 2] = [512, 2560];
+
 macro_rules! lane_tests {
-    ($module:ident, $kind:expr, $token:expr) => {
+    ($module:ident, $kind:expr, $token:expr, $sizes:expr) => {
         mod $module {
             use super::*;
 
             #[test]
             fn lanes_mul() {
                 with_tier($kind, $token, |tier| {
-                    SIZES.iter().for_each(|&bits| check_products(tier, bits, Kernel::Mul))
+                    $sizes.iter().for_each(|&bits| check_products(tier, bits, Kernel::Mul))
                 });
             }
 
             #[test]
             fn lanes_sqr() {
                 with_tier($kind, $token, |tier| {
-                    SIZES.iter().for_each(|&bits| check_products(tier, bits, Kernel::Sqr))
+                    $sizes.iter().for_each(|&bits| check_products(tier, bits, Kernel::Sqr))
                 });
             }
 
             #[test]
+            fn lanes_sqr_times() {
+                with_tier($kind, $token, |tier| $sizes.iter().for_each(|&bits| check_sqr_times(tier, bits)));
+            }
+
+            #[test]
             fn lanes_fill() {
-                with_tier($kind, $token, |tier| SIZES.iter().for_each(|&bits| check_fills(tier, bits)));
+                with_tier($kind, $token, |tier| $sizes.iter().for_each(|&bits| check_fills(tier, bits)));
             }
 
             #[test]
             fn lanes_chain() {
-                with_tier($kind, $token, |tier| SIZES.iter().for_each(|&bits| check_chain(tier, bits)));
+                with_tier($kind, $token, |tier| $sizes.iter().for_each(|&bits| check_chain(tier, bits)));
             }
 
             #[test]
             fn lanes_select() {
-                with_tier($kind, $token, |tier| SIZES.iter().for_each(|&bits| check_select(tier, bits)));
+                with_tier($kind, $token, |tier| $sizes.iter().for_each(|&bits| check_select(tier, bits)));
             }
         }
     };
@@ -52,10 +60,15 @@ fn portable() -> Option<Portable> {
     }
 }
 
-lane_tests!(portable, TierKind::Portable, portable());
-lane_tests!(avx2_fma, TierKind::Avx2Fma, Avx2Fma::detect());
-lane_tests!(avx_ifma, TierKind::AvxIfma, AvxIfma::detect());
-lane_tests!(avx512_ifma, TierKind::Avx512Ifma, Avx512Ifma::detect());
+lane_tests!(portable, TierKind::Portable, portable(), SIZES);
+lane_tests!(avx2_fma, TierKind::Avx2Fma, Avx2Fma::detect(), SIZES);
+lane_tests!(avx_ifma, TierKind::AvxIfma, AvxIfma::detect(), [SIZES.as_slice(), &OTHER_BLOCKS].concat());
+lane_tests!(
+    avx512_ifma,
+    TierKind::Avx512Ifma,
+    Avx512Ifma::detect(),
+    [SIZES.as_slice(), &OTHER_BLOCKS].concat()
+);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kernel {
@@ -214,6 +227,27 @@ fn check_chain<L: MontLanes>(tier: L, bits: usize) {
         let kernel = if step % 6 == 5 { Kernel::Mul } else { Kernel::Sqr };
         let acc = check.run(kernel, &values, &base);
         values = (0..L::LANES).map(|lane| read::<L>(check.moduli.shape, &acc, lane)).collect();
+    }
+}
+
+/// Squarings in a row are squarings one after the other.
+fn check_sqr_times<L: MontLanes>(tier: L, bits: usize) {
+    let mut random = Random(bits as u64 + 4);
+    let moduli = edge_moduli::<L>(bits, &mut random);
+    let check = Check::new(tier, bits, &moduli);
+    let shape = check.moduli.shape;
+    let start: Vec<_> = moduli.iter().map(|n| BigInt::from(random.below(&(n << 1u8)))).collect();
+    let mut single = start.clone();
+    for times in 0..6 {
+        let mut acc = write::<L>(shape, &start);
+        tier.sqr_times(&mut acc, times, check.moduli.moduli(), &mut check.moduli.scratch());
+        for (lane, n) in moduli.iter().enumerate() {
+            check_digits::<L>(shape, &acc, lane);
+            let difference = read::<L>(shape, &acc, lane) - &single[lane];
+            assert!(difference % BigInt::from(n.clone()) == BigInt::ZERO, "{times} squarings, lane {lane}");
+        }
+        let next = check.run(Kernel::Sqr, &single, &single);
+        single = (0..L::LANES).map(|lane| read::<L>(shape, &next, lane)).collect();
     }
 }
 

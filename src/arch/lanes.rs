@@ -115,8 +115,8 @@ pub trait MontLanes: Copy + Debug + Send + 'static {
     /// acc ← acc² · R⁻¹ mod n in every lane.
     fn sqr(self, acc: &mut [Self::Vec], m: Moduli<'_, Self::Vec>, scratch: &mut [Self::Vec]);
 
-    /// Squares `times` times in a row, at least once: acc ← acc^(2^times) · R^(1 − 2^times) mod n. Tiers that can
-    /// keep the number in registers from one squaring to the next do.
+    /// Squares `times` times in a row: acc ← acc^(2^times) · R^(1 − 2^times) mod n. Tiers that can keep the number
+    /// in registers from one squaring to the next do.
     fn sqr_times(
         self,
         acc: &mut [Self::Vec],

@@ -1,13 +1,17 @@
 //! CPU tiers and everything that needs `unsafe`: proof tokens, lane kernels, wiping of secrets.
 #![allow(unsafe_code, reason = "this is the layer that holds the crate's unsafe code")]
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(test, target_arch = "x86_64"))]
+mod abi;
 mod asm;
 mod avx2fma;
 mod avx512ifma;
 mod avxifma;
 mod barrier;
+#[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
+pub(crate) mod counting;
 pub(crate) mod current;
+pub mod field25519;
 mod ifma;
 #[cfg(test)]
 mod lane_tests;

@@ -3,7 +3,7 @@
 
 use super::TierKind;
 use super::lanes::{Moduli, MontLanes, Shape};
-use num_bigint::{BigInt, BigUint};
+use num_bigint::{BigInt, BigUint, Sign};
 use std::io::Write;
 
 /// Runs `test` with the tier's token, or says on standard error that this machine cannot.
@@ -52,32 +52,65 @@ impl Random {
     }
 }
 
-/// One number per lane, in digits. Balanced tiers get balanced digits, a carry out of the last one is dropped.
+/// One number per lane, in digits. Balanced tiers get balanced digits, modulo R.
 pub(crate) fn write<L: MontLanes>(shape: Shape, values: &[BigInt]) -> Vec<L::Vec> {
-    let radix = BigInt::from(1u8) << shape.radix_bits;
-    let half = &radix >> 1u8;
     let mut vectors = vec![L::Vec::default(); shape.digits];
     for (lane, value) in values.iter().enumerate() {
-        let mut rest = value.clone();
-        for v in &mut vectors {
-            // The digit congruent to `rest`, from the tier's range; `>>` rounds down, whatever the sign.
-            let mut digit = &rest - ((&rest >> shape.radix_bits) << shape.radix_bits);
-            if L::BALANCED && digit >= half {
-                digit -= &radix;
-            }
-            rest = (rest - &digit) >> shape.radix_bits;
-            L::set(v, lane, i64::try_from(digit).unwrap());
+        let mut digits = unsigned_digits(value.magnitude(), shape);
+        if L::BALANCED {
+            balance(&mut digits, shape.radix_bits);
         }
-        let one = BigInt::from(1u8);
-        assert!(rest == BigInt::ZERO || L::BALANCED && rest <= one, "a number too large for its digits");
+        let sign = if value.sign() == Sign::Minus { -1 } else { 1 };
+        assert!(sign == 1 || L::BALANCED, "a negative number for a tier that has none");
+        vectors.iter_mut().zip(digits).for_each(|(v, digit)| L::set(v, lane, sign * digit));
     }
     vectors
 }
 
+fn unsigned_digits(value: &BigUint, shape: Shape) -> Vec<i64> {
+    assert!(value.bits() <= shape.r_bits() as u64, "a number too large for its digits");
+    let mut words = value.to_u64_digits();
+    words.resize(shape.r_bits() / 64 + 2, 0);
+    let digit = |i: usize| {
+        let (word, bit) = (i * shape.radix_bits as usize / 64, i * shape.radix_bits as usize % 64);
+        let both = u128::from(words[word]) | u128::from(words[word + 1]) << 64;
+        (both >> bit) as i64 & ((1 << shape.radix_bits) - 1)
+    };
+    (0..shape.digits).map(digit).collect()
+}
+
+/// Makes digits of 0 to 2^radix_bits signed ones of half the size.
+fn balance(digits: &mut [i64], radix_bits: u32) {
+    let mut carry = 0;
+    for digit in digits {
+        *digit += carry;
+        carry = i64::from(*digit >= 1 << (radix_bits - 1));
+        *digit -= carry << radix_bits;
+    }
+}
+
 /// The number in a lane.
 pub(crate) fn read<L: MontLanes>(shape: Shape, vectors: &[L::Vec], lane: usize) -> BigInt {
-    let digits = vectors[..shape.digits].iter().rev().map(|v| L::get(v, lane));
-    digits.fold(BigInt::ZERO, |sum, digit| (sum << shape.radix_bits) + digit)
+    let digits = || vectors[..shape.digits].iter().map(|v| L::get(v, lane));
+    let positive = unsigned_sum(digits().map(|d| d.max(0) as u64), shape.radix_bits);
+    let negative = unsigned_sum(digits().map(|d| d.min(0).unsigned_abs()), shape.radix_bits);
+    BigInt::from(positive) - BigInt::from(negative)
+}
+
+/// The sum of digits below 2^63, each times 2^radix_bits to the power of its place.
+fn unsigned_sum(digits: impl Iterator<Item = u64>, radix_bits: u32) -> BigUint {
+    let (mut words, mut rest, mut bits) = (Vec::new(), 0u128, 0);
+    for digit in digits {
+        rest += u128::from(digit) << bits;
+        bits += radix_bits;
+        if bits >= 64 {
+            words.push(rest as u64);
+            rest >>= 64;
+            bits -= 64;
+        }
+    }
+    words.extend([rest as u64, (rest >> 64) as u64]);
+    BigUint::from_slice(&words.iter().flat_map(|w: &u64| [*w as u32, (*w >> 32) as u32]).collect::<Vec<_>>())
 }
 
 /// A batch's moduli: as integers, zero in unused lanes, and in digits.
@@ -91,15 +124,11 @@ pub(crate) struct TestModuli<L: MontLanes> {
 impl<L: MontLanes> TestModuli<L> {
     /// The moduli `values` in the first lanes; the lanes that they do not fill are unused.
     pub(crate) fn new(shape: Shape, values: &[BigUint]) -> Self {
-        let r = BigUint::from(1u8) << shape.r_bits();
         let mut values = values.to_vec();
         values.resize(L::LANES, BigUint::ZERO);
-        let inverse = |n: &BigUint| {
-            let inverse = n.modinv(&r).map_or(BigUint::ZERO, |inverse| &r - inverse);
-            BigInt::from(inverse)
-        };
         let signed: Vec<BigInt> = values.iter().map(|n| BigInt::from(n.clone())).collect();
-        let inverses: Vec<BigInt> = values.iter().map(inverse).collect();
+        let inverses: Vec<BigInt> =
+            values.iter().map(|n| BigInt::from(negative_inverse(n, shape.r_bits()))).collect();
         let (n, n_inv) = (write::<L>(shape, &signed), write::<L>(shape, &inverses));
         Self { shape, values, n, n_inv }
     }
@@ -114,6 +143,18 @@ impl<L: MontLanes> TestModuli<L> {
         dirty.as_mut().fill(0x5a5a_5a5a_5a5a_5a5a);
         vec![dirty; L::scratch_len(self.shape)]
     }
+}
+
+/// −n⁻¹ mod 2^bits, zero for the zero of an unused lane. By Newton's iteration: right bits double each time.
+fn negative_inverse(n: &BigUint, bits: usize) -> BigUint {
+    let modulus = BigUint::from(1u8) << bits;
+    let mut inverse = n.clone();
+    let mut right = 3;
+    while right < bits {
+        right *= 2;
+        inverse = (&inverse * (&modulus + 2u8 - (n * &inverse) % &modulus)) % &modulus;
+    }
+    (&modulus - inverse) % modulus
 }
 
 mod tests {
@@ -135,12 +176,32 @@ mod tests {
     }
 
     #[test]
+    fn the_inverse_is_one() {
+        let n = Random(7).modulus(1024);
+        assert!((negative_inverse(&n, 1040) * n + 1u8).trailing_zeros() >= Some(1040));
+        assert_eq!(negative_inverse(&BigUint::ZERO, 1040), BigUint::ZERO);
+    }
+
+    #[test]
     fn digits_round_trip() {
         let shape = Portable::shape(1024).unwrap();
         let values = [1, 2, 3, 4].map(|seed| BigInt::from(Random(seed).modulus(1024)));
         let vectors = write::<Portable>(shape, &values);
         for (lane, value) in values.iter().enumerate() {
             assert_eq!(&read::<Portable>(shape, &vectors, lane), value);
+        }
+    }
+
+    #[test]
+    fn balanced_digits_stand_for_the_same_number() {
+        let shape = Shape { digits: 21, radix_bits: 49 };
+        for seed in 0..20 {
+            let value = Random(seed).modulus(1024);
+            let mut digits = unsigned_digits(&value, shape);
+            balance(&mut digits, shape.radix_bits);
+            assert!(digits.iter().all(|d| (-(1 << 48)..1 << 48).contains(d)));
+            let sum = digits.iter().rev().fold(BigInt::ZERO, |sum, d| (sum << 49u8) + d);
+            assert_eq!(sum, BigInt::from(value));
         }
     }
 }

@@ -62,7 +62,6 @@ fn plain_arithmetic(x: &[u64], y: &[u64]) {
     black_box([limbs::add_assign(&mut out, x), limbs::sub_assign(&mut out, y)]);
     limbs::mul(&mut double, x, y);
     limbs::square(&mut double, black_box(x));
-    limbs::mul_low(&mut out, x, black_box(y));
     limbs::neg_inv_pow2(black_box(&mut out), y, 64 * len - 24, &mut double);
     let mut bytes = vec![0; 8 * len];
     limbs::to_be_bytes(&mut bytes, black_box(&out));

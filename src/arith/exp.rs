@@ -89,15 +89,33 @@ impl<K: MontLanes> MontgomeryLanes<'_, K> {
         }
     }
 
-    /// acc ← acc^exponent/R^(exponent − 1), the same public exponent ≥ 1 in every lane: square and multiply from
-    /// the top. `base` has a number's digits and is overwritten.
-    pub(crate) fn pow_public(&mut self, acc: &mut [K::Vec], exponent: u64, base: &mut [K::Vec]) {
+    /// acc ← acc^exponent, a plain number from a plain number, with the same odd public exponent ≥ 3 in every lane:
+    /// square and multiply from the top.
+    ///
+    /// `enter` is R² mod n: it takes the base into Montgomery form. An odd exponent ends with a multiplication by
+    /// the base; doing that one by the plain base leaves Montgomery form at no cost. `base` and `plain` have a
+    /// number's digits and are overwritten.
+    pub(crate) fn pow_public(
+        &mut self,
+        acc: &mut [K::Vec],
+        exponent: u64,
+        enter: &[K::Vec],
+        [base, plain]: [&mut [K::Vec]; 2],
+    ) {
+        assert!(exponent >= 3 && exponent % 2 == 1);
+        plain.copy_from_slice(acc);
+        self.mul(acc, enter);
         base.copy_from_slice(acc);
-        for i in (0..exponent.ilog2()).rev() {
-            self.sqr(acc);
+        let mut squarings = 1;
+        for i in (1..exponent.ilog2()).rev() {
             if (exponent >> i) & 1 == 1 {
+                self.sqr_times(acc, squarings);
                 self.mul(acc, base);
+                squarings = 0;
             }
+            squarings += 1;
         }
+        self.sqr_times(acc, squarings);
+        self.mul(acc, plain);
     }
 }

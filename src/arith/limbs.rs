@@ -145,6 +145,20 @@ pub(crate) fn mul_add_limb(acc: &mut [u64], a: &[u64], factor: u64) -> u64 {
     carry
 }
 
+/// `acc -= a·factor`; returns the limb that `acc` lacks. Both slices have one length.
+#[inline(always)]
+pub(crate) fn mul_sub_limb(acc: &mut [u64], a: &[u64], factor: u64) -> u64 {
+    assert_eq!(acc.len(), a.len());
+    let (mut carry, mut borrow) = (0, 0);
+    for (acc, a) in acc.iter_mut().zip(a) {
+        let t = u128::from(*a) * u128::from(factor) + u128::from(carry);
+        (*acc, borrow) = sbb(*acc, t as u64, borrow);
+        carry = (t >> 64) as u64;
+    }
+    // a·factor < 2^(64·len)·(2^64 − 1), so this does not overflow.
+    carry + borrow
+}
+
 /// `out = a·b`, schoolbook; `out` is as long as `a` and `b` together.
 pub(crate) fn mul(out: &mut [u64], a: &[u64], b: &[u64]) {
     assert_eq!(out.len(), a.len() + b.len());
@@ -173,19 +187,6 @@ pub(crate) fn square(out: &mut [u64], a: &[u64]) {
     }
 }
 
-/// `out = a·b mod 2^(64·out.len())`; `a` and `b` have any lengths, missing limbs are zero.
-pub(crate) fn mul_low(out: &mut [u64], a: &[u64], b: &[u64]) {
-    out.fill(0);
-    let len = out.len();
-    for (i, b) in b.iter().enumerate().take(len) {
-        let row = a.len().min(len - i);
-        let carry = mul_add_limb(&mut out[i..i + row], &a[..row], *b);
-        if let Some(next) = out.get_mut(i + row) {
-            *next = carry;
-        }
-    }
-}
-
 /// `-n0⁻¹ mod 2^64` for odd `n0`: Newton's iteration, which doubles the number of correct bits.
 pub(crate) fn neg_inv_u64(n0: u64) -> u64 {
     debug_assert!(n0 & 1 == 1);
@@ -199,33 +200,23 @@ pub(crate) fn neg_inv_u64(n0: u64) -> u64 {
 
 /// `out = -n⁻¹ mod 2^bits` for odd `n` of any length, `bits ≤ 64·out.len()`.
 ///
-/// Newton's iteration `x ← x·(2 − n·x)`, which doubles the number of correct limbs. `scratch` has at least
-/// twice the length of `out` and is left with values that belong to `n`: wipe it if `n` is a secret.
+/// Limb by limb: the quotients of a Montgomery reduction of 1, since 1 + out·n is to be 0. That takes
+/// `out.len()²/2` products of limbs; Newton's iteration over whole numbers takes more of them at these lengths.
+/// `scratch` has at least the length of `out` and is left with values that belong to `n`: wipe it if `n` is a
+/// secret.
 pub(crate) fn neg_inv_pow2(out: &mut [u64], n: &[u64], bits: usize, scratch: &mut [u64]) {
-    assert!(bits <= 64 * out.len() && scratch.len() >= 2 * out.len());
-    let (t, product) = scratch.split_at_mut(out.len());
-    out.fill(0);
-    out[0] = neg_inv_u64(n[0]).wrapping_neg();
-    let mut correct = 1;
-    while correct < out.len() {
-        correct = (2 * correct).min(out.len());
-        let (x, t, product) = (&mut out[..correct], &mut t[..correct], &mut product[..correct]);
-        mul_low(t, n, x);
-        subtract_from(2, t);
-        mul_low(product, x, t);
-        x.copy_from_slice(product);
+    let len = out.len();
+    assert!(bits <= 64 * len);
+    let (n0_inv, t) = (neg_inv_u64(n[0]), &mut scratch[..len]);
+    t.fill(0);
+    t[0] = 1;
+    for (i, out) in out.iter_mut().enumerate() {
+        *out = t[i].wrapping_mul(n0_inv);
+        let (row, rest) = t[i..].split_at_mut(n.len().min(len - i));
+        let carry = mul_add_limb(row, &n[..row.len()], *out);
+        add_limb_assign(rest, carry);
     }
-    subtract_from(0, out);
     truncate(out, bits);
-}
-
-/// `a = small − a mod 2^(64·a.len())`.
-fn subtract_from(small: u64, a: &mut [u64]) {
-    let (mut minuend, mut borrow) = (small, 0);
-    for a in a {
-        (*a, borrow) = sbb(minuend, *a, borrow);
-        minuend = 0;
-    }
 }
 
 /// `a = a mod 2^bits`.

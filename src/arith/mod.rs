@@ -3,7 +3,9 @@
 
 #[cfg(test)]
 mod constant_time;
+pub(crate) mod curve25519;
 pub(crate) mod digits;
+pub(crate) mod divide;
 pub(crate) mod exp;
 pub(crate) mod invert;
 pub(crate) mod limbs;

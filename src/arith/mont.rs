@@ -187,10 +187,12 @@ pub(crate) fn mod_pow(out: &mut [u64], base: &[u64], exponent: &[u64], n: &[u64]
 /// `exponent ≥ 1`.
 ///
 /// The specification of RSAEP and RSAVP1 (RFC 8017 §5.1.1, §5.2.2). Constant-time in `base` and `n`.
+#[cfg(test)]
 pub(crate) fn mod_pow_vartime(out: &mut [u64], base: &[u64], exponent: u64, n: &[u64]) {
     with_montgomery_form(out, base, n, |mont, a| mont.pow_vartime(a, exponent));
 }
 
+#[cfg(test)]
 fn with_montgomery_form(
     out: &mut [u64],
     base: &[u64],

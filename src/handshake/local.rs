@@ -13,6 +13,7 @@ use crate::fiber::{Fibers, Step};
 use crate::ops::{Request, Runner};
 use crate::provider::Answer;
 use std::cell::{Cell, RefCell};
+use std::convert::Infallible;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
@@ -30,7 +31,10 @@ use tokio::task::yield_now;
 /// # Batches
 /// The first handshake that parks leads: it yields to the runtime, which runs every other ready task and looks at the
 /// network, until such a round brings no further request; then it runs the fullest queue and resumes those that waited.
-/// No task is spawned for that, and a lone handshake waits for one round only.
+/// No task is spawned for that, and a lone handshake waits for one round only. If the leader's future is kept but not
+/// polled, the others wait no longer than [`max_wait`](EngineConfig::max_wait).
+///
+/// The runtime's clock must be enabled (`enable_time`).
 #[derive(Clone)]
 pub struct LocalEngine(Rc<Handle>);
 
@@ -166,13 +170,18 @@ impl Shared {
     /// Queues `request` and waits for the answer, leading if nobody does.
     async fn answer(&self, request: Request) -> Answer {
         let mut waiting = self.submit(request)?;
-        let mut lead = pin!(self.lead());
+        let leads = Cell::new(false);
+        let mut lead = pin!(self.lead(&leads));
+        let mut patience = pin!(self.patience());
         poll_fn(|cx| {
             // An answer that is there already costs neither a waker nor a look at the leadership.
             if let Some(answer) = waiting.try_answer() {
                 return Poll::Ready(answer);
             }
             let Poll::Pending = lead.as_mut().poll(cx);
+            if !leads.get() {
+                let Poll::Pending = patience.as_mut().poll(cx);
+            }
             if let Some(answer) = waiting.try_answer() {
                 return Poll::Ready(answer);
             }
@@ -205,8 +214,9 @@ impl Shared {
     }
 
     /// Waits until there is no leader, and then leads until dropped.
-    async fn lead(&self) -> std::convert::Infallible {
+    async fn lead(&self, leads: &Cell<bool>) -> Infallible {
         let _leadership = self.leadership.acquire().await;
+        leads.set(true);
         loop {
             let before = self.requests.get();
             self.pause().await;
@@ -217,6 +227,18 @@ impl Shared {
                 false => Load::Busy,
             };
             self.run_batch(load);
+        }
+    }
+
+    /// Runs what is overdue: whoever leads may have stopped polling its future without dropping it.
+    async fn patience(&self) -> Infallible {
+        loop {
+            let deadline = self.queue.borrow().next_deadline();
+            match deadline {
+                Some(deadline) => tokio::time::sleep_until(deadline.into()).await,
+                None => std::future::pending().await,
+            }
+            while self.run_batch(Load::Busy) {}
         }
     }
 

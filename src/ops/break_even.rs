@@ -11,6 +11,10 @@ pub(super) fn fill(tier: TierKind, op: Op) -> usize {
     match (tier, op) {
         // aws-lc-rs uses IFMA for RSA where AVX-512 has it: one signature of four is not worth a batch.
         (TierKind::Avx512Ifma, Op::RsaSign2048 | Op::RsaSign3072 | Op::RsaSign4096) => 2,
+        // A batch of four costs what one and a half agreements cost: see `handshake-bench ops --op x25519`.
+        (TierKind::Avx2Fma, Op::X25519) => 2,
+        // Key shares have no kernel: a fill that no batch of one reaches.
+        (_, Op::X25519Keygen) => 2,
         _ => 1,
     }
 }

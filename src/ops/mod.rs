@@ -7,6 +7,10 @@
 mod break_even;
 pub mod rsa;
 pub(crate) mod scalar;
+mod shared_secret;
+pub mod x25519;
+
+pub use shared_secret::SharedSecret;
 
 use crate::arch::Tier;
 use crate::arch::lanes::MontLanes;
@@ -23,15 +27,39 @@ pub enum Op {
     RsaSign3072,
     /// RSA private operation with a 4096-bit modulus.
     RsaSign4096,
+    /// Verification of an RSA signature with a 2048-bit modulus (any padding, hash and exponent).
+    RsaVerify2048,
+    /// Verification of an RSA signature with a 3072-bit modulus.
+    RsaVerify3072,
+    /// Verification of an RSA signature with a 4096-bit modulus.
+    RsaVerify4096,
+    /// X25519 key agreement.
+    X25519,
+    /// Generation of an X25519 key pair, the key share of a handshake.
+    X25519Keygen,
 }
 
 impl Op {
     /// Every operation, for tables and statistics indexed by [`Op::index`].
-    pub const ALL: [Self; 3] = [Self::RsaSign2048, Self::RsaSign3072, Self::RsaSign4096];
+    pub const ALL: [Self; 8] = [
+        Self::RsaSign2048,
+        Self::RsaSign3072,
+        Self::RsaSign4096,
+        Self::RsaVerify2048,
+        Self::RsaVerify3072,
+        Self::RsaVerify4096,
+        Self::X25519,
+        Self::X25519Keygen,
+    ];
 
     /// The position in [`Op::ALL`].
     pub fn index(self) -> usize {
         self as usize
+    }
+
+    /// Whether it belongs to the kernels for curve25519.
+    fn is_x25519(self) -> bool {
+        matches!(self, Self::X25519 | Self::X25519Keygen)
     }
 
     /// The name in metrics and reports, such as `rsa2048-sign`.
@@ -40,6 +68,11 @@ impl Op {
             Self::RsaSign2048 => "rsa2048-sign",
             Self::RsaSign3072 => "rsa3072-sign",
             Self::RsaSign4096 => "rsa4096-sign",
+            Self::RsaVerify2048 => "rsa2048-verify",
+            Self::RsaVerify3072 => "rsa3072-verify",
+            Self::RsaVerify4096 => "rsa4096-verify",
+            Self::X25519 => "x25519",
+            Self::X25519Keygen => "x25519-keygen",
         }
     }
 }
@@ -50,6 +83,12 @@ impl Op {
 pub enum Request {
     /// An RSA signature.
     RsaSign(rsa::SignRequest),
+    /// The verification of an RSA signature.
+    RsaVerify(rsa::VerifyRequest),
+    /// An X25519 key agreement.
+    X25519(x25519::AgreeRequest),
+    /// A fresh X25519 key pair.
+    X25519Keygen,
 }
 
 impl Request {
@@ -57,16 +96,23 @@ impl Request {
     pub fn op(&self) -> Op {
         match self {
             Self::RsaSign(r) => r.op(),
+            Self::RsaVerify(r) => r.op(),
+            Self::X25519(_) => Op::X25519,
+            Self::X25519Keygen => Op::X25519Keygen,
         }
     }
 
     /// Answers the request at once, through aws-lc-rs.
     ///
     /// # Errors
-    /// [`Error::Scalar`] when aws-lc-rs refuses.
+    /// [`Error::Scalar`] when aws-lc-rs refuses; [`Error::InvalidSignature`] when a signature does not verify;
+    /// [`Error::PeerKey`] when the peer's public key is refused.
     pub fn run_scalar(&self) -> Result<Response, Error> {
         match self {
             Self::RsaSign(r) => r.run_scalar().map(Response::Signature),
+            Self::RsaVerify(r) => r.run_scalar().map(|()| Response::Verified),
+            Self::X25519(r) => r.run_scalar().map(Response::SharedSecret),
+            Self::X25519Keygen => x25519::KeyPair::generate().map(Response::X25519KeyPair),
         }
     }
 }
@@ -77,6 +123,12 @@ impl Request {
 pub enum Response {
     /// A signature in the form that TLS carries.
     Signature(Vec<u8>),
+    /// The signature is valid. One that is not gives [`Error::InvalidSignature`].
+    Verified,
+    /// The result of a key agreement.
+    SharedSecret(SharedSecret),
+    /// A fresh X25519 key pair.
+    X25519KeyPair(x25519::KeyPair),
 }
 
 /// What a [`Runner`] has done so far.
@@ -97,20 +149,26 @@ pub struct Counters {
 pub struct Runner {
     tier: Tier,
     lanes: Option<Box<dyn LaneRunner>>,
+    x25519: Option<Box<dyn LaneRunner>>,
     counters: Counters,
 }
 
 impl Runner {
     /// A runner for `tier`.
     pub fn new(tier: Tier) -> Self {
-        let lanes: Option<Box<dyn LaneRunner>> = match tier {
-            Tier::Avx512Ifma(kernel) => Some(Box::new(Lanes::new(kernel))),
-            Tier::AvxIfma(kernel) => Some(Box::new(Lanes::new(kernel))),
-            Tier::Avx2Fma(kernel) => Some(Box::new(Lanes::new(kernel))),
-            Tier::Portable(kernel) => Some(Box::new(Lanes::new(kernel))),
-            Tier::Scalar => None,
+        type Family = Option<Box<dyn LaneRunner>>;
+        let (lanes, x25519): (Family, Family) = match tier {
+            Tier::Avx512Ifma(kernel) => (Some(Box::new(Lanes::new(kernel))), None),
+            Tier::AvxIfma(kernel) => (Some(Box::new(Lanes::new(kernel))), None),
+            Tier::Avx2Fma(kernel) => {
+                (Some(Box::new(Lanes::new(kernel))), Some(Box::new(x25519::Lanes::new(kernel))))
+            }
+            Tier::Portable(kernel) => {
+                (Some(Box::new(Lanes::new(kernel))), Some(Box::new(x25519::Lanes::new(kernel))))
+            }
+            Tier::Scalar => (None, None),
         };
-        Self { tier, lanes, counters: Counters::default() }
+        Self { tier, lanes, x25519, counters: Counters::default() }
     }
 
     /// The tier that runs the batches.
@@ -120,7 +178,8 @@ impl Runner {
 
     /// How many requests of `op` fill all lanes: 1 where the tier has no kernel for it.
     pub fn capacity(&self, op: Op) -> usize {
-        self.lanes.as_ref().map_or(1, |lanes| lanes.capacity(op))
+        let lanes = if op.is_x25519() { &self.x25519 } else { &self.lanes };
+        lanes.as_ref().map_or(1, |lanes| lanes.capacity(op))
     }
 
     /// The smallest fill at which lanes are faster than aws-lc-rs, one by one; a smaller batch goes there.
@@ -133,6 +192,14 @@ impl Runner {
         self.counters
     }
 
+    /// Forgets the prepared public keys of peers: the next verification with each of them prepares it anew. Nothing needs
+    /// this but a measurement of what preparing costs.
+    pub fn forget_public_keys(&mut self) {
+        if let Some(lanes) = &mut self.lanes {
+            lanes.forget_public_keys();
+        }
+    }
+
     /// Runs `requests`, at most [`Runner::capacity`] and all of one [`Op`], and appends one result for each to
     /// `results`, in the order of the requests. A request that fails does so alone.
     ///
@@ -142,7 +209,8 @@ impl Runner {
         let Some(op) = requests.first().map(|r| r.op()) else { return };
         assert!(requests.len() <= self.capacity(op) && requests.iter().all(|r| r.op() == op));
         let worthwhile = requests.len() >= self.break_even(op);
-        match self.lanes.as_mut().filter(|_| worthwhile) {
+        let lanes = if op.is_x25519() { &mut self.x25519 } else { &mut self.lanes };
+        match lanes.as_mut().filter(|_| worthwhile) {
             Some(lanes) => lanes.run(requests, &mut self.counters, results),
             None => {
                 self.counters.scalar += requests.len() as u64;
@@ -152,9 +220,22 @@ impl Runner {
     }
 }
 
+/// What is inside the requests of a batch, which are all of one kind.
+macro_rules! of_kind {
+    ($requests:expr, $kind:ident) => {{
+        let inside = $requests.iter().map(|request| match request {
+            Request::$kind(request) => request,
+            other => unreachable!("{:?} in a batch of another kind", other.op()),
+        });
+        inside.collect::<Vec<_>>()
+    }};
+}
+
 /// The kernels of some tier with their workspace.
 trait LaneRunner: fmt::Debug {
     fn capacity(&self, op: Op) -> usize;
+    /// Drops what is prepared for peers' keys, if anything is.
+    fn forget_public_keys(&mut self) {}
     fn run(
         &mut self,
         requests: &[&Request],
@@ -167,11 +248,12 @@ trait LaneRunner: fmt::Debug {
 struct Lanes<K: MontLanes> {
     kernel: K,
     rsa: rsa::Workspace<K>,
+    public_keys: rsa::PublicKeys,
 }
 
 impl<K: MontLanes> Lanes<K> {
     fn new(kernel: K) -> Self {
-        Self { kernel, rsa: rsa::Workspace::new() }
+        Self { kernel, rsa: rsa::Workspace::new(), public_keys: rsa::PublicKeys::default() }
     }
 }
 
@@ -180,7 +262,13 @@ impl<K: MontLanes> LaneRunner for Lanes<K> {
         match op {
             // One lane for each CRT half.
             Op::RsaSign2048 | Op::RsaSign3072 | Op::RsaSign4096 => K::LANES / 2,
+            Op::RsaVerify2048 | Op::RsaVerify3072 | Op::RsaVerify4096 => K::LANES,
+            _ => 1,
         }
+    }
+
+    fn forget_public_keys(&mut self) {
+        self.public_keys.clear();
     }
 
     fn run(
@@ -189,9 +277,22 @@ impl<K: MontLanes> LaneRunner for Lanes<K> {
         counters: &mut Counters,
         results: &mut Vec<Result<Response, Error>>,
     ) {
-        let requests: Vec<_> = requests.iter().map(|Request::RsaSign(r)| r).collect();
-        let signatures =
-            rsa::sign_batch(self.kernel, &mut self.rsa, &mut scalar::random, &requests, counters);
-        results.extend(signatures.into_iter().map(|s| s.map(Response::Signature)));
+        let Self { kernel, rsa: workspace, public_keys } = self;
+        match requests {
+            [] => {}
+            [Request::RsaSign(_), ..] => {
+                let requests = of_kind!(requests, RsaSign);
+                let signatures =
+                    rsa::sign_batch(*kernel, workspace, &mut scalar::random, &requests, counters);
+                results.extend(signatures.into_iter().map(|s| s.map(Response::Signature)));
+            }
+            [Request::RsaVerify(first), ..] => {
+                let least = break_even::fill(K::KIND, first.op());
+                let requests = of_kind!(requests, RsaVerify);
+                let verdicts = rsa::verify_batch(*kernel, workspace, public_keys, &requests, least, counters);
+                results.extend(verdicts.into_iter().map(|v| v.map(|()| Response::Verified)));
+            }
+            [_, ..] => unreachable!("the other operations have lanes of their own"),
+        }
     }
 }

@@ -1,12 +1,16 @@
 //! The scalar twins: the same operations through aws-lc-rs, one at a time. The only module that names it.
 
 use crate::error::{Error, KeyError};
+use crate::ops::SharedSecret;
 use crate::ops::rsa::Padding;
-use aws_lc_rs::digest;
+use aws_lc_rs::agreement::{self, X25519};
+use aws_lc_rs::digest::{self, Digest};
+use aws_lc_rs::encoding::{AsBigEndian, Curve25519SeedBin};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use aws_lc_rs::signature::{self, RsaEncoding, RsaKeyPair};
+use aws_lc_rs::signature::{self, RsaEncoding, RsaKeyPair, RsaParameters, UnparsedPublicKey};
+use zeroize::Zeroizing;
 
-/// The moduli that aws-lc-rs signs with, in bits.
+/// The moduli that aws-lc-rs signs and verifies with, in bits.
 pub(crate) const RSA_MODULUS_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
 
 /// The longest public exponent that aws-lc accepts, in bits: a bound on the cost of hostile keys.
@@ -79,25 +83,76 @@ fn encoding(padding: Padding) -> &'static dyn RsaEncoding {
     }
 }
 
-/// Verifies a signature with the public key (n, e), both big-endian without leading zeros.
+/// An X25519 private key inside aws-lc-rs.
+pub(crate) struct X25519Key(agreement::PrivateKey);
+
+impl X25519Key {
+    /// Generates a key; randomness is aws-lc-rs' own.
+    pub(crate) fn generate() -> Result<Self, Error> {
+        agreement::PrivateKey::generate(&X25519).map(Self).map_err(|_| Error::Random)
+    }
+
+    /// Imports a private key. aws-lc-rs computes the public key on the way.
+    pub(crate) fn from_bytes(bytes: &[u8; 32]) -> Result<Self, Error> {
+        agreement::PrivateKey::from_private_key(&X25519, bytes).map(Self).map_err(|_| Error::Scalar)
+    }
+
+    /// The private key.
+    pub(crate) fn bytes(&self) -> Result<Zeroizing<[u8; 32]>, Error> {
+        let bytes: Curve25519SeedBin<'_> = self.0.as_be_bytes().map_err(|_| Error::Scalar)?;
+        let mut out = Zeroizing::new([0; 32]);
+        out.copy_from_slice(bytes.as_ref());
+        Ok(out)
+    }
+
+    /// The public key.
+    pub(crate) fn public(&self) -> Result<[u8; 32], Error> {
+        let public = self.0.compute_public_key().map_err(|_| Error::Scalar)?;
+        public.as_ref().try_into().map_err(|_| Error::Scalar)
+    }
+
+    /// The shared secret; [`Error::PeerKey`] when it is zero.
+    pub(crate) fn agree(&self, peer: &[u8; 32]) -> Result<SharedSecret, Error> {
+        let peer = agreement::UnparsedPublicKey::new(&X25519, peer);
+        agreement::agree(&self.0, peer, Error::PeerKey, |secret| Ok(SharedSecret::copied_from(secret)))
+    }
+}
+
+/// Verifies the signature of the message with the hash `m_hash`, with a public key in the encoding `RSAPublicKey` (RFC
+/// 8017 appendix A.1.1), DER.
 ///
 /// # Errors
-/// [`Error::Scalar`] when it is not valid.
-#[cfg(test)]
+/// [`Error::InvalidSignature`] when it is not valid, or the key is none that aws-lc-rs accepts.
 pub(crate) fn verify(
     padding: Padding,
-    (n, e): (&[u8], &[u8]),
-    message: &[u8],
+    public_key: &[u8],
+    m_hash: &[u8],
     signature: &[u8],
 ) -> Result<(), Error> {
-    let parameters = match padding {
+    let digest = Digest::import_less_safe(m_hash, padding.hash().algorithm()).map_err(|_| Error::Scalar)?;
+    let key = UnparsedPublicKey::new(parameters(padding), public_key);
+    key.verify_digest(&digest, signature).map_err(|_| Error::InvalidSignature)
+}
+
+fn parameters(padding: Padding) -> &'static RsaParameters {
+    match padding {
         Padding::Pkcs1Sha256 => &signature::RSA_PKCS1_2048_8192_SHA256,
         Padding::Pkcs1Sha384 => &signature::RSA_PKCS1_2048_8192_SHA384,
         Padding::Pkcs1Sha512 => &signature::RSA_PKCS1_2048_8192_SHA512,
         Padding::PssSha256 => &signature::RSA_PSS_2048_8192_SHA256,
         Padding::PssSha384 => &signature::RSA_PSS_2048_8192_SHA384,
         Padding::PssSha512 => &signature::RSA_PSS_2048_8192_SHA512,
-    };
+    }
+}
+
+/// Verifies the signature of a message with the public key (n, e), both big-endian without leading zeros.
+#[cfg(test)]
+pub(crate) fn verify_components(
+    padding: Padding,
+    (n, e): (&[u8], &[u8]),
+    message: &[u8],
+    signature: &[u8],
+) -> Result<(), Error> {
     let key = signature::RsaPublicKeyComponents { n, e };
-    key.verify(parameters, message, signature).map_err(|_| Error::Scalar)
+    key.verify(parameters(padding), message, signature).map_err(|_| Error::InvalidSignature)
 }

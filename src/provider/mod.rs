@@ -1,27 +1,32 @@
-//! What rustls sees: a `CryptoProvider` and signing keys whose operations park the calling fiber.
+//! What rustls sees: a `CryptoProvider`, key-exchange groups, signing keys and verification algorithms whose operations
+//! park the calling fiber.
 //!
-//! On a fiber of an engine, a signature becomes a [`Request`](crate::ops::Request) that is handed out through
+//! On a fiber of an engine, an operation becomes a [`Request`](crate::ops::Request) that is handed out through
 //! [`fiber::park`](crate::fiber::park) and answered when its batch has run. Anywhere else (plain rustls, another
-//! runtime, a unit test) the same objects sign at once through aws-lc-rs: they never block a thread to wait for
+//! runtime, a unit test) the same objects work at once through aws-lc-rs: they never block a thread to wait for
 //! company.
 //!
-//! Everything that is not an RSA key with lanes for its size is rustls' own aws-lc-rs provider.
+//! What parks: RSA signatures made or verified with keys that have lanes for their size, and the key exchange X25519,
+//! alone and in the hybrid X25519MLKEM768. Everything else is rustls' own aws-lc-rs provider.
 
+mod hybrid;
+mod kx;
 mod rsa;
+mod verify;
 
 use crate::error::{Error, KeyError};
 use crate::ops::Response;
 use crate::ops::rsa::RsaPrivateKey;
-use rustls::SignatureAlgorithm;
-use rustls::crypto::{CryptoProvider, KeyProvider, aws_lc_rs};
+use rustls::crypto::{CryptoProvider, KeyProvider, SupportedKxGroup, aws_lc_rs};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::SigningKey;
+use rustls::{NamedGroup, SignatureAlgorithm};
 use std::sync::Arc;
 
 /// What a parked operation is answered with.
 pub(crate) type Answer = Result<Response, Error>;
 
-/// rustls' aws-lc-rs provider, with signing keys of ours.
+/// rustls' aws-lc-rs provider, with signing keys, key-exchange groups and verification algorithms of ours.
 ///
 /// Without an engine it behaves like rustls' own.
 ///
@@ -40,7 +45,32 @@ pub(crate) type Answer = Result<Response, Error>;
 /// # Ok::<(), rustls::Error>(())
 /// ```
 pub fn default_provider() -> CryptoProvider {
-    CryptoProvider { key_provider: &Keys, ..aws_lc_rs::default_provider() }
+    let stock = aws_lc_rs::default_provider();
+    let kx_groups = stock.kx_groups.into_iter().map(|group| kx_group(group.name()).unwrap_or(group));
+    CryptoProvider {
+        key_provider: &Keys,
+        kx_groups: kx_groups.collect(),
+        signature_verification_algorithms: verify::supported_algorithms(),
+        ..stock
+    }
+}
+
+/// A key-exchange group of ours, for a provider that is put together by hand: X25519 or X25519MLKEM768. `None`
+/// for every other group.
+///
+/// ```
+/// use rustls::NamedGroup;
+/// use rustls_multibuffer::provider::{default_provider, kx_group};
+///
+/// let mut provider = default_provider();
+/// provider.kx_groups = vec![kx_group(NamedGroup::X25519).unwrap()];
+/// ```
+pub fn kx_group(name: NamedGroup) -> Option<&'static dyn SupportedKxGroup> {
+    match name {
+        NamedGroup::X25519 => Some(&kx::X25519),
+        NamedGroup::X25519MLKEM768 => Some(&hybrid::X25519MlKem768),
+        _ => None,
+    }
 }
 
 /// The [`KeyProvider`] of [`default_provider`]: loads keys with [`signing_key`].

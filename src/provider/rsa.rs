@@ -73,7 +73,9 @@ impl RsaSigner {
         }
         let request = Request::RsaSign(SignRequest::new(&self.key, self.padding, message)?);
         match fiber::park::<Request, Answer>(request) {
-            Ok(answer) => Some(answer.map(|Response::Signature(signature)| signature)),
+            Ok(Ok(Response::Signature(signature))) => Some(Ok(signature)),
+            Ok(Ok(other)) => unreachable!("a signature is answered with {other:?}"),
+            Ok(Err(e)) => Some(Err(e)),
             Err(NotParked::Cancelled) => Some(Err(Error::Cancelled)),
             Err(NotParked::NotOnFiber(_)) => None,
         }

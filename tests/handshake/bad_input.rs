@@ -130,7 +130,7 @@ for_each_engine! {
     }
 
     async fn a_silent_client_times_out<E>() {
-        let limit = Duration::from_millis(150);
+        let limit = Duration::from_millis(500);
         let engine = E::start(config().handshake_timeout(limit));
         let (acceptor, _) = acceptor_and_client(&engine, Setup::TLS13);
         let hello = client_hello(Setup::TLS13);

@@ -2,16 +2,20 @@
 
 use crate::pki::{Keys, Setup};
 use crate::support::{
-    acceptor_and_client, assert_all_returned, assert_serves, config, connect, for_each_engine, localhost,
+    acceptor_and_client, assert_all_returned, assert_serves, client_hello, config, connect, for_each_engine,
+    localhost, sockets,
 };
 use rustls_multibuffer::batch::{OpStats, Reason};
 use rustls_multibuffer::handshake::{EngineConfig, EngineStats, TlsAcceptor, TlsConnector};
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::{Duration, Instant};
+use tokio::io::AsyncWriteExt;
 
-/// One thread, and batches of up to 8 on every machine.
+/// One thread, and batches of up to 8 on every machine, however slowly it gets round to them.
 fn gathering() -> EngineConfig {
-    config().threads(1).gather(8)
+    config().threads(1).gather(8).max_wait(Duration::from_secs(3600))
 }
 
 fn rsa2048(stats: &EngineStats) -> OpStats {
@@ -51,6 +55,32 @@ for_each_engine! {
         assert_serves(&engine).await;
         let stats = rsa2048(&engine.stats());
         assert_eq!((stats.requests(), left(&stats, Reason::Idle)), (1, 1));
+    }
+
+    async fn nothing_waits_longer_than_the_limit_behind_other_work<E>() {
+        let engine = E::start(gathering().max_wait(Duration::ZERO));
+        assert_serves(&engine).await;
+        let stats = rsa2048(&engine.stats());
+        assert_eq!((stats.requests(), left(&stats, Reason::Deadline)), (1, 1));
+    }
+
+    async fn a_handshake_that_nobody_polls_holds_up_no_other<E>() {
+        let engine = E::start(gathering().max_wait(Duration::from_millis(30)));
+        let (acceptor, _) = acceptor_and_client(&engine, Setup::TLS13);
+        let (server, mut client) = sockets().await;
+        client.write_all(&client_hello(Setup::TLS13)).await.unwrap();
+        let mut neglected = Box::pin(acceptor.accept(server));
+        // Polled until its request is made, and then no more.
+        poll_fn(|cx| {
+            assert!(neglected.as_mut().poll(cx).is_pending());
+            let stats = engine.stats();
+            let is_made = stats.live_fibers > 0 || rsa2048(&stats).requests() > 0;
+            if is_made { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+        assert_serves(&engine).await;
+        drop(neglected);
+        assert_all_returned(&engine).await;
     }
 
     async fn a_poll_delay_is_waited_for_and_no_longer<E>() {

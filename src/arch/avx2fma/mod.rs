@@ -25,6 +25,7 @@ use super::lanes::{Moduli, MontLanes, Shape, Vec4};
 use super::tier::{Avx2Fma, TierKind};
 use schedule::BLOCK;
 
+mod field25519;
 #[cfg(test)]
 mod range_proof;
 mod schedule;

@@ -91,11 +91,6 @@ fn products_of_unequal_lengths() {
             let mut out = vec![7; la + lb];
             mul(&mut out, a, b);
             assert_eq!(big(&out), big(a) * big(b));
-            for keep in [1, lb.min(la), la.max(lb), la + lb, la + lb + 2] {
-                let mut low = vec![7; keep];
-                mul_low(&mut low, a, b);
-                assert_eq!(big(&low), big(a) * big(b) % power(keep));
-            }
         }
     }
 }

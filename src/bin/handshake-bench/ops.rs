@@ -3,6 +3,7 @@
 //! No runtime, no thread, no socket: it also runs in a CPU emulator.
 
 mod rsa;
+mod x25519;
 
 use crate::cli::{self, OpsArgs};
 use crate::{report, stats};
@@ -81,7 +82,7 @@ pub(crate) fn run(args: &OpsArgs) -> Result<(), String> {
     let mut rows = Vec::new();
     for name in names {
         progress.set_message(format!("{name}: making keys"));
-        let case = rsa::case(name)?;
+        let case = case(name)?;
         for tier in &tiers {
             progress.set_message(format!("{name} on {}", tier.kind()));
             let new = measure_fills(name, &*case, *tier, args.pairs)?;
@@ -112,15 +113,23 @@ fn tiers(only: Option<TierKind>) -> Result<Vec<Tier>, String> {
     Ok(found)
 }
 
+/// The names of all operations.
+fn names() -> impl Iterator<Item = &'static str> {
+    rsa::NAMES.into_iter().chain(x25519::NAMES)
+}
+
+fn case(name: &str) -> Result<Box<dyn Case>, String> {
+    if x25519::NAMES.contains(&name) { x25519::case(name) } else { rsa::case(name) }
+}
+
 fn selected(wanted: &[String]) -> Result<Vec<&'static str>, String> {
     if wanted.is_empty() {
-        return Ok(rsa::NAMES.to_vec());
+        return Ok(names().collect());
     }
     let find = |name: &String| {
-        let known = rsa::NAMES.iter().find(|known| *known == name);
-        known
-            .copied()
-            .ok_or_else(|| format!("unknown operation {name:?}; known are {}", rsa::NAMES.join(", ")))
+        names().find(|known| known == name).ok_or_else(|| {
+            format!("unknown operation {name:?}; known are {}", names().collect::<Vec<_>>().join(", "))
+        })
     };
     wanted.iter().map(find).collect()
 }

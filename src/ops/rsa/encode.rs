@@ -1,7 +1,12 @@
-//! From a message to the number that is signed: EMSA-PKCS1-v1_5 and EMSA-PSS (RFC 8017 §9).
+//! From a message to the number that is signed, and the check of such a number: EMSA-PKCS1-v1_5 and EMSA-PSS
+//! (RFC 8017 §9).
 //!
 //! Neither the message nor the encoded result is a secret; the salt is an argument, so that everything here is a
 //! function of its inputs.
+
+mod verify;
+
+pub(super) use verify::verify;
 
 use super::Padding;
 use crate::error::Error;
@@ -33,23 +38,26 @@ pub(super) fn encode(
     modulus_bits: usize,
 ) -> Result<Vec<u8>, Error> {
     assert_eq!(salt.len(), padding.salt_len());
+    let (hash, mut m_hash) = (padding.hash(), [0; MAX_HASH_LEN]);
+    let m_hash = &mut m_hash[..hash.len()];
+    digest(hash, message, m_hash);
     let mut out = vec![0; modulus_bits.div_ceil(8)];
     match padding {
         Padding::Pkcs1Sha256 | Padding::Pkcs1Sha384 | Padding::Pkcs1Sha512 => {
-            emsa_pkcs1_v1_5(padding.hash(), message, &mut out)?;
+            emsa_pkcs1_v1_5(hash, m_hash, &mut out)?;
         }
         Padding::PssSha256 | Padding::PssSha384 | Padding::PssSha512 => {
             // RFC 8017 §8.1.1 step 1: emBits = modBits − 1, which may be a byte less than the modulus.
             let em_bits = modulus_bits - 1;
             let em_start = out.len() - em_bits.div_ceil(8);
-            emsa_pss(padding.hash(), message, salt, em_bits, &mut out[em_start..])?;
+            emsa_pss(hash, m_hash, salt, em_bits, &mut out[em_start..])?;
         }
     }
     Ok(out)
 }
 
-/// EMSA-PKCS1-v1_5-ENCODE (RFC 8017 §9.2) into `em`.
-fn emsa_pkcs1_v1_5(hash: Hash, message: &[u8], em: &mut [u8]) -> Result<(), Error> {
+/// EMSA-PKCS1-v1_5-ENCODE (RFC 8017 §9.2) into `em`, from step 2 on: step 1 has made `m_hash`.
+fn emsa_pkcs1_v1_5(hash: Hash, m_hash: &[u8], em: &mut [u8]) -> Result<(), Error> {
     let prefix = digest_info(hash);
     let t_len = prefix.len() + hash.len();
     // 3. If emLen < tLen + 11, output "intended encoded message length too short" and stop.
@@ -61,31 +69,26 @@ fn emsa_pkcs1_v1_5(hash: Hash, message: &[u8], em: &mut [u8]) -> Result<(), Erro
     padding.fill(0xff);
     padding[..2].copy_from_slice(&[0x00, 0x01]);
     padding[padding.len() - 1] = 0x00;
-    // 1. H = Hash(M); 2. T = DER encoding of DigestInfo.
+    // 2. T = DER encoding of DigestInfo.
     let (info, h) = t.split_at_mut(prefix.len());
     info.copy_from_slice(&prefix);
-    digest(hash, message, h);
+    h.copy_from_slice(m_hash);
     Ok(())
 }
 
-/// EMSA-PSS-ENCODE (RFC 8017 §9.1.1) into `em`, ⌈em_bits/8⌉ bytes, with MGF1 of the same hash. `salt` may have
-/// any length up to [`MAX_HASH_LEN`].
-fn emsa_pss(hash: Hash, message: &[u8], salt: &[u8], em_bits: usize, em: &mut [u8]) -> Result<(), Error> {
+/// EMSA-PSS-ENCODE (RFC 8017 §9.1.1) into `em`, ⌈em_bits/8⌉ bytes, with MGF1 of the same hash, from step 3 on: steps
+/// 1 and 2 have made `m_hash`. `salt` may have any length up to [`MAX_HASH_LEN`].
+fn emsa_pss(hash: Hash, m_hash: &[u8], salt: &[u8], em_bits: usize, em: &mut [u8]) -> Result<(), Error> {
     let (h_len, em_len) = (hash.len(), em.len());
     debug_assert_eq!(em_len, em_bits.div_ceil(8));
     // 3. If emLen < hLen + sLen + 2, output "encoding error" and stop.
     if em_len < h_len + salt.len() + 2 {
         return Err(TOO_SHORT);
     }
-    // 2. mHash = Hash(M); 5. M' = eight bytes 0x00 || mHash || salt. (4., the salt, came as an argument.)
-    let mut m_prime = [0; 8 + 2 * MAX_HASH_LEN];
-    let m_prime = &mut m_prime[..8 + h_len + salt.len()];
-    digest(hash, message, &mut m_prime[8..8 + h_len]);
-    m_prime[8 + h_len..].copy_from_slice(salt);
-    // 12. EM = maskedDB || H || 0xbc, with 6. H = Hash(M').
+    // 12. EM = maskedDB || H || 0xbc. (4., the salt, came as an argument.)
     let (db, rest) = em.split_at_mut(em_len - h_len - 1);
     let (h, trailer) = rest.split_at_mut(h_len);
-    digest(hash, m_prime, h);
+    hash_m_prime(hash, m_hash, salt, h);
     trailer[0] = 0xbc;
     // 8. DB = PS || 0x01 || salt, with (7.) zeros for PS.
     let salt_start = db.len() - salt.len();
@@ -97,6 +100,15 @@ fn emsa_pss(hash: Hash, message: &[u8], salt: &[u8], em_bits: usize, em: &mut [u
     // 11. Set the leftmost 8·emLen − emBits bits of the leftmost byte of maskedDB to zero.
     db[0] &= 0xff >> (8 * em_len - em_bits);
     Ok(())
+}
+
+/// Steps 5 and 6 of EMSA-PSS-ENCODE, 12 and 13 of EMSA-PSS-VERIFY: H = Hash(M'), M' = eight bytes 0x00 || mHash || salt.
+fn hash_m_prime(hash: Hash, m_hash: &[u8], salt: &[u8], h: &mut [u8]) {
+    let mut m_prime = [0; 8 + 2 * MAX_HASH_LEN];
+    let m_prime = &mut m_prime[..8 + m_hash.len() + salt.len()];
+    m_prime[8..8 + m_hash.len()].copy_from_slice(m_hash);
+    m_prime[8 + m_hash.len()..].copy_from_slice(salt);
+    digest(hash, m_prime, h);
 }
 
 /// `out ^= MGF1(seed, out.len())` (RFC 8017 appendix B.2.1); the seed is as long as the hash.

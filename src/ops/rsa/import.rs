@@ -74,15 +74,20 @@ impl Components {
         bytes
     }
 
-    /// The public key as `SubjectPublicKeyInfo` (RFC 5280 §4.1.2.7, RFC 8017 appendix A.1.1), DER.
-    pub(super) fn spki_der(&self) -> Result<Vec<u8>, KeyError> {
+    /// The public key as `RSAPublicKey` (RFC 8017 appendix A.1.1), DER.
+    pub(super) fn public_key_der(&self) -> Result<Vec<u8>, KeyError> {
         let (modulus, exponent) = (self.public_modulus(), self.e.to_be_bytes());
         let encode = || -> der::Result<Vec<u8>> {
-            let key = pkcs1::RsaPublicKey {
-                modulus: UintRef::new(&modulus)?,
-                public_exponent: UintRef::new(&exponent)?,
-            };
-            let key = key.to_der()?;
+            let (modulus, public_exponent) = (UintRef::new(&modulus)?, UintRef::new(&exponent)?);
+            pkcs1::RsaPublicKey { modulus, public_exponent }.to_der()
+        };
+        encode().map_err(encoding)
+    }
+
+    /// The public key as `SubjectPublicKeyInfo` (RFC 5280 §4.1.2.7, RFC 8017 appendix A.1.1), DER.
+    pub(super) fn spki_der(&self) -> Result<Vec<u8>, KeyError> {
+        let key = self.public_key_der()?;
+        let encode = || -> der::Result<Vec<u8>> {
             let algorithm = AlgorithmIdentifierRef { oid: RSA_ENCRYPTION, parameters: Some(AnyRef::NULL) };
             SubjectPublicKeyInfoRef { algorithm, subject_public_key: BitStringRef::from_bytes(&key)? }
                 .to_der()
@@ -172,7 +177,8 @@ fn modulus(n: UintRef<'_>) -> Result<Box<[u64]>, KeyError> {
     }
 }
 
-fn public_exponent(e: UintRef<'_>) -> Result<u64, KeyError> {
+/// An odd number from 3 to 2^33 − 1.
+pub(super) fn public_exponent(e: UintRef<'_>) -> Result<u64, KeyError> {
     if e.as_bytes().len() > 8 {
         return Err(KeyError::PublicExponent);
     }

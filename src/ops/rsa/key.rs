@@ -30,7 +30,7 @@ pub enum Padding {
 
 impl Padding {
     /// The hash of the message and, for PSS, of the mask generation function.
-    pub(super) fn hash(self) -> Hash {
+    pub(in crate::ops) fn hash(self) -> Hash {
         match self {
             Self::Pkcs1Sha256 | Self::PssSha256 => Hash::Sha256,
             Self::Pkcs1Sha384 | Self::PssSha384 => Hash::Sha384,
@@ -74,6 +74,7 @@ struct Inner {
     blinding: Option<KeyBlinding>,
     /// What can be computed once, by tier; made when a tier first uses the key.
     lanes: [OnceLock<Option<LaneKey>>; TierKind::COUNT],
+    public_key_der: Vec<u8>,
     spki_der: Vec<u8>,
 }
 
@@ -93,10 +94,10 @@ impl RsaPrivateKey {
     pub fn from_pkcs1_der(der: &[u8]) -> Result<Self, KeyError> {
         let components = Components::from_pkcs1_der(der)?;
         let scalar = scalar::RsaKey::from_pkcs1(der)?;
-        let spki_der = components.spki_der()?;
+        let (public_key_der, spki_der) = (components.public_key_der()?, components.spki_der()?);
         let blinding = op(&components).map(|_| KeyBlinding::new(&components));
         let lanes = Default::default();
-        Ok(Self(Arc::new(Inner { scalar, components, blinding, lanes, spki_der })))
+        Ok(Self(Arc::new(Inner { scalar, components, blinding, lanes, public_key_der, spki_der })))
     }
 
     /// Imports the first private key of a PEM text (RFC 7468): a section `PRIVATE KEY` (PKCS#8) or
@@ -126,6 +127,12 @@ impl RsaPrivateKey {
     /// The public exponent e.
     pub fn public_exponent(&self) -> u64 {
         self.0.components.e
+    }
+
+    /// The public key as `RSAPublicKey` (RFC 8017 appendix A.1.1), DER: what the bit string of a
+    /// `SubjectPublicKeyInfo` holds.
+    pub fn public_key_der(&self) -> &[u8] {
+        &self.0.public_key_der
     }
 
     /// The public key as `SubjectPublicKeyInfo` (RFC 5280 §4.1.2.7), DER: the form in which a certificate

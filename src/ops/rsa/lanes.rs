@@ -1,4 +1,4 @@
-//! The RSA private and public operations over one batch, in lanes.
+//! The RSA private operation over one batch, in lanes; the public one is in [`public`].
 //!
 //! One lane holds one CRT half (RFC 8017 §5.1.2, step 2.b): p and q of a signature are two lanes, so a batch of
 //! lanes/2 signatures is full. Lanes carry their own moduli and exponents, so the keys of a batch may all differ.
@@ -6,22 +6,25 @@
 //! What is done on plain limbs instead of in lanes is what costs next to nothing: reducing the input to the halves,
 //! recombining them, converting digits.
 
+mod public;
+
+pub(super) use public::{PublicJob, PublicKey, public};
+
 use super::import::Components;
 use crate::arch::Secret;
 use crate::arch::lanes::{Moduli, MontLanes, Shape};
 use crate::arith::digits;
 use crate::arith::exp::{self, MontgomeryLanes};
 use crate::arith::limbs::{self, MAX_LIMBS};
-use crate::arith::mont::{Mont, mod_pow_vartime, pow_of_two_mod, redc};
+use crate::arith::mont::{Mont, pow_of_two_mod, redc};
 use zeroize::{Zeroize, Zeroizing};
 
 /// Everything that can be computed once for a key and one kind of digits.
 pub(super) struct LaneKey {
-    e: u64,
     halves: [Half; 2],
     /// qinv·2^(64k) mod p.
     q_inv: Secret<u64>,
-    public: Modulus,
+    public: PublicKey,
 }
 
 /// One CRT half.
@@ -36,7 +39,7 @@ struct Half {
 /// buffer.
 struct Modulus {
     shape: Shape,
-    /// n, −n⁻¹ mod R, R mod n, and one more constant: see [`Number::Special`].
+    /// The first of the [`Number`]s.
     numbers: Secret<i64>,
 }
 
@@ -45,26 +48,21 @@ struct Modulus {
 enum Number {
     N,
     NInv,
-    /// R mod n: 1 in Montgomery form.
+    /// What takes an input into Montgomery form: for a half 2^(64k)·R³ mod p, which takes a reduced input to its
+    /// multiple by R²; for the public modulus R² mod n.
+    Enter,
+    /// R mod n: 1 in Montgomery form. Only the private operation needs it.
     One,
-    /// For a half 2^(64k)·R³ mod p, which takes a reduced input to its multiple by R²; for the public modulus
-    /// R^e mod n, which makes up for all the divisions by R of an exponentiation outside Montgomery form.
-    Special,
 }
 
 impl Modulus {
-    fn new<K: MontLanes>(n: &[u64], special: impl FnOnce(Shape, &mut [u64])) -> Option<Self> {
+    /// With the numbers up to `last`, those after [`Number::NInv`] still to be stored.
+    fn new<K: MontLanes>(n: &[u64], last: Number) -> Option<Self> {
         let shape = K::shape(64 * n.len())?;
-        let mut this = Self { shape, numbers: Secret::zeroed(4 * shape.digits) };
-        let mut x = Zeroizing::new([0u64; MAX_LIMBS]);
-        let x = &mut x[..n.len()];
+        let mut this = Self { shape, numbers: Secret::zeroed((last as usize + 1) * shape.digits) };
         this.store::<K>(Number::N, n);
-        pow_of_two_mod(x, shape.r_bits(), n);
-        this.store::<K>(Number::One, x);
-        special(shape, x);
-        this.store::<K>(Number::Special, x);
         let len = shape.r_bits().div_ceil(64);
-        let mut inverse = Secret::<u64>::zeroed(3 * len);
+        let mut inverse = Secret::<u64>::zeroed(2 * len);
         let (inverse, scratch) = inverse.expose_mut().split_at_mut(len);
         limbs::neg_inv_pow2(inverse, n, shape.r_bits(), scratch);
         this.store::<K>(Number::NInv, inverse);
@@ -91,14 +89,19 @@ impl Modulus {
 
 impl Half {
     fn new<K: MontLanes>(prime: &[u64], exponent: &[u64]) -> Option<Self> {
-        let enter = |shape: Shape, x: &mut [u64]| {
-            pow_of_two_mod(x, 64 * prime.len() + 3 * shape.r_bits(), prime);
-        };
+        let mut modulus = Modulus::new::<K>(prime, Number::One)?;
+        let r_bits = modulus.shape.r_bits();
+        let mut x = Zeroizing::new([0; MAX_LIMBS]);
+        let x = &mut x[..prime.len()];
+        pow_of_two_mod(x, r_bits, prime);
+        modulus.store::<K>(Number::One, x);
+        pow_of_two_mod(x, 64 * prime.len() + 3 * r_bits, prime);
+        modulus.store::<K>(Number::Enter, x);
         Some(Self {
             prime: Secret::copied_from(prime),
             exponent: Secret::copied_from(exponent),
             n0_inv: limbs::neg_inv_u64(prime[0]),
-            modulus: Modulus::new::<K>(prime, enter)?,
+            modulus,
         })
     }
 
@@ -126,18 +129,16 @@ impl LaneKey {
         let r2 = &mut r[..p.len()];
         pow_of_two_mod(r2, 2 * 64 * p.len(), p);
         Mont::new(p).mul(q_inv.expose_mut(), key.qinv.expose(), r2);
-        let leave = |shape: Shape, x: &mut [u64]| {
-            let mut r = [0; MAX_LIMBS];
-            let r = &mut r[..x.len()];
-            pow_of_two_mod(r, shape.r_bits(), &key.n);
-            mod_pow_vartime(x, r, key.e, &key.n);
-        };
         Some(Self {
-            e: key.e,
             halves: [Half::new::<K>(p, key.dp.expose())?, Half::new::<K>(q, key.dq.expose())?],
             q_inv,
-            public: Modulus::new::<K>(&key.n, leave)?,
+            public: PublicKey::new::<K>(&key.n, key.e)?,
         })
+    }
+
+    /// The public key.
+    pub(super) fn public(&self) -> &PublicKey {
+        &self.public
     }
 
     /// s = m₂ + q·(qinv·(m₁ − m₂) mod p), RFC 8017 §5.1.2 steps 2.b.iii and iv; `m1` is overwritten.
@@ -235,7 +236,7 @@ pub(super) fn private<K: MontLanes>(kernel: K, workspace: &mut Workspace<K>, job
         key.modulus.load::<K>(Number::N, n, lane);
         key.modulus.load::<K>(Number::NInv, n_inv, lane);
         key.modulus.load::<K>(Number::One, one, lane);
-        key.modulus.load::<K>(Number::Special, enter, lane);
+        key.modulus.load::<K>(Number::Enter, enter, lane);
         digits::to_lane::<K>(factor, lane, blinding.factor.expose(), shape);
         key.load_reduced::<K>(job.input, acc, lane);
     }
@@ -261,48 +262,6 @@ pub(super) fn private<K: MontLanes>(kernel: K, workspace: &mut Workspace<K>, job
         #[cfg(test)]
         fault::inject(m1, m2);
         job.key.recombine(job.output, m1, m2);
-    }
-}
-
-/// One public operation of a batch.
-pub(super) struct PublicJob<'a> {
-    pub(super) key: &'a LaneKey,
-    /// n, as limbs.
-    pub(super) n: &'a [u64],
-    /// s < n.
-    pub(super) input: &'a [u64],
-    /// s^e mod n.
-    pub(super) output: &'a mut [u64],
-}
-
-/// Runs public operations, at most `LANES`, all of one modulus size.
-///
-/// Keys with different public exponents may share the batch; each exponent is then a run of its own.
-pub(super) fn public<K: MontLanes>(kernel: K, workspace: &mut Workspace<K>, jobs: &mut [PublicJob<'_>]) {
-    jobs.sort_by_key(|j| j.key.e);
-    for jobs in jobs.chunk_by_mut(|a, b| a.key.e == b.key.e) {
-        public_run(kernel, workspace, jobs);
-    }
-}
-
-fn public_run<K: MontLanes>(kernel: K, workspace: &mut Workspace<K>, jobs: &mut [PublicJob<'_>]) {
-    kernel.assert_environment();
-    let shape = jobs[0].key.public.shape;
-    assert!(jobs.len() <= K::LANES);
-    let mut buffers = workspace.take(shape, 5);
-    let ([acc, n, n_inv, leave, base], _, scratch) = buffers.split::<5>();
-    for (lane, job) in jobs.iter().enumerate() {
-        job.key.public.load::<K>(Number::N, n, lane);
-        job.key.public.load::<K>(Number::NInv, n_inv, lane);
-        job.key.public.load::<K>(Number::Special, leave, lane);
-        digits::to_lane::<K>(acc, lane, job.input, shape);
-    }
-    let mut lanes = MontgomeryLanes { kernel, moduli: Moduli { shape, n, n_inv }, scratch };
-    // Without entering Montgomery form: s^e·R^(1−e), which `leave` = R^e makes s^e.
-    lanes.pow_public(acc, jobs[0].key.e, base);
-    lanes.mul(acc, leave);
-    for (lane, job) in jobs.iter_mut().enumerate() {
-        digits::from_lane::<K>(job.output, acc, lane, job.n, shape);
     }
 }
 

@@ -5,10 +5,16 @@ mod encode;
 mod import;
 mod key;
 mod lanes;
+mod public_keys;
 mod sign;
 #[cfg(test)]
 pub(crate) mod testing;
+mod verify;
 
 pub use key::{Padding, RsaPrivateKey, SignRequest};
+pub use verify::{VerifyRequest, verify};
+
 pub(super) use lanes::Workspace;
+pub(super) use public_keys::PublicKeys;
 pub(super) use sign::sign_batch;
+pub(super) use verify::verify_batch;

@@ -13,7 +13,6 @@ use crate::ops::Counters;
 /// A request on its way through the lanes.
 struct Work<'a> {
     key: &'a LaneKey,
-    n: &'a [u64],
     /// The encoded message.
     input: Vec<u64>,
     blinding: Option<[BlindingPair; 2]>,
@@ -45,7 +44,7 @@ fn prepare<'a, K: MontLanes>(request: &'a SignRequest, random: Random<'_>) -> Re
     let key: &RsaPrivateKey = &request.key;
     let unserved = Error::Unsupported("lanes for this modulus");
     let (Some(lanes), Some(blinding)) = (key.lanes::<K>(), key.blinding()) else { return Err(unserved) };
-    let n = &*key.components().n;
+    let n = lanes.public().n();
     let mut salt = vec![0; request.padding.salt_len()];
     random(&mut salt)?;
     let message = encode(request.padding, &request.message, &salt, key.bits())?;
@@ -59,7 +58,7 @@ fn prepare<'a, K: MontLanes>(request: &'a SignRequest, random: Random<'_>) -> Re
         blind_q.take(random, q.factor.expose_mut(), q.inverse.expose_mut())
     })?;
     let (output, check) = (Secret::zeroed(n.len()), vec![0; n.len()]);
-    Ok(Work { key: lanes, n, input, blinding: Some(pairs), output, check })
+    Ok(Work { key: lanes, input, blinding: Some(pairs), output, check })
 }
 
 /// The private operation, then the public one that checks it.
@@ -85,7 +84,7 @@ fn exponentiate<'a, 'b: 'a, K: MontLanes>(
     drop(jobs);
     let mut jobs: Vec<_> = work
         .iter_mut()
-        .map(|w| PublicJob { key: w.key, n: w.n, input: w.output.expose(), output: &mut w.check })
+        .map(|w| PublicJob { key: w.key.public(), input: w.output.expose(), output: &mut w.check })
         .collect();
     lanes::public(kernel, workspace, &mut jobs);
 }

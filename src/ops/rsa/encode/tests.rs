@@ -59,7 +59,7 @@ fn pkcs1_vectors() {
         assert_eq!(padding.hash(), hash);
         let em = encode(padding, msg, &[], 8 * fields["n"].len()).unwrap();
         check(&em, fields);
-        scalar::verify(padding, (&fields["n"], &fields["e"]), msg, &fields["sig"]).unwrap();
+        scalar::verify_components(padding, (&fields["n"], &fields["e"]), msg, &fields["sig"]).unwrap();
     });
     assert_eq!(count, 18);
 }
@@ -69,7 +69,9 @@ fn pss_vectors() {
     let count = for_cases("pss.txt", |hash, fields| {
         let mut em = vec![0; fields["n"].len()];
         assert_eq!(fields["salt"].len(), 20);
-        emsa_pss(hash, &fields["msg"], &fields["salt"], 8 * em.len() - 1, &mut em).unwrap();
+        let mut m_hash = vec![0; hash.len()];
+        digest(hash, &fields["msg"], &mut m_hash);
+        emsa_pss(hash, &m_hash, &fields["salt"], 8 * em.len() - 1, &mut em).unwrap();
         check(&em, fields);
     });
     assert_eq!(count, 18);
@@ -98,8 +100,8 @@ fn signatures_by_the_book_are_accepted_by_aws_lc() {
             let s = rsasp1(key.components(), &limbs(&em, key.components().n.len()));
             let mut signature = vec![0; n.len()];
             to_be_bytes(&mut signature, &s);
-            scalar::verify(padding, (&n, e), b"message", &signature).unwrap();
-            scalar::verify(padding, (&n, e), b"massage", &signature).unwrap_err();
+            scalar::verify_components(padding, (&n, e), b"message", &signature).unwrap();
+            scalar::verify_components(padding, (&n, e), b"massage", &signature).unwrap_err();
         }
     }
 }
@@ -136,6 +138,49 @@ fn encodings_are_below_the_modulus() {
         for padding in PADDINGS {
             let em = encode(padding, b"message", &vec![7; padding.salt_len()], bits).unwrap();
             assert!(num_bigint::BigUint::from_bytes_be(&em).bits() < bits as u64);
+        }
+    }
+}
+
+/// Every bit of an encoding counts, for every remainder of the modulus' length modulo 8.
+#[test]
+fn verification_accepts_the_encoding_and_nothing_near_it() {
+    for bits in 2048..2048 + 9 {
+        for padding in PADDINGS {
+            let (hash, mut m_hash) = (padding.hash(), vec![0; padding.hash().len()]);
+            digest(hash, b"message", &mut m_hash);
+            let mut em = encode(padding, b"message", &vec![7; padding.salt_len()], bits).unwrap();
+            assert!(verify(padding, &m_hash, &em, bits), "{padding:?}, {bits} bits");
+            for bit in 0..8 * em.len() {
+                em[bit / 8] ^= 1 << (bit % 8);
+                assert!(!verify(padding, &m_hash, &em, bits), "{padding:?}, {bits} bits, bit {bit}");
+                em[bit / 8] ^= 1 << (bit % 8);
+            }
+            m_hash[3] ^= 1;
+            assert!(!verify(padding, &m_hash, &em, bits), "another message");
+        }
+    }
+}
+
+#[test]
+fn other_salts_are_refused() {
+    for salt_len in [0, 20, 31, 33, 47, 64] {
+        let (mut m_hash, mut em) = ([0; 32], [0; 256]);
+        digest(Hash::Sha256, b"message", &mut m_hash);
+        emsa_pss(Hash::Sha256, &m_hash, &vec![7; salt_len], 2047, &mut em).unwrap();
+        assert!(!verify(Padding::PssSha256, &m_hash, &em, 2048), "{salt_len} bytes");
+    }
+}
+
+#[test]
+fn moduli_that_are_too_small_verify_nothing() {
+    for padding in PADDINGS {
+        let m_hash = vec![0; padding.hash().len()];
+        for bits in [2, 8, 9, 128, 480] {
+            assert!(
+                !verify(padding, &m_hash, &vec![0; usize::div_ceil(bits, 8)], bits),
+                "{padding:?}, {bits}"
+            );
         }
     }
 }

@@ -13,8 +13,8 @@ fn works(key: &RsaPrivateKey) {
     let (n, e) = (key.public_modulus(), BigUint::from(key.public_exponent()).to_bytes_be());
     for padding in PADDINGS {
         let signature = key.sign(padding, b"message").unwrap();
-        scalar::verify(padding, (&n, &e), b"message", &signature).unwrap();
-        scalar::verify(padding, (&n, &e), b"another", &signature).unwrap_err();
+        scalar::verify_components(padding, (&n, &e), b"message", &signature).unwrap();
+        scalar::verify_components(padding, (&n, &e), b"another", &signature).unwrap_err();
     }
 }
 

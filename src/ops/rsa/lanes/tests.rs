@@ -1,11 +1,14 @@
 //! The private and the public operation of every tier against RSA by the book.
 
 use super::*;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+use crate::arch::counting::counted;
 use crate::arch::testing::with_tier;
 use crate::arch::{Avx2Fma, Avx512Ifma, AvxIfma, Portable, Tier, TierKind};
 use crate::arith::testing::{Operands, big, limbs as to_limbs};
-use crate::ops::rsa::RsaPrivateKey;
 use crate::ops::rsa::testing::{key, rsasp1};
+use crate::ops::rsa::{Padding, RsaPrivateKey, SignRequest};
+use crate::ops::{Request, Runner};
 use num_bigint::BigUint;
 
 macro_rules! tier_tests {
@@ -102,8 +105,67 @@ fn check_batch<K: MontLanes>(
     let mut back: Vec<_> = input.iter().map(|m| vec![0; m.len()]).collect();
     let mut jobs = Vec::new();
     for ((key, input), output) in keys.iter().zip(&output).zip(&mut back) {
-        jobs.push(PublicJob { key: key.lanes::<K>().unwrap(), n: &key.components().n, input, output });
+        jobs.push(PublicJob { key: key.lanes::<K>().unwrap().public(), input, output });
     }
     public(kernel, workspace, &mut jobs);
     assert_eq!(back, input);
+}
+
+/// Eight private operations of 2048 bits, first the exponentiations and recombinations alone, then everything that a
+/// signature needs. Run in the emulator, which prints the counts.
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#[test]
+#[ignore = "prints instruction counts, in the emulator"]
+fn count_eight_private_operations() {
+    fn count<K: MontLanes>(kernel: K) {
+        let key = key("rsa2048.pkcs8");
+        let mut random = Operands::new(8);
+        let mut workspace = Workspace::<K>::new();
+        let input = messages(key.components(), &mut random).pop().unwrap();
+        let mut outputs = vec![vec![0; input.len()]; 8];
+        let mut batch = |outputs: &mut [Vec<u64>], blinding: &mut Vec<[BlindingPair; 2]>| {
+            for outputs in outputs.chunks_mut(K::LANES / 2) {
+                let mut jobs: Vec<_> = outputs
+                    .iter_mut()
+                    .map(|output| PrivateJob {
+                        key: key.lanes::<K>().unwrap(),
+                        input: &input,
+                        blinding: blinding.pop().unwrap(),
+                        output,
+                    })
+                    .collect();
+                private(kernel, &mut workspace, &mut jobs);
+            }
+        };
+        let c = key.components();
+        let mut pairs =
+            || (0..8).map(|_| [&c.p, &c.q].map(|prime| blinding(prime, c.e, &mut random))).collect();
+        batch(&mut outputs, &mut pairs());
+        let mut pairs = pairs();
+        counted(c"8 RSA-2048 private CRT operations", || batch(&mut outputs, &mut pairs));
+        assert_eq!(outputs[7], rsasp1(c, &input));
+    }
+    fn count_signatures(tier: Tier) {
+        let key = key("rsa2048.pkcs8");
+        let mut runner = Runner::new(tier);
+        let request = SignRequest::new(&key, Padding::PssSha256, b"m").unwrap();
+        let requests = vec![Request::RsaSign(request); runner.capacity(key.op().unwrap())];
+        let requests: Vec<_> = requests.iter().collect();
+        let mut results = Vec::new();
+        runner.run(&requests, &mut results);
+        counted(c"8 RSA-2048 PSS signatures, everything included", || {
+            for _ in 0..8 / requests.len() {
+                runner.run(&requests, &mut results);
+            }
+        });
+        assert!(results.iter().all(Result::is_ok));
+    }
+    if let Some(kernel) = Avx512Ifma::detect() {
+        count(kernel);
+    } else if let Some(kernel) = AvxIfma::detect() {
+        count(kernel);
+    } else if let Some(kernel) = Avx2Fma::detect() {
+        count(kernel);
+    }
+    count_signatures(Tier::detect());
 }

@@ -1,0 +1,110 @@
+//! The lane trait for the field of p = 2^255 − 19 elements: one element per lane.
+//!
+//! Algorithms above this layer are written once over [`Field25519Lanes`]; a tier supplies the representation and the
+//! kernels. An element is never canonical inside the lanes: it is digits of a representative, and how large these
+//! digits are is what the two types say.
+//!
+//! * [`Field25519Lanes::Reduced`] is what multiplications and carries give.
+//! * [`Field25519Lanes::Sum`] is what the sum or difference of two reduced elements gives, without any carry, and
+//!   what multiplications take. Every reduced element is one, by dereferencing.
+//!
+//! So the compiler refuses a chain of additions that would leave the range for which the kernels are proven.
+//!
+//! All kernels are constant-time: no branch and no address depends on an element or on a mask. Unused lanes hold
+//! the element zero, and give it.
+
+mod element;
+#[cfg(test)]
+mod lane_tests;
+mod portable;
+
+pub use element::Element;
+
+use super::lanes::LaneVec;
+use super::tier::TierKind;
+use std::fmt::Debug;
+use std::ops::Deref;
+use zeroize::{DefaultIsZeroes, Zeroize};
+
+/// `D` digits of the sum or difference of two reduced elements, in each lane.
+#[derive(Clone, Copy, Debug)]
+pub struct Sum<V, const D: usize>(pub(super) [V; D]);
+
+/// `D` reduced digits in each lane.
+#[derive(Clone, Copy, Debug)]
+pub struct Reduced<V, const D: usize>(pub(super) Sum<V, D>);
+
+impl<V: LaneVec, const D: usize> Default for Sum<V, D> {
+    fn default() -> Self {
+        Self([V::default(); D])
+    }
+}
+
+impl<V: LaneVec, const D: usize> Default for Reduced<V, D> {
+    fn default() -> Self {
+        Self(Sum::default())
+    }
+}
+
+impl<V: LaneVec, const D: usize> DefaultIsZeroes for Sum<V, D> {}
+impl<V: LaneVec, const D: usize> DefaultIsZeroes for Reduced<V, D> {}
+
+impl<V, const D: usize> Deref for Reduced<V, D> {
+    type Target = Sum<V, D>;
+
+    fn deref(&self) -> &Sum<V, D> {
+        &self.0
+    }
+}
+
+/// What both kinds of element can do without a kernel.
+pub trait Number: Copy + Default + Debug + Zeroize + Send + 'static {}
+
+impl<V: LaneVec, const D: usize> Number for Sum<V, D> {}
+impl<V: LaneVec, const D: usize> Number for Reduced<V, D> {}
+
+/// Arithmetic modulo 2^255 − 19 on `LANES` independent elements at once.
+///
+/// Outputs are never inputs: the borrows see to it, and kernels use an output as their scratch space.
+pub trait Field25519Lanes: Copy + Debug + Send + 'static {
+    /// The tier that the kernels belong to.
+    const KIND: TierKind;
+    /// Lanes of a kernel.
+    const LANES: usize;
+    /// One word of every lane; as a mask, all ones or zero in each.
+    type Mask: LaneVec;
+    /// See the [module](self).
+    type Sum: Number;
+    /// See the [module](self).
+    type Reduced: Number + Deref<Target = Self::Sum>;
+
+    /// Asserts, once a batch, what the kernels need of the thread's floating-point environment.
+    ///
+    /// # Panics
+    /// If somebody changed it.
+    fn assert_environment(self) {}
+
+    /// Stores an element of one lane: four little-endian limbs of any number below 2^255.
+    fn set(out: &mut Self::Reduced, lane: usize, limbs: &[u64; 4]);
+
+    /// Reads the element of one lane.
+    fn get(element: &Self::Reduced, lane: usize) -> Element;
+
+    /// `sum` ← a + b, `difference` ← a − b.
+    fn add_sub(self, sum: &mut Self::Sum, difference: &mut Self::Sum, a: &Self::Reduced, b: &Self::Reduced);
+
+    /// out ← a − b.
+    fn sub(self, out: &mut Self::Sum, a: &Self::Reduced, b: &Self::Reduced);
+
+    /// out ← a · b.
+    fn mul(self, out: &mut Self::Reduced, a: &Self::Sum, b: &Self::Sum);
+
+    /// out ← a².
+    fn sqr(self, out: &mut Self::Reduced, a: &Self::Sum);
+
+    /// out ← a + 121665 · b: (A − 2) / 4 of curve25519.
+    fn add_121665(self, out: &mut Self::Sum, a: &Self::Reduced, b: &Self::Sum);
+
+    /// out ← `other` in the lanes where `mask` is all ones.
+    fn assign_if(self, out: &mut Self::Sum, other: &Self::Sum, mask: &Self::Mask);
+}

@@ -1,0 +1,85 @@
+//! Key-exchange groups for rustls.
+
+use crate::error::Error;
+use crate::fiber::{self, NotParked};
+use crate::ops::x25519::{AgreeRequest, KeyPair};
+use crate::ops::{Request, Response, SharedSecret};
+use crate::provider::{Answer, rustls_error};
+use rustls::crypto::{ActiveKeyExchange, GetRandomFailed, SharedSecret as RustlsSecret, SupportedKxGroup};
+use rustls::ffdhe_groups::FfdheGroup;
+use rustls::{NamedGroup, PeerMisbehaved};
+
+/// X25519 (RFC 7748, RFC 8446 §4.2.8.2) whose key shares and agreements are made in batches.
+#[derive(Debug)]
+pub(super) struct X25519;
+
+impl SupportedKxGroup for X25519 {
+    fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, rustls::Error> {
+        let pair = key_pair().map_err(kx_error)?;
+        Ok(Box::new(Started { pair }))
+    }
+
+    fn ffdhe_group(&self) -> Option<FfdheGroup<'static>> {
+        None
+    }
+
+    fn name(&self) -> NamedGroup {
+        NamedGroup::X25519
+    }
+}
+
+/// A key exchange that waits for the peer's key share.
+struct Started {
+    pair: KeyPair,
+}
+
+impl ActiveKeyExchange for Started {
+    fn complete(self: Box<Self>, peer: &[u8]) -> Result<RustlsSecret, rustls::Error> {
+        let secret = agree(&self.pair, peer).map_err(kx_error)?;
+        Ok(RustlsSecret::from(secret.expose()))
+    }
+
+    fn pub_key(&self) -> &[u8] {
+        &self.pair.public
+    }
+
+    fn ffdhe_group(&self) -> Option<FfdheGroup<'static>> {
+        None
+    }
+
+    fn group(&self) -> NamedGroup {
+        NamedGroup::X25519
+    }
+}
+
+fn key_pair() -> Result<KeyPair, Error> {
+    match answer(Request::X25519Keygen)? {
+        Response::X25519KeyPair(pair) => Ok(pair),
+        other => unreachable!("a key pair was requested, and {other:?} came"),
+    }
+}
+
+fn agree(pair: &KeyPair, peer: &[u8]) -> Result<SharedSecret, Error> {
+    match answer(Request::X25519(AgreeRequest::new(&pair.private, peer)?))? {
+        Response::SharedSecret(secret) => Ok(secret),
+        other => unreachable!("a shared secret was requested, and {other:?} came"),
+    }
+}
+
+/// The answer to `request`: from a batch if the caller runs on a fiber, else at once.
+fn answer(request: Request) -> Answer {
+    match fiber::park::<Request, Answer>(request) {
+        Ok(answer) => answer,
+        Err(NotParked::Cancelled) => Err(Error::Cancelled),
+        Err(NotParked::NotOnFiber(request)) => request.run_scalar(),
+    }
+}
+
+/// The error that rustls' own groups give, where it has one: a bad key share makes rustls send the alert for it.
+fn kx_error(e: Error) -> rustls::Error {
+    match e {
+        Error::PeerKey => PeerMisbehaved::InvalidKeyShare.into(),
+        Error::Random => GetRandomFailed.into(),
+        e => rustls_error(e),
+    }
+}

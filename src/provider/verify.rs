@@ -1,0 +1,116 @@
+//! Verification algorithms for rustls: those of its aws-lc-rs provider, the ones that have lanes replaced by ours.
+
+use super::Answer;
+use crate::error::Error;
+use crate::fiber::{self, NotParked};
+use crate::ops::rsa::{self, Padding, VerifyRequest};
+use crate::ops::{Request, Response};
+use rustls::SignatureScheme;
+use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs};
+use rustls::pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id};
+use std::sync::LazyLock;
+
+type Algorithm = &'static dyn SignatureVerificationAlgorithm;
+
+/// What rustls' aws-lc-rs provider verifies with, in its order, the algorithms that have lanes replaced by ours.
+pub(super) fn supported_algorithms() -> WebPkiSupportedAlgorithms {
+    // Made once and never freed, because rustls wants lists that live as long as the process.
+    static ALGORITHMS: LazyLock<WebPkiSupportedAlgorithms> = LazyLock::new(|| {
+        let stock = aws_lc_rs::default_provider().signature_verification_algorithms;
+        let mapping = stock.mapping.iter().map(|(scheme, algorithms)| (*scheme, replaced(algorithms)));
+        let mapping: Vec<(SignatureScheme, &'static [Algorithm])> = mapping.collect();
+        WebPkiSupportedAlgorithms { all: replaced(stock.all), mapping: mapping.leak() }
+    });
+    *ALGORITHMS
+}
+
+fn replaced(stock: &[Algorithm]) -> &'static [Algorithm] {
+    stock.iter().map(|algorithm| ours(*algorithm).unwrap_or(*algorithm)).collect::<Vec<_>>().leak()
+}
+
+/// Our algorithm in the place of `stock`, if there are lanes for it.
+fn ours(stock: Algorithm) -> Option<Algorithm> {
+    let is_it = |a: &&RsaAlgorithm| {
+        (a.public_key_alg_id(), a.signature_alg_id()) == (stock.public_key_alg_id(), stock.signature_alg_id())
+    };
+    RSA.iter().find(is_it).map(|a| a as Algorithm)
+}
+
+/// RSA signatures by keys of type rsaEncryption. PKCS#1 v1.5 has two identifiers for each hash: RFC 4055 §5 wants NULL
+/// parameters, and that their absence is accepted.
+static RSA: [RsaAlgorithm; 9] = [
+    RsaAlgorithm { signature: alg_id::RSA_PSS_SHA256, padding: Padding::PssSha256 },
+    RsaAlgorithm { signature: alg_id::RSA_PSS_SHA384, padding: Padding::PssSha384 },
+    RsaAlgorithm { signature: alg_id::RSA_PSS_SHA512, padding: Padding::PssSha512 },
+    RsaAlgorithm { signature: alg_id::RSA_PKCS1_SHA256, padding: Padding::Pkcs1Sha256 },
+    RsaAlgorithm { signature: alg_id::RSA_PKCS1_SHA384, padding: Padding::Pkcs1Sha384 },
+    RsaAlgorithm { signature: alg_id::RSA_PKCS1_SHA512, padding: Padding::Pkcs1Sha512 },
+    RsaAlgorithm { signature: ABSENT_PARAMETERS_SHA256, padding: Padding::Pkcs1Sha256 },
+    RsaAlgorithm { signature: ABSENT_PARAMETERS_SHA384, padding: Padding::Pkcs1Sha384 },
+    RsaAlgorithm { signature: ABSENT_PARAMETERS_SHA512, padding: Padding::Pkcs1Sha512 },
+];
+
+/// sha256WithRSAEncryption, 1.2.840.113549.1.1.11.
+const ABSENT_PARAMETERS_SHA256: AlgorithmIdentifier =
+    AlgorithmIdentifier::from_slice(&[6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 11]);
+/// sha384WithRSAEncryption, 1.2.840.113549.1.1.12.
+const ABSENT_PARAMETERS_SHA384: AlgorithmIdentifier =
+    AlgorithmIdentifier::from_slice(&[6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 12]);
+/// sha512WithRSAEncryption, 1.2.840.113549.1.1.13.
+const ABSENT_PARAMETERS_SHA512: AlgorithmIdentifier =
+    AlgorithmIdentifier::from_slice(&[6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 1, 13]);
+
+/// Verifies RSA signatures: in batches on a fiber, elsewhere at once through aws-lc-rs.
+#[derive(Debug)]
+struct RsaAlgorithm {
+    signature: AlgorithmIdentifier,
+    padding: Padding,
+}
+
+impl SignatureVerificationAlgorithm for RsaAlgorithm {
+    fn verify_signature(
+        &self,
+        public_key: &[u8],
+        message: &[u8],
+        signature: &[u8],
+    ) -> Result<(), InvalidSignature> {
+        self.verify_in_batch(public_key, message, signature)
+            .unwrap_or_else(|| rsa::verify(public_key, self.padding, message, signature))
+            .map_err(|_| InvalidSignature)
+    }
+
+    fn public_key_alg_id(&self) -> AlgorithmIdentifier {
+        alg_id::RSA_ENCRYPTION
+    }
+
+    fn signature_alg_id(&self) -> AlgorithmIdentifier {
+        self.signature
+    }
+}
+
+impl RsaAlgorithm {
+    /// `None` when there is no fiber to park, no lanes for the key, or no verdict: a full queue and a batch that panicked
+    /// are no reason to call a peer's signature invalid, which is all that rustls lets us say.
+    fn verify_in_batch(
+        &self,
+        public_key: &[u8],
+        message: &[u8],
+        signature: &[u8],
+    ) -> Option<Result<(), Error>> {
+        if !fiber::on_fiber::<Request, Answer>() {
+            return None;
+        }
+        let request = VerifyRequest::new(public_key, self.padding, message, signature)?;
+        match fiber::park::<Request, Answer>(Request::RsaVerify(request)) {
+            Ok(Ok(Response::Verified)) => Some(Ok(())),
+            Ok(Ok(other)) => unreachable!("a verification is answered with {other:?}"),
+            Ok(Err(Error::InvalidSignature)) => Some(Err(Error::InvalidSignature)),
+            // This handshake needs no verdict any more, only an end.
+            Err(NotParked::Cancelled) => Some(Err(Error::Cancelled)),
+            Ok(Err(_)) | Err(NotParked::NotOnFiber(_)) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,133 @@
+use super::*;
+use crate::arch::Tier;
+use crate::fiber::{Fibers, Step};
+use crate::ops::rsa::RsaPrivateKey;
+use crate::ops::{Op, Runner};
+use crate::provider::default_provider;
+
+fn key(name: &str) -> RsaPrivateKey {
+    let path = format!("{}/vendor-test-vectors/rsa-keys/{name}.pem", env!("CARGO_MANIFEST_DIR"));
+    RsaPrivateKey::from_pem(&std::fs::read(path).unwrap()).unwrap()
+}
+
+fn listed(scheme: SignatureScheme) -> Algorithm {
+    let algorithms = default_provider().signature_verification_algorithms;
+    let (_, algorithms) = algorithms.mapping.iter().find(|(s, _)| *s == scheme).unwrap();
+    assert_eq!(algorithms.len(), 1);
+    algorithms[0]
+}
+
+#[test]
+fn set_and_order_are_the_stock_providers() {
+    let ids = |algorithms: &[Algorithm]| -> Vec<_> {
+        algorithms.iter().map(|a| (a.public_key_alg_id(), a.signature_alg_id())).collect()
+    };
+    let ours = default_provider().signature_verification_algorithms;
+    let stock = aws_lc_rs::default_provider().signature_verification_algorithms;
+    assert_eq!(ids(ours.all), ids(stock.all));
+    assert_eq!(ours.mapping.len(), stock.mapping.len());
+    for ((scheme, ours), (stock_scheme, stock)) in ours.mapping.iter().zip(stock.mapping) {
+        assert_eq!((scheme, ids(ours)), (stock_scheme, ids(stock)));
+    }
+    assert_eq!(ours.fips(), stock.fips());
+}
+
+#[test]
+fn every_rsa_algorithm_is_ours() {
+    let algorithms = default_provider().signature_verification_algorithms;
+    let mapped = algorithms.mapping.iter().flat_map(|(_, algorithms)| algorithms.iter());
+    let (mut rsa, mut others) = (0, 0);
+    for algorithm in algorithms.all.iter().chain(mapped) {
+        let is_rsa = algorithm.public_key_alg_id() == alg_id::RSA_ENCRYPTION;
+        assert_eq!(format!("{algorithm:?}").starts_with("RsaAlgorithm"), is_rsa, "{algorithm:?}");
+        *if is_rsa { &mut rsa } else { &mut others } += 1;
+    }
+    assert_eq!(rsa, RSA.len() + 6);
+    assert!(others > 10);
+}
+
+const SCHEMES: [(SignatureScheme, Padding); 6] = [
+    (SignatureScheme::RSA_PSS_SHA512, Padding::PssSha512),
+    (SignatureScheme::RSA_PSS_SHA384, Padding::PssSha384),
+    (SignatureScheme::RSA_PSS_SHA256, Padding::PssSha256),
+    (SignatureScheme::RSA_PKCS1_SHA512, Padding::Pkcs1Sha512),
+    (SignatureScheme::RSA_PKCS1_SHA384, Padding::Pkcs1Sha384),
+    (SignatureScheme::RSA_PKCS1_SHA256, Padding::Pkcs1Sha256),
+];
+
+#[test]
+fn verifies_every_scheme_off_a_fiber() {
+    for name in ["rsa2048.pkcs8", "rsa2049.pkcs1", "rsa8192.pkcs1"] {
+        let key = key(name);
+        for (scheme, padding) in SCHEMES {
+            let signature = key.sign(padding, b"message").unwrap();
+            let verify =
+                |message: &[u8]| listed(scheme).verify_signature(key.public_key_der(), message, &signature);
+            assert!(verify(b"message").is_ok() && verify(b"massage").is_err(), "{name}, {scheme:?}");
+        }
+    }
+}
+
+#[test]
+fn parks_on_a_fiber_and_returns_the_verdict() {
+    let fibers = Fibers::<Request, Answer>::new(128 * 1024);
+    let mut runner = Runner::new(Tier::portable());
+    for (scheme, padding) in SCHEMES {
+        for message in [b"message", b"massage"] {
+            let key = key("rsa2048.pkcs8");
+            let signature = key.sign(padding, b"message").unwrap();
+            let verify =
+                move || listed(scheme).verify_signature(key.public_key_der(), message, &signature).is_ok();
+            let Step::Parked(fiber, request) = fibers.start(verify).unwrap() else { panic!("must park") };
+            assert_eq!(request.op(), Op::RsaVerify2048);
+            let mut results = Vec::new();
+            runner.run(&[&request], &mut results);
+            let Step::Done(valid) = fiber.resume(results.remove(0)) else { panic!("must return") };
+            assert_eq!(valid, message == b"message");
+        }
+    }
+    assert_eq!(runner.counters().in_lanes, 12);
+}
+
+/// What happens to the batch is not the peer's fault: the verdict then comes from aws-lc-rs.
+#[test]
+fn no_verdict_is_not_a_bad_signature() {
+    let fibers = Fibers::<Request, Answer>::new(128 * 1024);
+    let key = key("rsa2048.pkcs8");
+    let signature = key.sign(Padding::PssSha256, b"message").unwrap();
+    let verify = |message: &'static [u8]| {
+        let (key, signature) = (key.clone(), signature.clone());
+        move || {
+            let algorithm = listed(SignatureScheme::RSA_PSS_SHA256);
+            algorithm.verify_signature(key.public_key_der(), message, &signature).is_ok()
+        }
+    };
+    for (answer, message, valid) in [
+        (Error::QueueFull, &b"message"[..], true),
+        (Error::Panicked, b"message", true),
+        (Error::Panicked, b"massage", false),
+        (Error::InvalidSignature, b"message", false),
+        (Error::Cancelled, b"message", true),
+    ] {
+        let Step::Parked(fiber, _) = fibers.start(verify(message)).unwrap() else { panic!("must park") };
+        let Step::Done(verdict) = fiber.resume(Err(answer.clone())) else { panic!("must return") };
+        assert_eq!(verdict, valid, "{answer:?}");
+    }
+    let (tell, told) = std::sync::mpsc::channel();
+    let verify = verify(b"message");
+    drop(fibers.start(move || tell.send(verify()).unwrap()).unwrap());
+    assert!(!told.recv().unwrap(), "cancelled");
+    assert_eq!(fibers.counts().live(), 0);
+}
+
+#[test]
+fn keys_without_lanes_do_not_park() {
+    let fibers = Fibers::<Request, Answer>::new(128 * 1024);
+    let key = key("rsa8192.pkcs1");
+    let signature = key.sign(Padding::PssSha256, b"message").unwrap();
+    let verify = move || {
+        let algorithm = listed(SignatureScheme::RSA_PSS_SHA256);
+        algorithm.verify_signature(key.public_key_der(), b"message", &signature).is_ok()
+    };
+    assert!(matches!(fibers.start(verify).unwrap(), Step::Done(true)));
+}
