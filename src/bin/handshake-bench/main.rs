@@ -1,5 +1,6 @@
 //! Measures TLS handshakes: stock rustls with aws-lc-rs against this crate.
 
+mod batches;
 mod ca;
 mod cli;
 mod client;

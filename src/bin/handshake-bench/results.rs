@@ -1,10 +1,12 @@
 //! The results of the default run: slots, their summaries, table and JSON.
 
+use crate::batches::Batches;
 use crate::cli::RunArgs;
 use crate::scenario::Provider;
 use crate::stats::{self, Latencies};
 use crate::{host, report};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
@@ -18,9 +20,7 @@ pub(crate) struct Slot {
     /// CPU time of all server threads.
     pub(crate) server_cpu: Duration,
     pub(crate) p50_us: f64,
-    /// Requests that left the queues, and the batches in which they did.
-    pub(crate) requests: u64,
-    pub(crate) batches: u64,
+    pub(crate) batches: Batches,
 }
 
 impl Slot {
@@ -67,13 +67,10 @@ impl Side {
         stats::median(self.each(value)).expect("there is at least one slot")
     }
 
-    /// Requests a batch; `None` when nothing was batched.
-    fn mean_fill(&self) -> Option<f64> {
-        let sum = |value: fn(&Slot) -> u64| self.slots.iter().map(value).sum::<u64>();
-        match sum(|s| s.batches) {
-            0 => None,
-            batches => Some(sum(|s| s.requests) as f64 / batches as f64),
-        }
+    fn batches(&self) -> Batches {
+        let mut sum = Batches::default();
+        self.slots.iter().for_each(|slot| sum.merge(&slot.batches));
+        sum
     }
 
     fn percentiles(&self) -> [f64; 2] {
@@ -112,6 +109,9 @@ pub(crate) fn table(results: &[ScenarioResult]) -> String {
             result.ratio(Slot::rate),
             result.ratio(|slot| slot.p50_us),
         ));
+        for (op, fill) in result.sides[1].batches().fills() {
+            text.push_str(&format!("  {op}: {fill:.2} in a batch\n"));
+        }
     }
     text.push_str(LEGEND);
     text
@@ -120,7 +120,8 @@ pub(crate) fn table(results: &[ScenarioResult]) -> String {
 const LEGEND: &str = "
 handshakes/s, server CPU per handshake: medians of the slots; ratios: medians over pairs of neighbouring slots.
 p50, p99: from connecting to the first application byte coming back, of all handshakes of all slots.
-fill: operations in a batch on average, `-` where nothing was batched; busy: CPU seconds of the server a second.
+fill: operations in a batch on average, of those that have lanes, `-` where there were none.
+busy: CPU seconds of the server a second.
 ";
 
 fn row(scenario: &str, side: &Side) -> [String; 8] {
@@ -132,7 +133,7 @@ fn row(scenario: &str, side: &Side) -> [String; 8] {
         format!("{:.1}", side.median(Slot::cpu_us)),
         format!("{p50:.0}"),
         format!("{p99:.0}"),
-        side.mean_fill().map_or("-".into(), |fill| format!("{fill:.2}")),
+        side.batches().mean_fill().map_or("-".into(), |fill| format!("{fill:.2}")),
         format!("{:.2}", side.median(Slot::busy)),
     ]
 }
@@ -147,6 +148,8 @@ struct SideLine<'a> {
     p50_us: f64,
     p99_us: f64,
     mean_fill: Option<f64>,
+    /// The mean fill of each operation that has lanes.
+    fills: BTreeMap<&'static str, f64>,
     server_busy: f64,
     handshakes: usize,
     failures: usize,
@@ -209,7 +212,8 @@ fn side_line<'a>(scenario: &'a str, side: &Side, args: &RunArgs) -> SideLine<'a>
         server_cpu_us: side.median(Slot::cpu_us),
         p50_us,
         p99_us,
-        mean_fill: side.mean_fill(),
+        mean_fill: side.batches().mean_fill(),
+        fills: side.batches().fills(),
         server_busy: side.median(Slot::busy),
         handshakes: side.slots.iter().map(|slot| slot.handshakes).sum(),
         failures: side.failures,

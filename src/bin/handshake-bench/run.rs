@@ -1,5 +1,6 @@
 //! The default run: both implementations take turns, slot by slot, scenario by scenario.
 
+use crate::batches::Batches;
 use crate::cli::{KeyKind, RunArgs};
 use crate::client::{self, Load, Outcome};
 use crate::placement::Placement;
@@ -122,18 +123,18 @@ fn measured(before: &[Sample], after: &[Sample], outcome: &Outcome) -> Result<Sl
         return Err(format!("the clients counted {handshakes} handshakes, the server only {served}"));
     }
     let cpu = |samples: &[Sample]| samples.iter().map(|s| s.cpu).sum::<Duration>();
-    let batched = |samples: &[Sample]| {
-        let engines = samples.iter().filter_map(|s| s.engine.as_ref());
-        let ops = engines.flat_map(|engine| &engine.batches.ops);
-        ops.fold((0, 0), |(requests, batches), op| (requests + op.requests(), batches + op.batches()))
-    };
-    let (was, is) = (batched(before), batched(after));
     Ok(Slot {
         handshakes,
         elapsed: outcome.elapsed,
         server_cpu: cpu(after) - cpu(before),
         p50_us: outcome.latencies.clone().percentiles_us([50.0]).map_or(f64::NAN, |[p50]| p50),
-        requests: is.0 - was.0,
-        batches: is.1 - was.1,
+        batches: batches(after).since(&batches(before)),
     })
+}
+
+/// The batches of all server threads so far.
+fn batches(samples: &[Sample]) -> Batches {
+    let mut sum = Batches::default();
+    samples.iter().filter_map(|sample| sample.engine.as_ref()).for_each(|engine| sum.add(&engine.batches));
+    sum
 }

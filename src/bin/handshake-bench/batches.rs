@@ -1,0 +1,89 @@
+//! How full the batches were.
+
+use rustls_multibuffer::batch::Stats;
+use rustls_multibuffer::ops::Op;
+use std::collections::BTreeMap;
+
+/// Requests and batches of each operation that has lanes. The others have nothing to fill.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Batches([Count; Op::ALL.len()]);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    requests: u64,
+    batches: u64,
+}
+
+impl Count {
+    fn mean(self) -> Option<f64> {
+        (self.batches > 0).then(|| self.requests as f64 / self.batches as f64)
+    }
+}
+
+impl Batches {
+    /// Adds what one engine has done.
+    pub(crate) fn add(&mut self, stats: &Stats) {
+        // `fills` has an entry for each fill from zero to the capacity.
+        for op in stats.ops.iter().filter(|op| op.fills.len() > 2) {
+            let count = &mut self.0[op.op.index()];
+            count.requests += op.requests();
+            count.batches += op.batches();
+        }
+    }
+
+    /// Adds what happened at another time.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        for (sum, more) in self.0.iter_mut().zip(other.0) {
+            sum.requests += more.requests;
+            sum.batches += more.batches;
+        }
+    }
+
+    /// What has happened since `earlier`.
+    pub(crate) fn since(mut self, earlier: &Self) -> Self {
+        for (now, then) in self.0.iter_mut().zip(earlier.0) {
+            now.requests -= then.requests;
+            now.batches -= then.batches;
+        }
+        self
+    }
+
+    /// Requests in a batch on average, over all operations; `None` without batches.
+    pub(crate) fn mean_fill(&self) -> Option<f64> {
+        let sum = |value: fn(&Count) -> u64| self.0.iter().map(value).sum();
+        Count { requests: sum(|c| c.requests), batches: sum(|c| c.batches) }.mean()
+    }
+
+    /// The same for each operation that had batches, by name.
+    pub(crate) fn fills(&self) -> BTreeMap<&'static str, f64> {
+        let named = Op::ALL.iter().zip(self.0);
+        named.filter_map(|(op, count)| Some((op.name(), count.mean()?))).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(requests: u64, batches: u64) -> Batches {
+        let mut all = Batches::default();
+        all.0[Op::RsaSign2048.index()] = Count { requests, batches };
+        all
+    }
+
+    #[test]
+    fn fills_are_those_of_the_time_between() {
+        let between = counts(10, 6).since(&counts(4, 4));
+        assert_eq!(between.mean_fill(), Some(3.0));
+        assert_eq!(between.fills(), BTreeMap::from([("rsa2048-sign", 3.0)]));
+        assert_eq!(counts(4, 4).since(&counts(4, 4)).mean_fill(), None);
+    }
+
+    #[test]
+    fn operations_are_averaged_over_batches() {
+        let mut all = counts(8, 2);
+        all.0[Op::RsaSign3072.index()] = Count { requests: 2, batches: 2 };
+        all.merge(&counts(2, 1));
+        assert_eq!(all.mean_fill(), Some(12.0 / 5.0));
+    }
+}
