@@ -9,7 +9,7 @@ const MASK: u64 = (1 << RADIX) - 1;
 
 /// An element of the field of 2^255 − 19 elements: any representative, in five limbs of 51 bits.
 ///
-/// Limbs of a *weakly reduced* element, which all but [`Element::mul_wide`] and [`Element::carried`] take and
+/// Limbs of a *weakly reduced* element, which all but `mul_wide` and `carried` take and
 /// give, are below 2^52. Constant-time throughout.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Element([u64; 5]);
