@@ -20,7 +20,10 @@ pub struct Vec4(pub [u64; 4]);
 pub struct Vec8(pub [u64; 8]);
 
 /// The storage behind one digit of every lane: an aligned array of 64-bit words.
-pub trait LaneVec: Copy + Default + Debug + Zeroize + AsRef<[u64]> + AsMut<[u64]> + Send + 'static {}
+pub trait LaneVec:
+    Copy + Default + Debug + Zeroize + AsRef<[u64]> + AsMut<[u64]> + Send + Sync + 'static
+{
+}
 
 macro_rules! lane_vec {
     ($name:ident) => {

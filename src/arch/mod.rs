@@ -4,7 +4,11 @@
 #[cfg(all(test, target_arch = "x86_64"))]
 mod abi;
 mod asm;
+#[cfg(target_arch = "x86_64")]
+mod avx2_lookup;
 mod avx2fma;
+#[cfg(target_arch = "x86_64")]
+mod avx512_lookup;
 mod avx512ifma;
 mod avxifma;
 mod barrier;
@@ -16,9 +20,12 @@ mod ifma;
 #[cfg(test)]
 mod lane_tests;
 pub mod lanes;
+pub mod lookup;
 #[cfg(test)]
 pub(crate) mod memcheck;
+pub mod number;
 mod portable;
+pub mod prime;
 mod secret;
 mod stack;
 #[cfg(test)]

@@ -1,14 +1,7 @@
 //! The lane trait for the field of p = 2^255 − 19 elements: one element per lane.
 //!
 //! Algorithms above this layer are written once over [`Field25519Lanes`]; a tier supplies the representation and the
-//! kernels. An element is never canonical inside the lanes: it is digits of a representative, and how large these
-//! digits are is what the two types say.
-//!
-//! * [`Field25519Lanes::Reduced`] is what multiplications and carries give.
-//! * [`Field25519Lanes::Sum`] is what the sum or difference of two reduced elements gives, without any carry, and
-//!   what multiplications take. Every reduced element is one, by dereferencing.
-//!
-//! So the compiler refuses a chain of additions that would leave the range for which the kernels are proven.
+//! kernels. What the two types of elements mean, [`number`](super::number) says.
 //!
 //! All kernels are constant-time: no branch and no address depends on an element or on a mask. Unused lanes hold
 //! the element zero, and give it.
@@ -20,48 +13,12 @@ mod portable;
 
 pub use element::Element;
 
+pub use super::number::{Digits, Number, Reduced, Sum};
+
 use super::lanes::LaneVec;
 use super::tier::TierKind;
 use std::fmt::Debug;
 use std::ops::Deref;
-use zeroize::{DefaultIsZeroes, Zeroize};
-
-/// `D` digits of the sum or difference of two reduced elements, in each lane.
-#[derive(Clone, Copy, Debug)]
-pub struct Sum<V, const D: usize>(pub(super) [V; D]);
-
-/// `D` reduced digits in each lane.
-#[derive(Clone, Copy, Debug)]
-pub struct Reduced<V, const D: usize>(pub(super) Sum<V, D>);
-
-impl<V: LaneVec, const D: usize> Default for Sum<V, D> {
-    fn default() -> Self {
-        Self([V::default(); D])
-    }
-}
-
-impl<V: LaneVec, const D: usize> Default for Reduced<V, D> {
-    fn default() -> Self {
-        Self(Sum::default())
-    }
-}
-
-impl<V: LaneVec, const D: usize> DefaultIsZeroes for Sum<V, D> {}
-impl<V: LaneVec, const D: usize> DefaultIsZeroes for Reduced<V, D> {}
-
-impl<V, const D: usize> Deref for Reduced<V, D> {
-    type Target = Sum<V, D>;
-
-    fn deref(&self) -> &Sum<V, D> {
-        &self.0
-    }
-}
-
-/// What both kinds of element can do without a kernel.
-pub trait Number: Copy + Default + Debug + Zeroize + Send + 'static {}
-
-impl<V: LaneVec, const D: usize> Number for Sum<V, D> {}
-impl<V: LaneVec, const D: usize> Number for Reduced<V, D> {}
 
 /// Arithmetic modulo 2^255 − 19 on `LANES` independent elements at once.
 ///
@@ -76,7 +33,7 @@ pub trait Field25519Lanes: Copy + Debug + Send + 'static {
     /// See the [module](self).
     type Sum: Number;
     /// See the [module](self).
-    type Reduced: Number + Deref<Target = Self::Sum>;
+    type Reduced: Digits<Vec = Self::Mask> + Deref<Target = Self::Sum>;
 
     /// Asserts, once a batch, what the kernels need of the thread's floating-point environment.
     ///

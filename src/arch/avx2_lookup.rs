@@ -1,0 +1,116 @@
+//! Look-ups with AVX2, for both tiers of four lanes.
+
+use super::lanes::Vec4;
+use super::lookup::{LookupLanes, SharedTable};
+use super::tier::{Avx2Fma, AvxIfma};
+use std::arch::x86_64::{
+    __m256d, __m256i, _mm_cvtsi64_si128, _mm256_add_epi64, _mm256_and_si256, _mm256_blendv_pd,
+    _mm256_castsi256_pd, _mm256_cmpeq_epi64, _mm256_load_si256, _mm256_or_si256, _mm256_permutevar8x32_epi32,
+    _mm256_set1_epi64x, _mm256_setzero_pd, _mm256_sll_epi64, _mm256_slli_epi64, _mm256_store_pd,
+};
+
+macro_rules! lookups {
+    ($($token:ty),*) => {$(
+        impl LookupLanes<Vec4> for $token {
+            fn select_own(self, out: &mut [Vec4], table: &[Vec4], index: &Vec4) {
+                assert!(!out.is_empty() && table.len().is_multiple_of(out.len()));
+                // SAFETY: the token proves AVX2.
+                unsafe { own(out, table, load(index)) }
+            }
+
+            fn select_shared(self, out: &mut [Vec4], table: &SharedTable<Vec4>, index: &Vec4) {
+                // SAFETY: the token proves AVX2.
+                unsafe {
+                    match table.entries() {
+                        16 => shared::<4>(out, table, load(index)),
+                        32 => shared::<8>(out, table, load(index)),
+                        _ => shared::<16>(out, table, load(index)),
+                    }
+                }
+            }
+        }
+    )*};
+}
+lookups!(Avx2Fma, AvxIfma);
+
+/// Six digits at a time stay in registers while all entries pass by.
+#[target_feature(enable = "avx2")]
+fn own(out: &mut [Vec4], table: &[Vec4], index: __m256i) {
+    let digits = out.len();
+    let (blocks, rest) = out.as_chunks_mut();
+    for (i, block) in blocks.iter_mut().enumerate() {
+        own_columns::<6>(block, table, digits, 6 * i, index);
+    }
+    let start = digits - rest.len();
+    for (i, digit) in rest.iter_mut().enumerate() {
+        own_columns::<1>(std::array::from_mut(digit), table, digits, start + i, index);
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn own_columns<const N: usize>(
+    out: &mut [Vec4; N],
+    table: &[Vec4],
+    digits: usize,
+    start: usize,
+    index: __m256i,
+) {
+    let mut found = [_mm256_setzero_pd(); N];
+    let (mut entry, one) = (_mm256_set1_epi64x(0), _mm256_set1_epi64x(1));
+    for row in table.chunks_exact(digits) {
+        let here = _mm256_castsi256_pd(_mm256_cmpeq_epi64(index, entry));
+        for (found, digit) in found.iter_mut().zip(&row[start..start + N]) {
+            *found = _mm256_blendv_pd(*found, _mm256_castsi256_pd(load(digit)), here);
+        }
+        entry = _mm256_add_epi64(entry, one);
+    }
+    for (out, found) in out.iter_mut().zip(found) {
+        store(out, found);
+    }
+}
+
+/// A table of `N` vectors a digit. The two low bits of an index choose a word of a vector, by permutation, and each
+/// further bit halves the candidates.
+#[target_feature(enable = "avx2")]
+fn shared<const N: usize>(out: &mut [Vec4], table: &SharedTable<Vec4>, index: __m256i) {
+    // Words are permuted as pairs of halves: 2i and 2i + 1.
+    let low = _mm256_slli_epi64::<1>(_mm256_and_si256(index, _mm256_set1_epi64x(3)));
+    let high = _mm256_slli_epi64::<32>(_mm256_add_epi64(low, _mm256_set1_epi64x(1)));
+    let halves = _mm256_or_si256(low, high);
+    // A blend looks at the sign bit.
+    let mut bits = [_mm256_setzero_pd(); 4];
+    for (i, bit) in bits.iter_mut().enumerate() {
+        *bit = _mm256_castsi256_pd(_mm256_sll_epi64(index, _mm_cvtsi64_si128(61 - i as i64)));
+    }
+    let columns = table.columns(out.len());
+    for (out, column) in out.iter_mut().zip(columns) {
+        let column: &[Vec4; N] = column.try_into().expect("as many vectors as the entries fill");
+        let mut candidates = [_mm256_setzero_pd(); N];
+        for (candidate, vector) in candidates.iter_mut().zip(column) {
+            *candidate = _mm256_castsi256_pd(_mm256_permutevar8x32_epi32(load(vector), halves));
+        }
+        let mut count = N;
+        for bit in bits {
+            if count == 1 {
+                break;
+            }
+            count /= 2;
+            for i in 0..count {
+                candidates[i] = _mm256_blendv_pd(candidates[2 * i], candidates[2 * i + 1], bit);
+            }
+        }
+        store(out, candidates[0]);
+    }
+}
+
+#[target_feature(enable = "avx2")]
+fn load(v: &Vec4) -> __m256i {
+    // SAFETY: `Vec4` is 32 bytes, aligned to 32.
+    unsafe { _mm256_load_si256((v as *const Vec4).cast()) }
+}
+
+#[target_feature(enable = "avx2")]
+fn store(v: &mut Vec4, value: __m256d) {
+    // SAFETY: `Vec4` is 32 bytes, aligned to 32.
+    unsafe { _mm256_store_pd((v as *mut Vec4).cast(), value) }
+}

@@ -1,0 +1,104 @@
+//! Look-ups with AVX-512: eight lanes.
+
+use super::lanes::Vec8;
+use super::lookup::{LookupLanes, SharedTable};
+use super::tier::Avx512Ifma;
+use std::arch::x86_64::{
+    __m512i, _mm512_add_epi64, _mm512_cmpeq_epi64_mask, _mm512_load_si512, _mm512_mask_blend_epi64,
+    _mm512_permutex2var_epi64, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_store_si512,
+    _mm512_test_epi64_mask,
+};
+
+impl LookupLanes<Vec8> for Avx512Ifma {
+    fn select_own(self, out: &mut [Vec8], table: &[Vec8], index: &Vec8) {
+        assert!(!out.is_empty() && table.len().is_multiple_of(out.len()));
+        // SAFETY: the token proves AVX-512 F.
+        unsafe { own(out, table, load(index)) }
+    }
+
+    fn select_shared(self, out: &mut [Vec8], table: &SharedTable<Vec8>, index: &Vec8) {
+        // SAFETY: the token proves AVX-512 F.
+        unsafe {
+            match table.entries() {
+                16 => shared::<2, 1>(out, table, load(index)),
+                32 => shared::<4, 2>(out, table, load(index)),
+                _ => shared::<8, 4>(out, table, load(index)),
+            }
+        }
+    }
+}
+
+/// Five digits at a time stay in registers while all entries pass by.
+#[target_feature(enable = "avx512f")]
+fn own(out: &mut [Vec8], table: &[Vec8], index: __m512i) {
+    let digits = out.len();
+    let (blocks, rest) = out.as_chunks_mut();
+    for (i, block) in blocks.iter_mut().enumerate() {
+        own_columns::<5>(block, table, digits, 5 * i, index);
+    }
+    let start = digits - rest.len();
+    for (i, digit) in rest.iter_mut().enumerate() {
+        own_columns::<1>(std::array::from_mut(digit), table, digits, start + i, index);
+    }
+}
+
+#[target_feature(enable = "avx512f")]
+fn own_columns<const N: usize>(
+    out: &mut [Vec8; N],
+    table: &[Vec8],
+    digits: usize,
+    start: usize,
+    index: __m512i,
+) {
+    let mut found = [_mm512_setzero_si512(); N];
+    let (mut entry, one) = (_mm512_setzero_si512(), _mm512_set1_epi64(1));
+    for row in table.chunks_exact(digits) {
+        let here = _mm512_cmpeq_epi64_mask(index, entry);
+        for (found, digit) in found.iter_mut().zip(&row[start..start + N]) {
+            *found = _mm512_mask_blend_epi64(here, *found, load(digit));
+        }
+        entry = _mm512_add_epi64(entry, one);
+    }
+    for (out, found) in out.iter_mut().zip(found) {
+        store(out, found);
+    }
+}
+
+/// A table of `N` vectors a digit. The four low bits of an index choose a word of two vectors, by permutation, and each
+/// further bit halves the `HALF` candidates.
+#[target_feature(enable = "avx512f")]
+fn shared<const N: usize, const HALF: usize>(out: &mut [Vec8], table: &SharedTable<Vec8>, index: __m512i) {
+    const { assert!(N == 2 * HALF) };
+    let bits = [16, 32].map(|bit| _mm512_test_epi64_mask(index, _mm512_set1_epi64(bit)));
+    let columns = table.columns(out.len());
+    for (out, column) in out.iter_mut().zip(columns) {
+        let column: &[Vec8; N] = column.try_into().expect("as many vectors as the entries fill");
+        let mut candidates = [_mm512_setzero_si512(); HALF];
+        for (candidate, pair) in candidates.iter_mut().zip(column.as_chunks::<2>().0) {
+            *candidate = _mm512_permutex2var_epi64(load(&pair[0]), index, load(&pair[1]));
+        }
+        let mut count = HALF;
+        for bit in bits {
+            if count == 1 {
+                break;
+            }
+            count /= 2;
+            for i in 0..count {
+                candidates[i] = _mm512_mask_blend_epi64(bit, candidates[2 * i], candidates[2 * i + 1]);
+            }
+        }
+        store(out, candidates[0]);
+    }
+}
+
+#[target_feature(enable = "avx512f")]
+fn load(v: &Vec8) -> __m512i {
+    // SAFETY: `Vec8` is 64 bytes, aligned to 64.
+    unsafe { _mm512_load_si512((v as *const Vec8).cast()) }
+}
+
+#[target_feature(enable = "avx512f")]
+fn store(v: &mut Vec8, value: __m512i) {
+    // SAFETY: `Vec8` is 64 bytes, aligned to 64.
+    unsafe { _mm512_store_si512((v as *mut Vec8).cast(), value) }
+}

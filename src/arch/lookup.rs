@@ -1,0 +1,158 @@
+//! Look-ups in tables whose index is a secret: every entry is read, so neither the instruction nor the address trace
+//! depends on it.
+//!
+//! A table entry is a sequence of digits: a reduced element, or the coordinates of a point. Look-ups move digits and
+//! know nothing of what they stand for.
+
+use super::lanes::{LaneVec, Vec4};
+use super::tier::Portable;
+use subtle::{ConditionallySelectable, ConstantTimeEq};
+
+/// The largest index that a [`SharedTable`] may have: 64 entries.
+const MAX_ENTRIES: usize = 64;
+
+/// Constant-time look-ups, one in each lane.
+pub trait LookupLanes<V: LaneVec>: Copy + Send + 'static {
+    /// out ← entry `index[lane]` of the lane's own table. `table` is a sequence of entries of `out.len()` vectors
+    /// each, and has more than any index.
+    fn select_own(self, out: &mut [V], table: &[V], index: &V);
+
+    /// out ← entry `index[lane]` of the table that all lanes share.
+    fn select_shared(self, out: &mut [V], table: &SharedTable<V>, index: &V);
+}
+
+/// A table for all lanes: 16, 32 or 64 entries, transposed, so that a permutation of a vector is a look-up.
+///
+/// Digit `i` of entry `e` is word `e mod L` of vector `i·entries/L + e/L`, for vectors of `L` words.
+#[derive(Debug)]
+pub struct SharedTable<V> {
+    vectors: Box<[V]>,
+    entries: usize,
+}
+
+impl<V: LaneVec> SharedTable<V> {
+    /// The table of `entries`, each of them digits from one lane of some element.
+    pub fn new(entries: &[Vec<u64>]) -> Self {
+        assert!(matches!(entries.len(), 16 | 32 | MAX_ENTRIES));
+        let lanes = V::default().as_ref().len();
+        let digits = entries[0].len();
+        let mut vectors = Vec::with_capacity(digits * entries.len() / lanes);
+        for digit in 0..digits {
+            for group in entries.chunks_exact(lanes) {
+                let mut vector = V::default();
+                vector.as_mut().iter_mut().zip(group).for_each(|(word, entry)| *word = entry[digit]);
+                vectors.push(vector);
+            }
+        }
+        Self { vectors: vectors.into(), entries: entries.len() }
+    }
+
+    /// How many entries it has.
+    pub(super) fn entries(&self) -> usize {
+        self.entries
+    }
+
+    /// For each digit, the vectors with that digit of all entries.
+    ///
+    /// # Panics
+    /// If the entries have another number of digits.
+    pub(super) fn columns(&self, digits: usize) -> std::slice::ChunksExact<'_, V> {
+        let columns = self.vectors.chunks_exact(self.vectors.len() / digits);
+        assert!(columns.len() == digits && columns.remainder().is_empty());
+        columns
+    }
+}
+
+impl LookupLanes<Vec4> for Portable {
+    fn select_own(self, out: &mut [Vec4], table: &[Vec4], index: &Vec4) {
+        for (entry, digits) in table.chunks_exact(out.len()).enumerate() {
+            for (out, digit) in out.iter_mut().zip(digits) {
+                for (lane, index) in index.0.iter().enumerate() {
+                    out.0[lane].conditional_assign(&digit.0[lane], index.ct_eq(&(entry as u64)));
+                }
+            }
+        }
+    }
+
+    fn select_shared(self, out: &mut [Vec4], table: &SharedTable<Vec4>, index: &Vec4) {
+        let columns = table.columns(out.len());
+        for (out, column) in out.iter_mut().zip(columns) {
+            for (entry, digit) in column.iter().flat_map(|v| v.0).enumerate() {
+                for (lane, index) in index.0.iter().enumerate() {
+                    out.0[lane].conditional_assign(&digit, index.ct_eq(&(entry as u64)));
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arch::lanes::Vec8;
+    use crate::arch::testing::{Random, with_tier};
+    use crate::arch::{Avx2Fma, Avx512Ifma, AvxIfma, Tier, TierKind};
+
+    fn random<V: LaneVec>(random: &mut Random) -> V {
+        let mut vector = V::default();
+        vector.as_mut().iter_mut().for_each(|word| *word = random.word());
+        vector
+    }
+
+    fn index<V: LaneVec>(seed: &mut Random, entries: usize) -> V {
+        let mut vector = V::default();
+        vector.as_mut().iter_mut().for_each(|word| *word = seed.word() % entries as u64);
+        vector
+    }
+
+    fn check<V: LaneVec, K: LookupLanes<V>>(kernel: K) {
+        let mut seed = Random(64);
+        for (entries, digits) in [(16, 12), (32, 10), (64, 12), (64, 18), (32, 1)] {
+            let own: Vec<V> = (0..entries * digits).map(|_| random(&mut seed)).collect();
+            let shared: Vec<Vec<u64>> =
+                (0..entries).map(|_| (0..digits).map(|_| seed.word()).collect()).collect();
+            let table = SharedTable::new(&shared);
+            for round in 0..3 * entries {
+                let mut index: V = index(&mut seed, entries);
+                // Every entry in every lane at least once.
+                let lanes = index.as_ref().len();
+                index.as_mut()[round % lanes] = (round % entries) as u64;
+                let mut out = vec![random(&mut seed); digits];
+                kernel.select_own(&mut out, &own, &index);
+                for (digit, out) in out.iter().enumerate() {
+                    for (lane, word) in out.as_ref().iter().enumerate() {
+                        let entry = index.as_ref()[lane] as usize;
+                        assert_eq!(*word, own[entry * digits + digit].as_ref()[lane]);
+                    }
+                }
+                kernel.select_shared(&mut out, &table, &index);
+                for (digit, out) in out.iter().enumerate() {
+                    for (lane, word) in out.as_ref().iter().enumerate() {
+                        assert_eq!(*word, shared[index.as_ref()[lane] as usize][digit]);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn portable() {
+        let Tier::Portable(token) = Tier::portable() else { unreachable!() };
+        check::<Vec4, _>(token);
+    }
+
+    #[test]
+    fn lanes_lookup_avx2_fma() {
+        with_tier(TierKind::Avx2Fma, Avx2Fma::detect(), check::<Vec4, _>);
+    }
+
+    #[test]
+    fn lanes_lookup_avx_ifma() {
+        with_tier(TierKind::AvxIfma, AvxIfma::detect(), check::<Vec4, _>);
+    }
+
+    #[test]
+    fn lanes_lookup_avx512_ifma() {
+        with_tier(TierKind::Avx512Ifma, Avx512Ifma::detect(), check::<Vec8, _>);
+    }
+}

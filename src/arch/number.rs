@@ -1,0 +1,75 @@
+//! Elements of a prime field in lanes: how large their digits are, as types.
+//!
+//! An element is never canonical inside the lanes: it is digits of a representative.
+//!
+//! * A [`Reduced`] one is what multiplications and carries give.
+//! * A [`Sum`] is what the sum or difference of two reduced elements gives, and what multiplications take. Every
+//!   reduced element is one, by dereferencing.
+//!
+//! So the compiler refuses a chain of additions that would leave the range for which the kernels are proven.
+
+use super::lanes::LaneVec;
+use std::fmt::Debug;
+use std::ops::Deref;
+use zeroize::{DefaultIsZeroes, Zeroize};
+
+/// `D` digits of the sum or difference of two reduced elements, in each lane.
+#[derive(Clone, Copy, Debug)]
+pub struct Sum<V, const D: usize>(pub(super) [V; D]);
+
+/// `D` reduced digits in each lane.
+#[derive(Clone, Copy, Debug)]
+pub struct Reduced<V, const D: usize>(pub(super) Sum<V, D>);
+
+impl<V: LaneVec, const D: usize> Default for Sum<V, D> {
+    fn default() -> Self {
+        Self([V::default(); D])
+    }
+}
+
+impl<V: LaneVec, const D: usize> Default for Reduced<V, D> {
+    fn default() -> Self {
+        Self(Sum::default())
+    }
+}
+
+impl<V: LaneVec, const D: usize> DefaultIsZeroes for Sum<V, D> {}
+impl<V: LaneVec, const D: usize> DefaultIsZeroes for Reduced<V, D> {}
+
+impl<V, const D: usize> Deref for Reduced<V, D> {
+    type Target = Sum<V, D>;
+
+    fn deref(&self) -> &Sum<V, D> {
+        &self.0
+    }
+}
+
+/// What both kinds of element can do without a kernel.
+pub trait Number: Copy + Default + Debug + Zeroize + Send + Sync + 'static {}
+
+impl<V: LaneVec, const D: usize> Number for Sum<V, D> {}
+impl<V: LaneVec, const D: usize> Number for Reduced<V, D> {}
+
+/// A reduced element whose digits can be looked up in tables.
+pub trait Digits: Number {
+    /// One digit of every lane.
+    type Vec: LaneVec;
+
+    /// Its digits, lowest first.
+    fn digits(&self) -> &[Self::Vec];
+
+    /// Its digits, to be replaced by those of another reduced element.
+    fn digits_mut(&mut self) -> &mut [Self::Vec];
+}
+
+impl<V: LaneVec, const D: usize> Digits for Reduced<V, D> {
+    type Vec = V;
+
+    fn digits(&self) -> &[V] {
+        &self.0.0
+    }
+
+    fn digits_mut(&mut self) -> &mut [V] {
+        &mut self.0.0
+    }
+}
