@@ -69,6 +69,11 @@ impl<C: crate::arch::prime::Prime, K: PrimeLanes<C>> Work<C, K> {
     fn new() -> Self {
         Self { reduced: Secret::zeroed(9), sums: Secret::zeroed(3) }
     }
+
+    pub(super) fn wipe(&mut self) {
+        self.reduced.wipe();
+        self.sums.wipe();
+    }
 }
 
 impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {

@@ -8,7 +8,7 @@ mod tests;
 mod variable;
 
 pub(crate) use group::{Affine, Lanes};
-pub(crate) use variable::{Check, Multiples};
+pub(crate) use variable::Check;
 
 use super::modular::Modulus;
 use crate::arch::prime::{P256, P384, Prime};

@@ -124,7 +124,7 @@ fn check_sums<const N: usize, C: Curve<N>, K: PrimeLanes<C>>(kernel: K) {
             for wrong in [0, 1] {
                 let checks = checks(wrong);
                 let checks: Vec<_> =
-                    checks.iter().map(|(u1, u2, q, r)| Check { u1: *u1, u2: *u2, q, r }).collect();
+                    checks.iter().map(|(u1, u2, q, r)| Check { u1: *u1, u2: *u2, q: **q, r: *r }).collect();
                 let is_exceptional = |i: usize| exceptional.iter().any(|e| *e == chunk[i]);
                 for (i, verdict) in lanes.check(&checks).into_iter().enumerate() {
                     let expected = (!is_exceptional(i)).then_some(wrong == 0);

@@ -30,11 +30,11 @@ impl<const N: usize> Multiples<N> {
 }
 
 /// One verification: whether the point u₁·G + u₂·Q has an x-coordinate congruent to r modulo n.
-pub(crate) struct Check<'a, const N: usize> {
+pub(crate) struct Check<const N: usize> {
     pub(crate) u1: [u64; N],
     pub(crate) u2: [u64; N],
-    pub(crate) q: &'a Affine<N>,
-    pub(crate) r: &'a [u64; N],
+    pub(crate) q: Affine<N>,
+    pub(crate) r: [u64; N],
 }
 
 impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
@@ -56,17 +56,22 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
         Multiples { valid: self.is_valid(point, count), points: self.affine(point, count), count }
     }
 
+    /// Wipes what the last operation left.
+    pub(crate) fn wipe(&mut self) {
+        self.work.wipe();
+    }
+
     /// The verdicts, in order; `None` for a check that met an exceptional sum. 0 < u₁, u₂ < n, Q on the curve.
-    pub(crate) fn check(&mut self, checks: &[Check<'_, N>]) -> Vec<Option<bool>> {
+    pub(crate) fn check(&mut self, checks: &[Check<N>]) -> Vec<Option<bool>> {
         self.kernel.assert_environment();
         let (u1, u2): (Vec<_>, Vec<_>) = checks.iter().map(|c| (c.u1, c.u2)).unzip();
-        let points: Vec<_> = checks.iter().map(|c| *c.q).collect();
+        let points: Vec<_> = checks.iter().map(|c| c.q).collect();
         let first = self.multiply_base(&u1);
         let mut sum = self.multiply(&u2, &points);
         let first = self.cached(&first);
         self.add(&mut sum, &first);
         let lanes = checks.iter().enumerate();
-        lanes.map(|(lane, check)| self.has_x(&sum, lane, check.r)).collect()
+        lanes.map(|(lane, check)| self.has_x(&sum, lane, &check.r)).collect()
     }
 
     /// Whether x = X/Z² is r modulo n. Since r < n and x < p < 2n, x is r or r + n.
