@@ -1,6 +1,7 @@
 use super::*;
 use crate::arch::Tier;
 use crate::fiber::{Fibers, Step};
+use crate::ops::ecdsa::EcdsaPrivateKey;
 use crate::ops::rsa::RsaPrivateKey;
 use crate::ops::{Op, Runner};
 use crate::provider::default_provider;
@@ -33,17 +34,51 @@ fn set_and_order_are_the_stock_providers() {
 }
 
 #[test]
-fn every_rsa_algorithm_is_ours() {
+fn every_algorithm_with_lanes_is_ours() {
     let algorithms = default_provider().signature_verification_algorithms;
     let mapped = algorithms.mapping.iter().flat_map(|(_, algorithms)| algorithms.iter());
-    let (mut rsa, mut others) = (0, 0);
+    let (mut ours, mut others) = (0, 0);
     for algorithm in algorithms.all.iter().chain(mapped) {
-        let is_rsa = algorithm.public_key_alg_id() == alg_id::RSA_ENCRYPTION;
-        assert_eq!(format!("{algorithm:?}").starts_with("RsaAlgorithm"), is_rsa, "{algorithm:?}");
-        *if is_rsa { &mut rsa } else { &mut others } += 1;
+        let keys = [alg_id::RSA_ENCRYPTION, alg_id::ECDSA_P256, alg_id::ECDSA_P384];
+        let has_lanes = keys.contains(&algorithm.public_key_alg_id());
+        assert_eq!(format!("{algorithm:?}").starts_with("Parking"), has_lanes, "{algorithm:?}");
+        *if has_lanes { &mut ours } else { &mut others } += 1;
     }
-    assert_eq!(rsa, RSA.len() + 6);
-    assert!(others > 10);
+    // Each algorithm once in `all`; the mapping has six of RSA, three of P-256 and three of P-384.
+    let of_ecdsa = algorithms.mapping.iter().flat_map(|(_, a)| a.iter());
+    let of_ecdsa = of_ecdsa.filter(|a| a.public_key_alg_id() != alg_id::RSA_ENCRYPTION);
+    let of_ecdsa = of_ecdsa.filter(|a| format!("{a:?}").starts_with("Parking")).count();
+    assert_eq!(ours, PARKING.len() + 6 + of_ecdsa);
+    assert!(of_ecdsa >= 6 && others > 4, "{of_ecdsa} {others}");
+}
+
+#[test]
+fn ecdsa_parks_on_a_fiber_and_returns_the_verdict() {
+    let fibers = Fibers::<Request, Answer>::new(128 * 1024);
+    let mut runner = Runner::new(Tier::portable());
+    for (rcgen, scheme, op) in [
+        (&rcgen::PKCS_ECDSA_P256_SHA256, SignatureScheme::ECDSA_NISTP256_SHA256, Op::P256Verify),
+        (&rcgen::PKCS_ECDSA_P384_SHA384, SignatureScheme::ECDSA_NISTP384_SHA384, Op::P384Verify),
+    ] {
+        for message in [b"message", b"massage"] {
+            let der = rcgen::KeyPair::generate_for(rcgen).unwrap().serialize_der();
+            let key = EcdsaPrivateKey::from_pkcs8_der(&der).unwrap();
+            let signature = key.sign(b"message").unwrap();
+            let verify = move || {
+                let algorithms = default_provider().signature_verification_algorithms.mapping;
+                let (_, algorithms) = algorithms.iter().find(|(s, _)| *s == scheme).unwrap();
+                algorithms[0].verify_signature(key.public_key(), message, &signature).is_ok()
+            };
+            assert_eq!(verify(), message == b"message", "off a fiber");
+            let Step::Parked(fiber, request) = fibers.start(verify).unwrap() else { panic!("must park") };
+            assert_eq!(request.op(), op);
+            let mut results = Vec::new();
+            runner.run(&[&request], &mut results);
+            let Step::Done(valid) = fiber.resume(results.remove(0)) else { panic!("must return") };
+            assert_eq!(valid, message == b"message");
+        }
+    }
+    assert_eq!(runner.counters().in_lanes, 4);
 }
 
 const SCHEMES: [(SignatureScheme, Padding); 6] = [
