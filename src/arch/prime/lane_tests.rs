@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::arch::testing::{Random, with_tier};
-use crate::arch::{Portable, Tier};
+use crate::arch::{Avx2Fma, Portable, Tier};
 use num_bigint::{BigInt, BigUint, Sign};
 
 fn big(limbs: &[u64]) -> BigUint {
@@ -159,4 +159,13 @@ fn portable_token() -> Option<Portable> {
 
 prime_lane_tests! {
     portable: portable_token(), TierKind::Portable;
+}
+
+mod avx2_fma {
+    use super::*;
+
+    #[test]
+    fn lanes_p256_arithmetic() {
+        with_tier(TierKind::Avx2Fma, Avx2Fma::detect(), check::<P256, _>);
+    }
 }
