@@ -245,9 +245,12 @@ impl Runner {
         let lanes = match tier {
             Tier::Avx512Ifma(kernel) => [boxed!(Lanes::new(kernel)), None, None, None],
             Tier::AvxIfma(kernel) => [boxed!(Lanes::new(kernel)), None, None, None],
-            Tier::Avx2Fma(kernel) => {
-                [boxed!(Lanes::new(kernel)), boxed!(x25519::Lanes::new(kernel)), None, None]
-            }
+            Tier::Avx2Fma(kernel) => [
+                boxed!(Lanes::new(kernel)),
+                boxed!(x25519::Lanes::new(kernel)),
+                boxed!(nist::Lanes::<4, P256, _>::new(kernel)),
+                None,
+            ],
             Tier::Portable(kernel) => [
                 boxed!(Lanes::new(kernel)),
                 boxed!(x25519::Lanes::new(kernel)),

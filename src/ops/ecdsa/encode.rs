@@ -12,7 +12,7 @@ type Pair = [[u64; MAX_LIMBS]; 2];
 pub(super) fn encode(curve: NistCurve, [r, s]: &Pair) -> Vec<u8> {
     let [r, s] = [r, s].map(|number| curve.bytes(number));
     let numbers = [&r, &s].map(|bytes| UintRef::new(bytes).expect("a short number"));
-    let mut out = Vec::with_capacity(2 * curve.len() + 8);
+    let mut out = Vec::with_capacity(2 * curve.scalar_len() + 8);
     // SEQUENCE, and a length that is put in at the end: below 128, so one byte.
     out.extend([0x30, 0]);
     for number in numbers {
@@ -28,7 +28,7 @@ pub(super) fn decode(curve: NistCurve, der: &[u8]) -> Option<Pair> {
     let number = |reader: &mut der::NestedReader<'_, SliceReader<'_>>| -> der::Result<[u64; MAX_LIMBS]> {
         let number = UintRef::decode(reader)?;
         let mut out = [0; MAX_LIMBS];
-        match number.as_bytes().len() <= curve.len() {
+        match number.as_bytes().len() <= curve.scalar_len() {
             true => limbs::from_be_bytes(&mut out, number.as_bytes()),
             false => return Err(der::Tag::Integer.length_error()),
         }

@@ -83,7 +83,7 @@ impl EcdsaPrivateKey {
 
     /// The key of a big-endian scalar as long as the curve's.
     pub(super) fn new(curve: NistCurve, private: &[u8], public: Option<&[u8]>) -> Result<Self, KeyError> {
-        if private.len() != curve.len() {
+        if private.len() != curve.scalar_len() {
             return Err(KeyError::PrivateScalar);
         }
         let d = curve.scalar(private).ok_or(KeyError::PrivateScalar)?;

@@ -138,7 +138,7 @@ fn with_hash(
 ) -> VerifyRequest {
     let signature = encode(curve, &[r, s]);
     let mut request = VerifyRequest::new(curve, curve.hash(), key.public_key(), b"", &signature).unwrap();
-    request.m_hash[..curve.len()].copy_from_slice(&curve.bytes(z));
+    request.m_hash[..curve.scalar_len()].copy_from_slice(&curve.bytes(z));
     request
 }
 
@@ -227,7 +227,7 @@ fn malformed_keys_have_their_own_errors() {
         Some(KeyError::Algorithm)
     );
     for curve in CURVES {
-        let len = curve.len();
+        let len = curve.scalar_len();
         for private in [vec![0; len], vec![0xff; len], vec![1; len - 1], vec![1; len + 1]] {
             let result = EcdsaPrivateKey::new(curve, &private, None);
             assert_eq!(result.err(), Some(KeyError::PrivateScalar));
@@ -244,10 +244,10 @@ fn public_keys_that_lanes_do_not_serve_are_left_to_aws_lc_rs() {
         assert_eq!(request(key.public_key()).unwrap().run_scalar(), Ok(()));
         let mut off_curve = key.public_key().to_vec();
         *off_curve.last_mut().unwrap() ^= 1;
-        let mut compressed = key.public_key()[..1 + curve.len()].to_vec();
+        let mut compressed = key.public_key()[..1 + curve.scalar_len()].to_vec();
         compressed[0] = 2 + (key.public_key().last().unwrap() & 1);
         let mut above_p = key.public_key().to_vec();
-        above_p[1..1 + curve.len()].fill(0xff);
+        above_p[1..1 + curve.scalar_len()].fill(0xff);
         for public in [&off_curve[..], &compressed, &above_p, &[], &[0], &key.public_key()[1..]] {
             assert!(request(public).is_none());
         }

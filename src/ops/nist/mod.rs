@@ -37,13 +37,13 @@ pub(super) struct Point {
 
 impl NistCurve {
     /// The length of a coordinate, a scalar and a shared secret, in bytes.
-    pub fn len(self) -> usize {
+    pub fn scalar_len(self) -> usize {
         8 * self.limbs()
     }
 
     /// The length of a public key in the uncompressed encoding, in bytes.
     pub fn public_key_len(self) -> usize {
-        1 + 2 * self.len()
+        1 + 2 * self.scalar_len()
     }
 
     fn limbs(self) -> usize {
@@ -67,7 +67,7 @@ impl NistCurve {
     /// A uniformly random scalar from 1 to n − 1: FIPS 186-5 appendix A.2.2, by rejection.
     pub(super) fn random_scalar(self) -> Result<Scalar, Error> {
         let mut bytes = Zeroizing::new([0; 8 * MAX_LIMBS]);
-        let bytes = &mut bytes[..self.len()];
+        let bytes = &mut bytes[..self.scalar_len()];
         // Both orders are so near a power of two that a second try happens once in 2^32.
         for _ in 0..8 {
             scalar::random(bytes)?;
@@ -80,7 +80,7 @@ impl NistCurve {
 
     /// The big-endian bytes of a number.
     pub(super) fn bytes(self, number: &[u64]) -> Zeroizing<Vec<u8>> {
-        let mut bytes = Zeroizing::new(vec![0; self.len()]);
+        let mut bytes = Zeroizing::new(vec![0; self.scalar_len()]);
         limbs::to_be_bytes(&mut bytes, number);
         bytes
     }
@@ -91,7 +91,8 @@ impl NistCurve {
     /// rev. 3, §5.6.2.3.3.
     pub(super) fn decode(self, encoded: &[u8]) -> Option<Point> {
         let [4, coordinates @ ..] = encoded else { return None };
-        let (x, y) = coordinates.split_at_checked(self.len()).filter(|(_, y)| y.len() == self.len())?;
+        let (x, y) =
+            coordinates.split_at_checked(self.scalar_len()).filter(|(_, y)| y.len() == self.scalar_len())?;
         let mut point = Point { x: [0; MAX_LIMBS], y: [0; MAX_LIMBS] };
         limbs::from_be_bytes(&mut point.x[..self.limbs()], x);
         limbs::from_be_bytes(&mut point.y[..self.limbs()], y);
@@ -106,7 +107,7 @@ impl NistCurve {
     pub(super) fn encode(self, x: &[u64], y: &[u64]) -> Vec<u8> {
         let mut encoded = vec![0; self.public_key_len()];
         encoded[0] = 4;
-        let (first, second) = encoded[1..].split_at_mut(self.len());
+        let (first, second) = encoded[1..].split_at_mut(self.scalar_len());
         limbs::to_be_bytes(first, x);
         limbs::to_be_bytes(second, y);
         encoded
@@ -116,7 +117,7 @@ impl NistCurve {
     pub(super) fn hash_to_scalar(self, hash: &[u8]) -> [u64; MAX_LIMBS] {
         let mut z = [0; MAX_LIMBS];
         // Both orders have a whole number of bytes.
-        limbs::from_be_bytes(&mut z[..self.limbs()], &hash[..hash.len().min(self.len())]);
+        limbs::from_be_bytes(&mut z[..self.limbs()], &hash[..hash.len().min(self.scalar_len())]);
         match self {
             Self::P256 => widen(&P256::ORDER.reduced(&narrow(&z))),
             Self::P384 => widen(&P384::ORDER.reduced(&narrow(&z))),

@@ -94,6 +94,7 @@ fn lanes_rfc6979_and_a_rejected_nonce() {
             check_deterministic::<4, P256, _>(kernel, &P256_VECTORS);
             check_deterministic::<6, P384, _>(kernel, &P384_VECTORS);
         }
+        Tier::Avx2Fma(kernel) => check_deterministic::<4, P256, _>(kernel, &P256_VECTORS),
         _ => {}
     });
 }
