@@ -1,82 +1,28 @@
 # Montgomery multiplication modulo p = 2^256 - 2^224 + 2^192 + 2^96 - 1, R = 2^288: the parts that both kernels
 # (avx2fma_p256_mul.S, _sqr.S) are made of.
 #
-# Four independent elements stand side by side, one in each 64-bit lane of a ymm register. An element has 6 signed
-# digits of 48 bits, held as exact integers in doubles: x = sum of x[i] 2^(48 i).
-#
-# One exact product, with the column's high accumulator H inside the binade of chi = 1.5 * 2^100 (one ulp is 2^48):
-#       H' = fma(x, y, H)            the product, rounded to a multiple of 2^48, goes into H
-#       s  = H - H'                  exact: minus what went into H
-#       l  = fma(x, y, s)            exact: the rest of the product, |l| <= 2^47
-#       L += l
+# Elements have 6 digits; digits, products and columns are those of avx2fma_prime.S.
 #
 # The quotient costs nothing: p = -1 mod 2^96, so m[k] is what column k holds when its turn comes, V[k] = L[k] +
 # H[k-1] / 2^48, all of it. Adding m[k] p to the product cancels the column, without a carry, and
 #       adds m[k] to columns k + 2 and k + 4, subtracts 2^32 m[k] from column k + 4, adds 2^16 m[k] to column k + 5.
-# The last two are products by powers of two, made as above. No m[k] is cut down to 48 bits: they stay below 2^53, and
+# The last two are products by powers of two, split as any other. No m[k] is cut down to 48 bits: they stay below 2^53, and
 # R is so much larger than p that the result stays below 19 p all the same.
 #
 # Columns k to k + 5 are at work at a time: column c has H in ymm(c mod 6), L in ymm(6 + c mod 6).
 #
-# PRECONDITION: digits of operands are sums of two reduced digits. src/arch/avx2fma/prime/range_proof.rs executes this
-# source, and proves for those that each operation is exact, that the result is right, and that it is reduced.
-#
 # Registers of both kernels
 #   ymm0-5    H                            ymm6-11   L
-#   ymm12     scratch of a product         ymm13     the row digit x
-#   ymm14     2^16                         ymm15     chi
+#   ymm14     2^16                         ymm12, 13, 15   see avx2fma_prime.S
 #   rdi       the result; until it is written, m[k] at rdi + 32 k
 #   rsi, rdx  the operands                 rcx       constants: see the offsets below
-# Instruction and address traces are fixed.
 
-.set P256_CHI, 0        # 1.5 * 2^100, also what rounds to multiples of 2^48
-.set P256_INV, 32       # 2^-48
 .set P256_P16, 64       # 2^16
 .set P256_N32, 96       # -2^32
 
 .macro P256_BEGIN
-    vmovapd ymm15, [rcx + P256_CHI]
+    vmovapd ymm15, [rcx + PRIME_CHI]
     vmovapd ymm14, [rcx + P256_P16]
-.endm
-
-# The row digit times digit j of the operand in rdx, into a column's H and L.
-.macro P256_STEP h, l, j
-    vmovapd ymm12, ymm\h
-    vfmadd231pd ymm\h, ymm13, [rdx + 32*\j]
-    vsubpd ymm12, ymm12, ymm\h
-    vfmadd231pd ymm12, ymm13, [rdx + 32*\j]
-    vaddpd ymm\l, ymm\l, ymm12
-.endm
-
-# The same, as the first product of the column: starts H from chi and L from nothing.
-.macro P256_FIRST h, l, j
-    vmovapd ymm\h, ymm15
-    vfmadd231pd ymm\h, ymm13, [rdx + 32*\j]
-    vsubpd ymm\l, ymm15, ymm\h
-    vfmadd231pd ymm\l, ymm13, [rdx + 32*\j]
-.endm
-
-# The row digit's square.
-.macro P256_SQUARE h, l
-    vmovapd ymm12, ymm\h
-    vfmadd231pd ymm\h, ymm13, ymm13
-    vsubpd ymm12, ymm12, ymm\h
-    vfmadd231pd ymm12, ymm13, ymm13
-    vaddpd ymm\l, ymm\l, ymm12
-.endm
-
-# The same, as the first product of the column.
-.macro P256_FIRST_SQUARE h, l
-    vmovapd ymm\h, ymm15
-    vfmadd231pd ymm\h, ymm13, ymm13
-    vsubpd ymm\l, ymm15, ymm\h
-    vfmadd231pd ymm\l, ymm13, ymm13
-.endm
-
-# All products of a column are in its H, in units of 2^48 these go to the L of the next one.
-.macro P256_HAND_ON h, next
-    vsubpd ymm\h, ymm\h, ymm15
-    vfmadd231pd ymm\next, ymm\h, [rcx + P256_INV]
 .endm
 
 # Column k is complete in \l: it is m[k]. \l2 and \l4 are the L of columns k + 2 and k + 4.
@@ -121,7 +67,7 @@
     .irp h, 0,1,2,3,4
     vsubpd ymm\h, ymm\h, ymm15
     .endr
-    vmovapd ymm13, [rcx + P256_INV]
+    vmovapd ymm13, [rcx + PRIME_INV]
     vfmadd231pd ymm7, ymm0, ymm13
     vfmadd231pd ymm8, ymm1, ymm13
     vfmadd231pd ymm9, ymm2, ymm13

@@ -159,13 +159,5 @@ fn portable_token() -> Option<Portable> {
 
 prime_lane_tests! {
     portable: portable_token(), TierKind::Portable;
-}
-
-mod avx2_fma {
-    use super::*;
-
-    #[test]
-    fn lanes_p256_arithmetic() {
-        with_tier(TierKind::Avx2Fma, Avx2Fma::detect(), check::<P256, _>);
-    }
+    avx2_fma: Avx2Fma::detect(), TierKind::Avx2Fma;
 }

@@ -16,10 +16,12 @@
 //! proves it for multiplications from their source, and for `combine` from the bounds.
 //!
 //! * P-256 has six digits, R = 2^288, and |x| < 20·p. R has 32 bits over p to absorb that.
-//! * `combine` folds what its last digit has above p, as a multiple of 2^256, back into lower digits.
+//! * P-384 has eight digits, R = 2^432, and |x| is hardly above p/2: eight digits are just enough, and a quotient of nine keeps
+//!   the product small.
+//! * `combine` folds what its last digit has above p, as a multiple of 2^256 or 2^384, back into lower digits.
 
 use crate::arch::lanes::Vec4;
-use crate::arch::prime::{MAX_COMBINED, P256, Prime, PrimeLanes, Reduced, Sum};
+use crate::arch::prime::{MAX_COMBINED, P256, P384, Prime, PrimeLanes, Reduced, Sum};
 use crate::arch::tier::{Avx2Fma, TierKind};
 
 mod digits;
@@ -59,6 +61,17 @@ impl Field for P256 {
     // 2^256 = 2^224 − 2^192 − 2^96 + 1
     const FOLD: &'static [(usize, i64)] = &[(0, 1), (2, -1), (4, (1 << 32) - 1)];
     const LIFT_BITS: u32 = 5;
+}
+
+impl Field for P384 {
+    #[cfg(test)]
+    const EXCESS: i64 = 1 << 37;
+    #[cfg(test)]
+    const TOP: i64 = (1 << 47) + 64;
+    const TOP_BITS: u32 = 48;
+    // 2^384 = 2^128 + 2^96 − 2^32 + 1
+    const FOLD: &'static [(usize, i64)] = &[(0, 1 - (1 << 32)), (2, 1 + (1 << 32))];
+    const LIFT_BITS: u32 = 1;
 }
 
 macro_rules! prime_lanes {
@@ -132,4 +145,5 @@ macro_rules! prime_lanes {
 }
 prime_lanes! {
     P256, 6, r: 288, mul_p256, sqr_p256;
+    P384, 8, r: 432, mul_p384, sqr_p384;
 }

@@ -17,7 +17,7 @@ mod form;
 mod machine;
 mod source;
 
-use super::x86_64::P256_CONSTANTS;
+use super::x86_64::{Constants, P256_CONSTANTS, P384_CONSTANTS};
 use super::*;
 use crate::arch::testing::{Random, with_tier};
 use form::{SCALE, Symbol};
@@ -34,19 +34,35 @@ struct Kernel {
     r_bits: u32,
 }
 
-const P256_MACROS: &str = include_str!("../../../../asm/avx2fma_p256.S");
-const P256_MUL: &str = include_str!("../../../../asm/avx2fma_p256_mul.S");
-const P256_SQR: &str = include_str!("../../../../asm/avx2fma_p256_sqr.S");
+macro_rules! asm {
+    ($name:literal) => {
+        include_str!(concat!("../../../../asm/avx2fma_", $name, ".S"))
+    };
+}
+
+const P256_SOURCES: [&str; 3] = [asm!("p256"), asm!("p256_mul"), asm!("p256_sqr")];
+const P384_SOURCES: [&str; 3] = [asm!("p384"), asm!("p384_mul"), asm!("p384_sqr")];
+
+fn kernels<const N: usize>(
+    [macros, mul, sqr]: [&str; 3],
+    constants: &Constants<N>,
+    r_bits: usize,
+) -> [Kernel; 2] {
+    let kernel = |source: &str, operands| Kernel {
+        source: [asm!("prime"), macros, source].concat(),
+        constants: constants.0.concat(),
+        operands,
+        r_bits: r_bits as u32,
+    };
+    [kernel(mul, &["rsi", "rdx"]), kernel(sqr, &["rdx"])]
+}
 
 fn p256() -> [Kernel; 2] {
-    let constants = P256_CONSTANTS.words();
-    let kernel = |source: &str, operands| Kernel {
-        source: P256_MACROS.to_owned() + source,
-        constants: constants.clone(),
-        operands,
-        r_bits: 288,
-    };
-    [kernel(P256_MUL, &["rsi", "rdx"]), kernel(P256_SQR, &["rdx"])]
+    kernels(P256_SOURCES, &P256_CONSTANTS, <Avx2Fma as PrimeLanes<P256>>::R_BITS)
+}
+
+fn p384() -> [Kernel; 2] {
+    kernels(P384_SOURCES, &P384_CONSTANTS, <Avx2Fma as PrimeLanes<P384>>::R_BITS)
 }
 
 fn p<F: Field>() -> BigUint {
@@ -88,12 +104,14 @@ fn p256_is_exact_right_and_reduced() {
     p256().iter().for_each(|kernel| prove::<P256, 6>(kernel, 2));
 }
 
-/// The proof notices kernels without headroom, other constants, and sources that do something else.
 #[test]
-fn the_proof_can_fail() {
-    let fails =
-        |kernel: &Kernel, terms| std::panic::catch_unwind(|| prove::<P256, 6>(kernel, terms)).is_err();
-    let [mul, sqr] = p256();
+fn p384_is_exact_right_and_reduced() {
+    p384().iter().for_each(|kernel| prove::<P384, 8>(kernel, 2));
+}
+
+/// Asserts that the proof notices operands that are too large, other constants, and sources that do something else.
+fn every_fault_is_noticed<F: Field, const D: usize>([mul, sqr]: [Kernel; 2], faults: &[(&str, &str)]) {
+    let fails = |kernel: &Kernel, terms| std::panic::catch_unwind(|| prove::<F, D>(kernel, terms)).is_err();
     assert!(!fails(&mul, 2) && !fails(&sqr, 2));
     assert!(fails(&mul, 3) && fails(&sqr, 3), "sums of three");
     for i in (0..mul.constants.len()).step_by(4) {
@@ -101,20 +119,43 @@ fn the_proof_can_fail() {
         other.constants[i..i + 4].iter_mut().for_each(|c| *c *= 2.0);
         assert!(fails(&other, 2), "another constant {i}");
     }
-    let planted = |from: &str, to: &str| {
+    for (from, to) in faults {
         let source = mul.source.replacen(from, to, 1);
         assert_ne!(source, mul.source);
-        assert!(fails(&Kernel { source, ..mul.clone() }, 2), "{to}");
-    };
-    planted("P256_STEP 2, 8, 1", "P256_STEP 2, 8, 2");
-    planted("P256_STEP 2, 8, 1", "P256_STEP 2, 7, 1");
-    planted("P256_STEP 2, 8, 1\n", "");
-    planted("P256_HAND_ON 1, 8", "P256_HAND_ON 1, 9");
-    planted("P256_QUOTIENT 1, 7, 9, 11", "P256_QUOTIENT 1, 7, 9, 10");
-    planted("P256_SHIFT 0, 6, 8, 1", "P256_SHIFT 0, 6, 8, 0");
-    planted("P256_SHIFT 0, 6, 8, 1", "vxorpd ymm0, ymm0, ymm0");
-    planted("vsubpd ymm10, ymm10, ymm5\n", "");
-    planted("vzeroupper", "");
+        assert!(fails(&Kernel { source, ..mul.clone() }, 2), "{to} for {from}");
+    }
+}
+
+#[test]
+fn the_proof_of_p256_can_fail() {
+    let faults = [
+        ("PRIME_STEP 2, 8, 1", "PRIME_STEP 2, 8, 2"),
+        ("PRIME_STEP 2, 8, 1", "PRIME_STEP 2, 7, 1"),
+        ("PRIME_STEP 2, 8, 1\n", ""),
+        ("PRIME_HAND_ON 1, 8", "PRIME_HAND_ON 1, 9"),
+        ("P256_QUOTIENT 1, 7, 9, 11", "P256_QUOTIENT 1, 7, 9, 10"),
+        ("P256_SHIFT 0, 6, 8, 1", "P256_SHIFT 0, 6, 8, 0"),
+        ("P256_SHIFT 0, 6, 8, 1", "vxorpd ymm0, ymm0, ymm0"),
+        ("vsubpd ymm10, ymm10, ymm5\n", ""),
+        ("vzeroupper\n", ""),
+        ("    ret\n", ""),
+    ];
+    every_fault_is_noticed::<P256, 6>(p256(), &faults);
+}
+
+#[test]
+fn the_proof_of_p384_can_fail() {
+    let faults = [
+        ("P384_CARRY 9, 10\n", ""),
+        ("P384_CARRY 10, 11\n", ""),
+        ("P384_SPILL 3\n", ""),
+        ("P384_KEEP 6, 10", "P384_KEEP 6, 9"),
+        ("P384_LAST_TERM 4, 8", "P384_LAST_TERM 3, 8"),
+        ("PRIME_STEP 1, 5, 0", "PRIME_STEP 1, 5, 1"),
+        ("vsubpd ymm4, ymm4, ymm12\n", ""),
+        ("vmovapd [rdi + 224], ymm4", "vmovapd [rdi + 256], ymm4"),
+    ];
+    every_fault_is_noticed::<P384, 8>(p384(), &faults);
 }
 
 /// `combine` gives reduced elements, `set` too, and `get` can lift what is reduced.
@@ -152,6 +193,11 @@ fn sum(digits: &[i64]) -> BigInt {
 #[test]
 fn light_kernels_of_p256_stay_exact() {
     the_light_kernels_stay_exact::<P256, 6>();
+}
+
+#[test]
+fn light_kernels_of_p384_stay_exact() {
+    the_light_kernels_stay_exact::<P384, 8>();
 }
 
 fn congruent<F: Field>(a: &BigInt, b: &BigInt) -> bool {
@@ -220,6 +266,11 @@ fn lanes_p256_digits_at_their_bounds() {
     with_tier(TierKind::Avx2Fma, Avx2Fma::detect(), digits_at_their_bounds::<P256, 6>);
 }
 
+#[test]
+fn lanes_p384_digits_at_their_bounds() {
+    with_tier(TierKind::Avx2Fma, Avx2Fma::detect(), digits_at_their_bounds::<P384, 8>);
+}
+
 /// Chains of operations that make numbers larger stay within bounds.
 fn chains<F: Field, const D: usize>(kernel: Avx2Fma)
 where
@@ -242,4 +293,9 @@ where
 #[test]
 fn lanes_p256_chains() {
     with_tier(TierKind::Avx2Fma, Avx2Fma::detect(), chains::<P256, 6>);
+}
+
+#[test]
+fn lanes_p384_chains() {
+    with_tier(TierKind::Avx2Fma, Avx2Fma::detect(), chains::<P384, 8>);
 }

@@ -1,4 +1,4 @@
-//! The calls into `asm/avx2fma_p256_*.S`, and the kernels that are too light for assembly.
+//! The calls into `asm/avx2fma_p256_*.S` and `asm/avx2fma_p384_*.S`, and the kernels that are too light for assembly.
 
 use super::{Field, RADIX};
 use crate::arch::lanes::Vec4;
@@ -10,43 +10,43 @@ use std::arch::x86_64::{
 };
 
 crate::arch::asm::assembly!(
+    include_str!("../../../../asm/avx2fma_prime.S"),
     include_str!("../../../../asm/avx2fma_p256.S"),
     include_str!("../../../../asm/avx2fma_p256_mul.S"),
     include_str!("../../../../asm/avx2fma_p256_sqr.S"),
+    include_str!("../../../../asm/avx2fma_p384.S"),
+    include_str!("../../../../asm/avx2fma_p384_mul.S"),
+    include_str!("../../../../asm/avx2fma_p384_sqr.S"),
 );
 
 /// The assembly functions. All need AVX2 and FMA, and pointers to whole numbers, aligned as vectors are; `out` overlaps
 /// nothing else.
-pub(super) mod kernels {
-    use super::{P256Constants, Vec4};
+mod kernels {
+    use super::{Constants, Vec4};
 
     crate::arch::asm::kernels! {
     /// asm/avx2fma_p256_mul.S
-    fn mul_p256(out: *mut Vec4, a: *const Vec4, b: *const Vec4, constants: *const P256Constants)
+    fn mul_p256(out: *mut Vec4, a: *const Vec4, b: *const Vec4, constants: *const Constants<4>)
         = "rustls_multibuffer_avx2fma_p256_mul";
 
     /// asm/avx2fma_p256_sqr.S
-    fn sqr_p256(out: *mut Vec4, unused: *const Vec4, a: *const Vec4, constants: *const P256Constants)
+    fn sqr_p256(out: *mut Vec4, unused: *const Vec4, a: *const Vec4, constants: *const Constants<4>)
         = "rustls_multibuffer_avx2fma_p256_sqr";
+
+    /// asm/avx2fma_p384_mul.S
+    fn mul_p384(out: *mut Vec4, a: *const Vec4, b: *const Vec4, constants: *const Constants<8>)
+        = "rustls_multibuffer_avx2fma_p384_mul";
+
+    /// asm/avx2fma_p384_sqr.S
+    fn sqr_p384(out: *mut Vec4, unused: *const Vec4, a: *const Vec4, constants: *const Constants<8>)
+        = "rustls_multibuffer_avx2fma_p384_sqr";
     }
 }
 
-/// What the kernels for P-256 read; the offsets are those of `asm/avx2fma_p256.S`.
+/// What kernels read, each number in four lanes; the order is that of the offsets in `asm/avx2fma_prime.S` and the field's
+/// own file.
 #[repr(C, align(32))]
-pub(super) struct P256Constants {
-    chi: [f64; 4],
-    inv: [f64; 4],
-    p16: [f64; 4],
-    n32: [f64; 4],
-}
-
-#[cfg(test)]
-impl P256Constants {
-    /// All of them, in order.
-    pub(super) fn words(&self) -> Vec<f64> {
-        [self.chi, self.inv, self.p16, self.n32].concat()
-    }
-}
+pub(super) struct Constants<const N: usize>(pub(super) [[f64; 4]; N]);
 
 /// 2^exponent.
 const fn power(exponent: i32) -> f64 {
@@ -60,18 +60,44 @@ const fn round(bits: u32) -> f64 {
 
 const INV: f64 = power(-(RADIX as i32));
 
-pub(super) static P256_CONSTANTS: P256Constants =
-    P256Constants { chi: [round(RADIX); 4], inv: [INV; 4], p16: [power(16); 4], n32: [-power(32); 4] };
+const N16: f64 = power(-16);
 
-pub(super) fn mul_p256(_: Avx2Fma, out: &mut Reduced<Vec4, 6>, a: &Sum<Vec4, 6>, b: &Sum<Vec4, 6>) {
-    // SAFETY: the token proves AVX2 and FMA; all three are 6 vectors, aligned by their type; the borrows prove that
-    // `out` overlaps nothing.
-    unsafe { kernels::mul_p256(out.0.0.as_mut_ptr(), a.0.as_ptr(), b.0.as_ptr(), &P256_CONSTANTS) }
+pub(super) static P256_CONSTANTS: Constants<4> =
+    Constants([[round(RADIX); 4], [INV; 4], [power(16); 4], [-power(32); 4]]);
+
+pub(super) static P384_CONSTANTS: Constants<8> = Constants([
+    [round(RADIX); 4],
+    [INV; 4],
+    [round(16); 4],
+    [N16; 4],
+    [power(16); 4],
+    [power(32); 4],
+    [INV - N16; 4],
+    [INV + N16; 4],
+]);
+
+macro_rules! products {
+    ($($digits:literal: $mul:ident, $sqr:ident, $constants:ident;)*) => {$(
+        pub(super) fn $mul(
+            _: Avx2Fma,
+            out: &mut Reduced<Vec4, $digits>,
+            a: &Sum<Vec4, $digits>,
+            b: &Sum<Vec4, $digits>,
+        ) {
+            // SAFETY: the token proves AVX2 and FMA; all three have as many vectors as the kernel wants, aligned by their
+            // type; the borrows prove that `out` overlaps nothing.
+            unsafe { kernels::$mul(out.0.0.as_mut_ptr(), a.0.as_ptr(), b.0.as_ptr(), &$constants) }
+        }
+
+        pub(super) fn $sqr(_: Avx2Fma, out: &mut Reduced<Vec4, $digits>, a: &Sum<Vec4, $digits>) {
+            // SAFETY: as for the product; the second argument is not read.
+            unsafe { kernels::$sqr(out.0.0.as_mut_ptr(), std::ptr::null(), a.0.as_ptr(), &$constants) }
+        }
+    )*};
 }
-
-pub(super) fn sqr_p256(_: Avx2Fma, out: &mut Reduced<Vec4, 6>, a: &Sum<Vec4, 6>) {
-    // SAFETY: as in `mul_p256`; the second argument is not read.
-    unsafe { kernels::sqr_p256(out.0.0.as_mut_ptr(), std::ptr::null(), a.0.as_ptr(), &P256_CONSTANTS) }
+products! {
+    6: mul_p256, sqr_p256, P256_CONSTANTS;
+    8: mul_p384, sqr_p384, P384_CONSTANTS;
 }
 
 pub(super) fn add<const D: usize>(
@@ -216,25 +242,24 @@ mod tests {
     use crate::arch::TierKind;
     use crate::arch::testing::with_tier;
 
-    /// The kernels keep to the calling convention.
+    /// Calls a kernel of `digits` digits as it is called above.
+    fn assert_calling_convention<const N: usize>(kernel: *const (), digits: usize, constants: &Constants<N>) {
+        let [mut out, a, b] = [(); 3].map(|()| vec![Vec4::default(); digits]);
+        let constants = &raw const *constants as usize;
+        let arguments =
+            [out.as_mut_ptr() as usize, a.as_ptr() as usize, b.as_ptr() as usize, constants, 0, 0];
+        // SAFETY: the caller has detected the tier; these are the arguments that all the kernels take.
+        let violations = unsafe { crate::arch::abi::violations(kernel, arguments) };
+        assert!(violations.is_empty(), "{violations:?}");
+    }
+
     #[test]
-    fn lanes_p256_calling_convention() {
+    fn lanes_prime_calling_convention() {
         with_tier(TierKind::Avx2Fma, Avx2Fma::detect(), |_| {
-            let [a, b] = [[Vec4::default(); 6]; 2];
-            let mut out = [Vec4::default(); 6];
-            for kernel in [kernels::mul_p256 as *const (), kernels::sqr_p256 as *const ()] {
-                let arguments = [
-                    out.as_mut_ptr() as usize,
-                    a.as_ptr() as usize,
-                    b.as_ptr() as usize,
-                    &raw const P256_CONSTANTS as usize,
-                    0,
-                    0,
-                ];
-                // SAFETY: the tier was detected; these are the arguments that both kernels take.
-                let violations = unsafe { crate::arch::abi::violations(kernel, arguments) };
-                assert!(violations.is_empty(), "{violations:?}");
-            }
+            assert_calling_convention(kernels::mul_p256 as *const (), 6, &P256_CONSTANTS);
+            assert_calling_convention(kernels::sqr_p256 as *const (), 6, &P256_CONSTANTS);
+            assert_calling_convention(kernels::mul_p384 as *const (), 8, &P384_CONSTANTS);
+            assert_calling_convention(kernels::sqr_p384 as *const (), 8, &P384_CONSTANTS);
         });
     }
 }
