@@ -81,6 +81,8 @@ pub enum KeyError {
     CrtCoefficient,
     /// The private key has more than two primes (RFC 8017 `otherPrimeInfos`).
     MultiPrime,
+    /// The public key that comes with the private key is another one's.
+    PublicKey,
     /// The key is encrypted: this crate takes no passwords.
     Encrypted,
     /// aws-lc-rs refused the key although it passed every check of this list.
@@ -102,6 +104,7 @@ impl fmt::Display for KeyError {
             Self::CrtExponent => "dp or dq does not belong to d",
             Self::CrtCoefficient => "qinv is not the inverse of q modulo p",
             Self::MultiPrime => "keys with more than two primes are not supported",
+            Self::PublicKey => "the public key does not belong to the private key",
             Self::Encrypted => "the key is encrypted",
             Self::Scalar => "aws-lc-rs does not accept the key",
             Self::CertificateMismatch => "the key does not belong to the certificate",

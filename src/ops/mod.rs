@@ -5,6 +5,8 @@
 //! lanes, is decided here and nowhere else.
 
 mod break_even;
+mod curve25519;
+pub mod ed25519;
 pub mod rsa;
 pub(crate) mod scalar;
 mod shared_secret;
@@ -37,11 +39,15 @@ pub enum Op {
     X25519,
     /// Generation of an X25519 key pair, the key share of a handshake.
     X25519Keygen,
+    /// An Ed25519 signature.
+    Ed25519Sign,
+    /// Verification of an Ed25519 signature.
+    Ed25519Verify,
 }
 
 impl Op {
     /// Every operation, for tables and statistics indexed by [`Op::index`].
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 10] = [
         Self::RsaSign2048,
         Self::RsaSign3072,
         Self::RsaSign4096,
@@ -50,6 +56,8 @@ impl Op {
         Self::RsaVerify4096,
         Self::X25519,
         Self::X25519Keygen,
+        Self::Ed25519Sign,
+        Self::Ed25519Verify,
     ];
 
     /// The position in [`Op::ALL`].
@@ -58,8 +66,8 @@ impl Op {
     }
 
     /// Whether it belongs to the kernels for curve25519.
-    fn is_x25519(self) -> bool {
-        matches!(self, Self::X25519 | Self::X25519Keygen)
+    fn is_curve25519(self) -> bool {
+        matches!(self, Self::X25519 | Self::X25519Keygen | Self::Ed25519Sign | Self::Ed25519Verify)
     }
 
     /// The name in metrics and reports, such as `rsa2048-sign`.
@@ -73,6 +81,8 @@ impl Op {
             Self::RsaVerify4096 => "rsa4096-verify",
             Self::X25519 => "x25519",
             Self::X25519Keygen => "x25519-keygen",
+            Self::Ed25519Sign => "ed25519-sign",
+            Self::Ed25519Verify => "ed25519-verify",
         }
     }
 }
@@ -89,6 +99,10 @@ pub enum Request {
     X25519(x25519::AgreeRequest),
     /// A fresh X25519 key pair.
     X25519Keygen,
+    /// An Ed25519 signature.
+    Ed25519Sign(ed25519::SignRequest),
+    /// The verification of an Ed25519 signature.
+    Ed25519Verify(ed25519::VerifyRequest),
 }
 
 impl Request {
@@ -99,6 +113,8 @@ impl Request {
             Self::RsaVerify(r) => r.op(),
             Self::X25519(_) => Op::X25519,
             Self::X25519Keygen => Op::X25519Keygen,
+            Self::Ed25519Sign(_) => Op::Ed25519Sign,
+            Self::Ed25519Verify(_) => Op::Ed25519Verify,
         }
     }
 
@@ -113,6 +129,8 @@ impl Request {
             Self::RsaVerify(r) => r.run_scalar().map(|()| Response::Verified),
             Self::X25519(r) => r.run_scalar().map(Response::SharedSecret),
             Self::X25519Keygen => x25519::KeyPair::generate().map(Response::X25519KeyPair),
+            Self::Ed25519Sign(r) => r.run_scalar().map(Response::Signature),
+            Self::Ed25519Verify(r) => r.run_scalar().map(|()| Response::Verified),
         }
     }
 }
@@ -149,7 +167,7 @@ pub struct Counters {
 pub struct Runner {
     tier: Tier,
     lanes: Option<Box<dyn LaneRunner>>,
-    x25519: Option<Box<dyn LaneRunner>>,
+    curve25519: Option<Box<dyn LaneRunner>>,
     counters: Counters,
 }
 
@@ -157,18 +175,18 @@ impl Runner {
     /// A runner for `tier`.
     pub fn new(tier: Tier) -> Self {
         type Family = Option<Box<dyn LaneRunner>>;
-        let (lanes, x25519): (Family, Family) = match tier {
+        let (lanes, curve25519): (Family, Family) = match tier {
             Tier::Avx512Ifma(kernel) => (Some(Box::new(Lanes::new(kernel))), None),
             Tier::AvxIfma(kernel) => (Some(Box::new(Lanes::new(kernel))), None),
             Tier::Avx2Fma(kernel) => {
-                (Some(Box::new(Lanes::new(kernel))), Some(Box::new(x25519::Lanes::new(kernel))))
+                (Some(Box::new(Lanes::new(kernel))), Some(Box::new(curve25519::Lanes::new(kernel))))
             }
             Tier::Portable(kernel) => {
-                (Some(Box::new(Lanes::new(kernel))), Some(Box::new(x25519::Lanes::new(kernel))))
+                (Some(Box::new(Lanes::new(kernel))), Some(Box::new(curve25519::Lanes::new(kernel))))
             }
             Tier::Scalar => (None, None),
         };
-        Self { tier, lanes, x25519, counters: Counters::default() }
+        Self { tier, lanes, curve25519, counters: Counters::default() }
     }
 
     /// The tier that runs the batches.
@@ -178,7 +196,7 @@ impl Runner {
 
     /// How many requests of `op` fill all lanes: 1 where the tier has no kernel for it.
     pub fn capacity(&self, op: Op) -> usize {
-        let lanes = if op.is_x25519() { &self.x25519 } else { &self.lanes };
+        let lanes = if op.is_curve25519() { &self.curve25519 } else { &self.lanes };
         lanes.as_ref().map_or(1, |lanes| lanes.capacity(op))
     }
 
@@ -209,7 +227,7 @@ impl Runner {
         let Some(op) = requests.first().map(|r| r.op()) else { return };
         assert!(requests.len() <= self.capacity(op) && requests.iter().all(|r| r.op() == op));
         let worthwhile = requests.len() >= self.break_even(op);
-        let lanes = if op.is_x25519() { &mut self.x25519 } else { &mut self.lanes };
+        let lanes = if op.is_curve25519() { &mut self.curve25519 } else { &mut self.lanes };
         match lanes.as_mut().filter(|_| worthwhile) {
             Some(lanes) => lanes.run(requests, &mut self.counters, results),
             None => {
@@ -230,6 +248,7 @@ macro_rules! of_kind {
         inside.collect::<Vec<_>>()
     }};
 }
+use of_kind;
 
 /// The kernels of some tier with their workspace.
 trait LaneRunner: fmt::Debug {
