@@ -6,9 +6,10 @@
 //! runtime, a unit test) the same objects work at once through aws-lc-rs: they never block a thread to wait for
 //! company.
 //!
-//! What parks: RSA signatures made or verified with keys that have lanes for their size, and the key exchange X25519,
-//! alone and in the hybrid X25519MLKEM768. Everything else is rustls' own aws-lc-rs provider.
+//! What parks: RSA signatures made or verified with keys that have lanes for their size, Ed25519 signatures made or
+//! verified, and the key exchange X25519, alone and in the hybrid X25519MLKEM768. Everything else is rustls' own aws-lc-rs provider.
 
+mod ed25519;
 mod hybrid;
 mod kx;
 mod rsa;
@@ -16,6 +17,7 @@ mod verify;
 
 use crate::error::{Error, KeyError};
 use crate::ops::Response;
+use crate::ops::ed25519::PrivateKey as Ed25519PrivateKey;
 use crate::ops::rsa::RsaPrivateKey;
 use rustls::crypto::{CryptoProvider, KeyProvider, SupportedKxGroup, aws_lc_rs};
 use rustls::pki_types::PrivateKeyDer;
@@ -86,13 +88,18 @@ impl KeyProvider for Keys {
     }
 }
 
-/// A signing key for use in a rustls configuration: in lanes for RSA with 2048, 3072 or 4096 bits, through
-/// aws-lc-rs for every other key that rustls' own provider serves.
+/// A signing key for use in a rustls configuration: in lanes for RSA with 2048, 3072 or 4096 bits and for Ed25519,
+/// through aws-lc-rs for every other key that rustls' own provider serves.
 ///
 /// # Errors
 /// An RSA key that is malformed or fails its consistency checks gives [`rustls::Error::Other`] with an [`Error::Key`]
 /// inside, even if aws-lc-rs would have taken it; a key of another kind that aws-lc-rs cannot read gives its error.
 pub fn signing_key(der: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, rustls::Error> {
+    if let PrivateKeyDer::Pkcs8(pkcs8) = der
+        && let Ok(key) = Ed25519PrivateKey::from_pkcs8_der(pkcs8.secret_pkcs8_der())
+    {
+        return Ok(Arc::new(ed25519::Ed25519Key::new(key)));
+    }
     let why_not_ours = match import(der) {
         Ok(key) if key.op().is_some() => return Ok(Arc::new(rsa::RsaSigningKey::new(key))),
         Ok(_) => KeyError::Size,

@@ -33,17 +33,44 @@ fn set_and_order_are_the_stock_providers() {
 }
 
 #[test]
-fn every_rsa_algorithm_is_ours() {
+fn every_algorithm_with_lanes_is_ours() {
     let algorithms = default_provider().signature_verification_algorithms;
     let mapped = algorithms.mapping.iter().flat_map(|(_, algorithms)| algorithms.iter());
-    let (mut rsa, mut others) = (0, 0);
+    let (mut ours, mut others) = (0, 0);
     for algorithm in algorithms.all.iter().chain(mapped) {
-        let is_rsa = algorithm.public_key_alg_id() == alg_id::RSA_ENCRYPTION;
-        assert_eq!(format!("{algorithm:?}").starts_with("RsaAlgorithm"), is_rsa, "{algorithm:?}");
-        *if is_rsa { &mut rsa } else { &mut others } += 1;
+        let has_lanes = [alg_id::RSA_ENCRYPTION, alg_id::ED25519].contains(&algorithm.public_key_alg_id());
+        assert_eq!(format!("{algorithm:?}").starts_with("BatchAlgorithm"), has_lanes, "{algorithm:?}");
+        *if has_lanes { &mut ours } else { &mut others } += 1;
     }
-    assert_eq!(rsa, RSA.len() + 6);
+    assert_eq!(ours, OURS.len() + 6 + 1);
     assert!(others > 10);
+}
+
+/// Off a fiber at once, on a fiber in a batch: good and bad signatures, and what no lane takes.
+#[test]
+fn ed25519_is_verified_on_and_off_a_fiber() {
+    let key = ed25519::PrivateKey::from_bytes(&[25; 32]).unwrap();
+    let signature = key.sign(b"message").unwrap();
+    let verify = move |message: &[u8], len: usize| {
+        let algorithm = listed(SignatureScheme::ED25519);
+        algorithm.verify_signature(key.public_key(), message, &signature[..len]).is_ok()
+    };
+    let fibers = Fibers::<Request, Answer>::new(128 * 1024);
+    let mut runner = Runner::new(Tier::portable());
+    for (message, valid) in [(b"message", true), (b"massage", false)] {
+        assert_eq!(verify(message, 64), valid);
+        let verify = verify.clone();
+        let Step::Parked(fiber, request) = fibers.start(move || verify(message, 64)).unwrap() else {
+            panic!("must park")
+        };
+        assert_eq!(request.op(), Op::Ed25519Verify);
+        let mut results = Vec::new();
+        runner.run(&[&request], &mut results);
+        let Step::Done(verdict) = fiber.resume(results.remove(0)) else { panic!("must return") };
+        assert_eq!(verdict, valid);
+    }
+    assert_eq!(runner.counters().in_lanes, 2);
+    assert!(matches!(fibers.start(move || verify(b"message", 63)).unwrap(), Step::Done(false)));
 }
 
 const SCHEMES: [(SignatureScheme, Padding); 6] = [
