@@ -2,6 +2,7 @@
 //!
 //! No runtime, no thread, no socket: it also runs in a CPU emulator.
 
+mod ed25519;
 mod rsa;
 mod x25519;
 
@@ -115,11 +116,15 @@ fn tiers(only: Option<TierKind>) -> Result<Vec<Tier>, String> {
 
 /// The names of all operations.
 fn names() -> impl Iterator<Item = &'static str> {
-    rsa::NAMES.into_iter().chain(x25519::NAMES)
+    rsa::NAMES.into_iter().chain(x25519::NAMES).chain(ed25519::NAMES)
 }
 
 fn case(name: &str) -> Result<Box<dyn Case>, String> {
-    if x25519::NAMES.contains(&name) { x25519::case(name) } else { rsa::case(name) }
+    match name {
+        name if x25519::NAMES.contains(&name) => x25519::case(name),
+        name if ed25519::NAMES.contains(&name) => ed25519::case(name),
+        name => rsa::case(name),
+    }
 }
 
 fn selected(wanted: &[String]) -> Result<Vec<&'static str>, String> {

@@ -128,7 +128,7 @@ fn check_group_law<K: Kernel>(kernel: K) {
             let lanes: Vec<_> = (0..K::LANES).map(|lane| (at(first + lane), at(second + 3 * lane))).collect();
             let (a, b): (Vec<_>, Vec<_>) = lanes.iter().cloned().unzip();
             let mut mask = K::Mask::default();
-            let negative = |lane: usize| (first + second * 3 + lane) % 3 == 0;
+            let negative = |lane: usize| (first + second * 3 + lane).is_multiple_of(3);
             mask.as_mut()
                 .iter_mut()
                 .enumerate()
