@@ -5,19 +5,10 @@
 //! lanes, is decided here and nowhere else.
 
 mod break_even;
-/// What is inside the requests of a batch, which are all of one kind.
-macro_rules! of_kind {
-    ($requests:expr, $kind:ident) => {{
-        let inside = $requests.iter().map(|request| match request {
-            Request::$kind(request) => request,
-            other => unreachable!("{:?} in a batch of another kind", other.op()),
-        });
-        inside.collect::<Vec<_>>()
-    }};
-}
-
+mod curve25519;
 pub mod ecdh;
 pub mod ecdsa;
+pub mod ed25519;
 mod nist;
 pub mod rsa;
 pub(crate) mod scalar;
@@ -54,6 +45,10 @@ pub enum Op {
     X25519,
     /// Generation of an X25519 key pair, the key share of a handshake.
     X25519Keygen,
+    /// An Ed25519 signature.
+    Ed25519Sign,
+    /// Verification of an Ed25519 signature.
+    Ed25519Verify,
     /// ECDSA signature with P-256 and SHA-256.
     P256Sign,
     /// Verification of an ECDSA signature with P-256 (any hash).
@@ -83,7 +78,7 @@ enum Family {
 
 impl Op {
     /// Every operation, for tables and statistics indexed by [`Op::index`].
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 18] = [
         Self::RsaSign2048,
         Self::RsaSign3072,
         Self::RsaSign4096,
@@ -92,6 +87,8 @@ impl Op {
         Self::RsaVerify4096,
         Self::X25519,
         Self::X25519Keygen,
+        Self::Ed25519Sign,
+        Self::Ed25519Verify,
         Self::P256Sign,
         Self::P256Verify,
         Self::P256Ecdh,
@@ -109,7 +106,7 @@ impl Op {
 
     fn family(self) -> Family {
         match self {
-            Self::X25519 | Self::X25519Keygen => Family::Curve25519,
+            Self::X25519 | Self::X25519Keygen | Self::Ed25519Sign | Self::Ed25519Verify => Family::Curve25519,
             Self::P256Sign | Self::P256Verify | Self::P256Ecdh | Self::P256Keygen => Family::P256,
             Self::P384Sign | Self::P384Verify | Self::P384Ecdh | Self::P384Keygen => Family::P384,
             _ => Family::Rsa,
@@ -127,6 +124,8 @@ impl Op {
             Self::RsaVerify4096 => "rsa4096-verify",
             Self::X25519 => "x25519",
             Self::X25519Keygen => "x25519-keygen",
+            Self::Ed25519Sign => "ed25519-sign",
+            Self::Ed25519Verify => "ed25519-verify",
             Self::P256Sign => "p256-sign",
             Self::P256Verify => "p256-verify",
             Self::P256Ecdh => "p256-ecdh",
@@ -151,6 +150,10 @@ pub enum Request {
     X25519(x25519::AgreeRequest),
     /// A fresh X25519 key pair.
     X25519Keygen,
+    /// An Ed25519 signature.
+    Ed25519Sign(ed25519::SignRequest),
+    /// The verification of an Ed25519 signature.
+    Ed25519Verify(ed25519::VerifyRequest),
     /// An ECDSA signature.
     EcdsaSign(ecdsa::SignRequest),
     /// The verification of an ECDSA signature.
@@ -169,6 +172,8 @@ impl Request {
             Self::RsaVerify(r) => r.op(),
             Self::X25519(_) => Op::X25519,
             Self::X25519Keygen => Op::X25519Keygen,
+            Self::Ed25519Sign(_) => Op::Ed25519Sign,
+            Self::Ed25519Verify(_) => Op::Ed25519Verify,
             Self::EcdsaSign(r) => r.op(),
             Self::EcdsaVerify(r) => r.op(),
             Self::Ecdh(r) => r.op(),
@@ -188,6 +193,8 @@ impl Request {
             Self::RsaVerify(r) => r.run_scalar().map(|()| Response::Verified),
             Self::X25519(r) => r.run_scalar().map(Response::SharedSecret),
             Self::X25519Keygen => x25519::KeyPair::generate().map(Response::X25519KeyPair),
+            Self::Ed25519Sign(r) => r.run_scalar().map(Response::Signature),
+            Self::Ed25519Verify(r) => r.run_scalar().map(|()| Response::Verified),
             Self::EcdsaSign(r) => r.run_scalar().map(Response::Signature),
             Self::EcdsaVerify(r) => r.run_scalar().map(|()| Response::Verified),
             Self::Ecdh(r) => r.run_scalar().map(Response::SharedSecret),
@@ -242,21 +249,21 @@ impl Runner {
                 Some(Box::new($lanes) as Box<dyn LaneRunner>)
             };
         }
+        macro_rules! all {
+            ($kernel:ident) => {
+                [
+                    boxed!(Lanes::new($kernel)),
+                    boxed!(curve25519::Lanes::new($kernel)),
+                    boxed!(nist::Lanes::<4, P256, _>::new($kernel)),
+                    boxed!(nist::Lanes::<6, P384, _>::new($kernel)),
+                ]
+            };
+        }
         let lanes = match tier {
             Tier::Avx512Ifma(kernel) => [boxed!(Lanes::new(kernel)), None, None, None],
             Tier::AvxIfma(kernel) => [boxed!(Lanes::new(kernel)), None, None, None],
-            Tier::Avx2Fma(kernel) => [
-                boxed!(Lanes::new(kernel)),
-                boxed!(x25519::Lanes::new(kernel)),
-                boxed!(nist::Lanes::<4, P256, _>::new(kernel)),
-                None,
-            ],
-            Tier::Portable(kernel) => [
-                boxed!(Lanes::new(kernel)),
-                boxed!(x25519::Lanes::new(kernel)),
-                boxed!(nist::Lanes::<4, P256, _>::new(kernel)),
-                boxed!(nist::Lanes::<6, P384, _>::new(kernel)),
-            ],
+            Tier::Avx2Fma(kernel) => all!(kernel),
+            Tier::Portable(kernel) => all!(kernel),
             Tier::Scalar => [None, None, None, None],
         };
         Self { tier, lanes, counters: Counters::default() }
@@ -306,6 +313,18 @@ impl Runner {
         }
     }
 }
+
+/// What is inside the requests of a batch, which are all of one kind.
+macro_rules! of_kind {
+    ($requests:expr, $kind:ident) => {{
+        let inside = $requests.iter().map(|request| match request {
+            Request::$kind(request) => request,
+            other => unreachable!("{:?} in a batch of another kind", other.op()),
+        });
+        inside.collect::<Vec<_>>()
+    }};
+}
+use of_kind;
 
 /// The kernels of some tier with their workspace.
 trait LaneRunner: fmt::Debug {

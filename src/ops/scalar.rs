@@ -8,7 +8,9 @@ use aws_lc_rs::agreement::{self, X25519};
 use aws_lc_rs::digest::{self, Digest};
 use aws_lc_rs::encoding::{AsBigEndian, Curve25519SeedBin, EcPrivateKeyBin};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use aws_lc_rs::signature::{self, EcdsaKeyPair, RsaEncoding, RsaKeyPair, RsaParameters, UnparsedPublicKey};
+use aws_lc_rs::signature::{
+    self, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RsaEncoding, RsaKeyPair, RsaParameters, UnparsedPublicKey,
+};
 use zeroize::Zeroizing;
 
 /// The moduli that aws-lc-rs signs and verifies with, in bits.
@@ -54,6 +56,13 @@ impl Hash {
 /// `out` = hash of `data`; `out` is as long as the hash.
 pub(crate) fn digest(hash: Hash, data: &[u8], out: &mut [u8]) {
     out.copy_from_slice(digest::digest(hash.algorithm(), data).as_ref());
+}
+
+/// `out` = SHA-512 of `parts`, one after the other.
+pub(crate) fn sha512(parts: &[&[u8]], out: &mut [u8; 64]) {
+    let mut context = digest::Context::new(&digest::SHA512);
+    parts.iter().for_each(|part| context.update(part));
+    out.copy_from_slice(context.finish().as_ref());
 }
 
 /// Fills `out` from aws-lc's generator, which the operating system seeds.
@@ -213,6 +222,35 @@ impl EcdhKey {
         let peer = agreement::UnparsedPublicKey::new(ecdh(curve), peer);
         agreement::agree(&self.0, peer, Error::PeerKey, |secret| Ok(SharedSecret::copied_from(secret)))
     }
+}
+
+/// An Ed25519 private key inside aws-lc-rs.
+pub(crate) struct Ed25519Key(Ed25519KeyPair);
+
+impl Ed25519Key {
+    /// Imports a private key (RFC 8032 §5.1.5). aws-lc-rs computes the public key on the way.
+    pub(crate) fn from_bytes(bytes: &[u8; 32]) -> Result<Self, KeyError> {
+        Ed25519KeyPair::from_seed_unchecked(bytes).map(Self).map_err(|_| KeyError::Scalar)
+    }
+
+    /// The public key.
+    pub(crate) fn public(&self) -> Result<[u8; 32], KeyError> {
+        self.0.public_key().as_ref().try_into().map_err(|_| KeyError::Scalar)
+    }
+
+    /// Signs `message`.
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+        self.0.try_sign(message).map(|signature| signature.as_ref().to_vec()).map_err(|_| Error::Scalar)
+    }
+}
+
+/// Verifies the Ed25519 signature of a message with a public key as RFC 8032 §5.1.2 encodes it.
+///
+/// # Errors
+/// [`Error::InvalidSignature`] when it is not valid, or the key is none that aws-lc-rs accepts.
+pub(crate) fn verify_ed25519(public_key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), Error> {
+    let key = UnparsedPublicKey::new(&signature::ED25519, public_key);
+    key.verify(message, signature).map_err(|_| Error::InvalidSignature)
 }
 
 /// Verifies the signature of the message with the hash `m_hash`, with a public key in the encoding `RSAPublicKey` (RFC

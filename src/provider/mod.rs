@@ -6,8 +6,8 @@
 //! runtime, a unit test) the same objects work at once through aws-lc-rs: they never block a thread to wait for
 //! company.
 //!
-//! What parks: signatures made and verified with RSA keys that have lanes for their size and with ECDSA keys on P-256 and
-//! P-384; the key exchanges secp256r1, secp384r1, and X25519, alone and in the hybrid X25519MLKEM768. Everything else is
+//! What parks: signatures made and verified with RSA keys that have lanes for their size, with ECDSA keys on P-256 and
+//! P-384, and with Ed25519 keys; the key exchanges secp256r1, secp384r1, and X25519, alone and in the hybrid X25519MLKEM768. Everything else is
 //! rustls' own aws-lc-rs provider.
 
 mod hybrid;
@@ -18,6 +18,7 @@ mod verify;
 use crate::error::{Error, KeyError};
 use crate::ops::Response;
 use crate::ops::ecdsa::EcdsaPrivateKey;
+use crate::ops::ed25519::PrivateKey as Ed25519PrivateKey;
 use crate::ops::rsa::RsaPrivateKey;
 use rustls::crypto::{CryptoProvider, KeyProvider, SupportedKxGroup, aws_lc_rs};
 use rustls::pki_types::PrivateKeyDer;
@@ -90,8 +91,8 @@ impl KeyProvider for Keys {
     }
 }
 
-/// A signing key for use in a rustls configuration: in lanes for RSA with 2048, 3072 or 4096 bits and for ECDSA on P-256
-/// and P-384, through aws-lc-rs for every other key that rustls' own provider serves.
+/// A signing key for use in a rustls configuration: in lanes for RSA with 2048, 3072 or 4096 bits, for ECDSA on P-256 and
+/// P-384, and for Ed25519, through aws-lc-rs for every other key that rustls' own provider serves.
 ///
 /// # Errors
 /// A key of ours that is malformed or fails its consistency checks gives [`rustls::Error::Other`] with an
@@ -113,7 +114,7 @@ pub fn signing_key(der: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, rustl
 
 /// Whether keys of this kind are read here, so that what is refused here is refused.
 fn is_ours(algorithm: SignatureAlgorithm) -> bool {
-    matches!(algorithm, SignatureAlgorithm::RSA | SignatureAlgorithm::ECDSA)
+    matches!(algorithm, SignatureAlgorithm::RSA | SignatureAlgorithm::ECDSA | SignatureAlgorithm::ED25519)
 }
 
 /// The key, if lanes serve it.
@@ -121,9 +122,12 @@ fn import(der: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, KeyError> {
     match der {
         PrivateKeyDer::Pkcs8(key) => {
             let der = key.secret_pkcs8_der();
-            match RsaPrivateKey::from_pkcs8_der(der) {
-                Err(KeyError::Algorithm) => sign::ecdsa(EcdsaPrivateKey::from_pkcs8_der(der)?),
-                rsa => sign::rsa(rsa?),
+            match (RsaPrivateKey::from_pkcs8_der(der), EcdsaPrivateKey::from_pkcs8_der(der)) {
+                (Err(KeyError::Algorithm), Err(KeyError::Algorithm)) => {
+                    sign::ed25519(Ed25519PrivateKey::from_pkcs8_der(der)?)
+                }
+                (Err(KeyError::Algorithm), ecdsa) => sign::ecdsa(ecdsa?),
+                (rsa, _) => sign::rsa(rsa?),
             }
         }
         PrivateKeyDer::Pkcs1(key) => sign::rsa(RsaPrivateKey::from_pkcs1_der(key.secret_pkcs1_der())?),

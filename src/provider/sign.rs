@@ -4,6 +4,7 @@ use super::kx::answer;
 use super::rustls_error;
 use crate::error::KeyError;
 use crate::ops::ecdsa::{self, EcdsaPrivateKey};
+use crate::ops::ed25519;
 use crate::ops::rsa::{self, Padding, RsaPrivateKey};
 use crate::ops::{NistCurve, Request, Response};
 use rustls::pki_types::SubjectPublicKeyInfoDer;
@@ -26,6 +27,7 @@ const RSA: [(SignatureScheme, Padding); 6] = [
 enum Key {
     Rsa(RsaPrivateKey),
     Ecdsa(EcdsaPrivateKey),
+    Ed25519(ed25519::PrivateKey),
 }
 
 /// The signing key of an RSA key; [`KeyError::Size`] for one that lanes do not serve.
@@ -39,11 +41,17 @@ pub(super) fn ecdsa(key: EcdsaPrivateKey) -> Result<Arc<dyn SigningKey>, KeyErro
     Ok(Arc::new(Key::Ecdsa(key)))
 }
 
+/// The signing key of an Ed25519 key.
+pub(super) fn ed25519(key: ed25519::PrivateKey) -> Result<Arc<dyn SigningKey>, KeyError> {
+    Ok(Arc::new(Key::Ed25519(key)))
+}
+
 impl SigningKey for Key {
     fn choose_scheme(&self, offered: &[SignatureScheme]) -> Option<Box<dyn Signer>> {
         let scheme = match self {
             Self::Rsa(_) => RSA.into_iter().map(|(scheme, _)| scheme).find(|s| offered.contains(s))?,
             Self::Ecdsa(key) => *offered.iter().find(|s| **s == scheme_of(key.curve()))?,
+            Self::Ed25519(_) => *offered.iter().find(|s| **s == SignatureScheme::ED25519)?,
         };
         Some(Box::new(BatchSigner { key: self.clone(), scheme }))
     }
@@ -52,6 +60,7 @@ impl SigningKey for Key {
         Some(SubjectPublicKeyInfoDer::from(match self {
             Self::Rsa(key) => key.spki_der(),
             Self::Ecdsa(key) => key.spki_der(),
+            Self::Ed25519(key) => key.spki_der(),
         }))
     }
 
@@ -59,6 +68,7 @@ impl SigningKey for Key {
         match self {
             Self::Rsa(_) => SignatureAlgorithm::RSA,
             Self::Ecdsa(_) => SignatureAlgorithm::ECDSA,
+            Self::Ed25519(_) => SignatureAlgorithm::ED25519,
         }
     }
 }
@@ -86,6 +96,7 @@ impl BatchSigner {
                 Request::RsaSign(rsa::SignRequest::new(key, padding, message)?)
             }
             Key::Ecdsa(key) => Request::EcdsaSign(ecdsa::SignRequest::new(key, message)),
+            Key::Ed25519(key) => Request::Ed25519Sign(ed25519::SignRequest::new(key, message)),
         })
     }
 }

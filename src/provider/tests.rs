@@ -132,6 +132,38 @@ fn ecdsa_keys_sign_off_a_fiber_and_park_on_one() {
     }
 }
 
+/// Off a fiber at once, on a fiber in a batch; errors of the batch are the signer's.
+#[test]
+fn ed25519_keys_sign_like_the_stock_providers() {
+    let pair = KeyPair::generate_for(&PKCS_ED25519).unwrap();
+    let key = signing_key(&der(&pair)).unwrap();
+    let stock = aws_lc_rs::sign::any_supported_type(&der(&pair)).unwrap();
+    assert!(format!("{key:?}").starts_with("Ed25519("), "in lanes");
+    assert_eq!(key.public_key(), stock.public_key());
+    assert_eq!(key.algorithm(), stock.algorithm());
+    assert!(key.choose_scheme(&RSA_SCHEMES).is_none());
+    let sign = |key: &Arc<dyn SigningKey>| {
+        let signer = key.choose_scheme(&[SignatureScheme::RSA_PSS_SHA256, SignatureScheme::ED25519]).unwrap();
+        assert_eq!(signer.scheme(), SignatureScheme::ED25519);
+        signer.sign(b"message")
+    };
+    let expected = sign(&stock).unwrap();
+    assert_eq!(sign(&key).unwrap(), expected);
+    let fibers = Fibers::<Request, Answer>::new(128 * 1024);
+    let mut runner = Runner::new(Tier::portable());
+    let on_fiber = move || sign(&key);
+    let Step::Parked(fiber, request) = fibers.start(on_fiber.clone()).unwrap() else { panic!("must park") };
+    assert_eq!(request.op(), Op::Ed25519Sign);
+    let mut results = Vec::new();
+    runner.run(&[&request], &mut results);
+    let Step::Done(signature) = fiber.resume(results.remove(0)) else { panic!("must sign") };
+    assert_eq!(signature.unwrap(), expected);
+    assert_eq!(runner.counters().in_lanes, 1);
+    let Step::Parked(fiber, _) = fibers.start(on_fiber).unwrap() else { panic!("must park") };
+    let Step::Done(refused) = fiber.resume(Err(Error::FaultDetected)) else { panic!("must return") };
+    assert!(matches!(refused, Err(rustls::Error::Other(_))));
+}
+
 #[test]
 fn certificates_and_keys_are_matched() {
     let cert = |key: &KeyPair| {

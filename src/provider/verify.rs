@@ -4,7 +4,7 @@ use super::Answer;
 use crate::error::Error;
 use crate::fiber::{self, NotParked};
 use crate::ops::rsa::{self, Padding};
-use crate::ops::{Hash, NistCurve, Request, Response, ecdsa};
+use crate::ops::{Hash, NistCurve, Request, Response, ecdsa, ed25519};
 use rustls::SignatureScheme;
 use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs};
 use rustls::pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id};
@@ -36,8 +36,8 @@ fn ours(stock: Algorithm) -> Option<Algorithm> {
 }
 
 /// RSA signatures by keys of type rsaEncryption: PKCS#1 v1.5 has two identifiers for each hash, because RFC 4055 §5 wants
-/// NULL parameters, and that their absence is accepted. ECDSA with P-256 and P-384.
-static PARKING: [Parking; 15] = [
+/// NULL parameters, and that their absence is accepted. ECDSA with P-256 and P-384. Ed25519.
+static PARKING: [Parking; 16] = [
     rsa(alg_id::RSA_PSS_SHA256, Padding::PssSha256),
     rsa(alg_id::RSA_PSS_SHA384, Padding::PssSha384),
     rsa(alg_id::RSA_PSS_SHA512, Padding::PssSha512),
@@ -53,6 +53,7 @@ static PARKING: [Parking; 15] = [
     ecdsa(alg_id::ECDSA_P384, NistCurve::P384, alg_id::ECDSA_SHA256, Hash::Sha256),
     ecdsa(alg_id::ECDSA_P384, NistCurve::P384, alg_id::ECDSA_SHA384, Hash::Sha384),
     ecdsa(alg_id::ECDSA_P384, NistCurve::P384, alg_id::ECDSA_SHA512, Hash::Sha512),
+    Parking { public_key: alg_id::ED25519, signature: alg_id::ED25519, kind: Kind::Ed25519 },
 ];
 
 const fn rsa(signature: AlgorithmIdentifier, padding: Padding) -> Parking {
@@ -90,6 +91,7 @@ struct Parking {
 enum Kind {
     Rsa(Padding),
     Ecdsa(NistCurve, Hash),
+    Ed25519,
 }
 
 impl Kind {
@@ -102,6 +104,9 @@ impl Kind {
             Self::Ecdsa(curve, hash) => {
                 Request::EcdsaVerify(ecdsa::VerifyRequest::new(curve, hash, public_key, message, signature)?)
             }
+            Self::Ed25519 => {
+                Request::Ed25519Verify(ed25519::VerifyRequest::new(public_key, message, signature)?)
+            }
         })
     }
 
@@ -109,6 +114,7 @@ impl Kind {
         match self {
             Self::Rsa(padding) => rsa::verify(public_key, padding, message, signature),
             Self::Ecdsa(curve, hash) => ecdsa::verify(curve, hash, public_key, message, signature),
+            Self::Ed25519 => ed25519::verify(public_key, message, signature),
         }
     }
 

@@ -174,4 +174,5 @@ curve_tests! {
     portable_p256: 4, P256, portable_token(), TierKind::Portable;
     portable_p384: 6, P384, portable_token(), TierKind::Portable;
     avx2_fma_p256: 4, P256, Avx2Fma::detect(), TierKind::Avx2Fma;
+    avx2_fma_p384: 6, P384, Avx2Fma::detect(), TierKind::Avx2Fma;
 }

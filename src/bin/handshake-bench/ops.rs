@@ -2,6 +2,7 @@
 //!
 //! No runtime, no thread, no socket: it also runs in a CPU emulator.
 
+mod ed25519;
 mod nist;
 mod rsa;
 mod rsa_verify;
@@ -119,12 +120,18 @@ fn tiers(only: Option<TierKind>) -> Result<Vec<Tier>, String> {
 
 /// The names of all operations.
 fn names() -> impl Iterator<Item = &'static str> {
-    rsa::NAMES.into_iter().chain(rsa_verify::NAMES).chain(x25519::NAMES).chain(nist::NAMES)
+    rsa::NAMES
+        .into_iter()
+        .chain(rsa_verify::NAMES)
+        .chain(x25519::NAMES)
+        .chain(ed25519::NAMES)
+        .chain(nist::NAMES)
 }
 
 fn case(name: &str) -> Result<Box<dyn Case>, String> {
     match () {
         () if x25519::NAMES.contains(&name) => x25519::case(name),
+        () if ed25519::NAMES.contains(&name) => ed25519::case(name),
         () if nist::NAMES.contains(&name) => nist::case(name),
         () if rsa_verify::NAMES.contains(&name) => rsa_verify::case(name),
         () => rsa::case(name),

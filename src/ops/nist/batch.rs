@@ -5,7 +5,7 @@ use crate::arch::prime::PrimeLanes;
 use crate::arch::wipe_stack;
 use crate::arith::weierstrass;
 use crate::error::Error;
-use crate::ops::{Counters, LaneRunner, Op, Request, Response, ecdh, ecdsa};
+use crate::ops::{Counters, LaneRunner, Op, Request, Response, ecdh, ecdsa, of_kind};
 
 /// The kernels of a tier for one curve.
 #[derive(Debug)]

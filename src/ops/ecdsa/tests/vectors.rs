@@ -89,13 +89,17 @@ fn check_deterministic<const N: usize, C: Named<N>, K: PrimeLanes<C>>(kernel: K,
 
 #[test]
 fn lanes_rfc6979_and_a_rejected_nonce() {
+    macro_rules! check {
+        ($kernel:ident) => {{
+            check_deterministic::<4, P256, _>($kernel, &P256_VECTORS);
+            check_deterministic::<6, P384, _>($kernel, &P384_VECTORS);
+        }};
+    }
     each_tier(|tier| match tier {
-        Tier::Portable(kernel) => {
-            check_deterministic::<4, P256, _>(kernel, &P256_VECTORS);
-            check_deterministic::<6, P384, _>(kernel, &P384_VECTORS);
-        }
-        Tier::Avx2Fma(kernel) => check_deterministic::<4, P256, _>(kernel, &P256_VECTORS),
-        _ => {}
+        Tier::Portable(kernel) => check!(kernel),
+        Tier::Avx2Fma(kernel) => check!(kernel),
+        Tier::Scalar => {}
+        other => panic!("{:?} has no kernels for the curves", other.kind()),
     });
 }
 
