@@ -39,13 +39,15 @@ FUNCTION avx2fma_p384_mul
     PRIME_STEP 1, 9, 4
     PRIME_STEP 2, 10, 5
     PRIME_STEP 3, 11, 6
+    P384_QUOTIENT 5, 6, 7, 8, 9
+    P384_KEEP 1, 5
     vmovapd ymm13, [rsi + 64]
     PRIME_STEP 0, 8, 2
     PRIME_STEP 1, 9, 3
     PRIME_STEP 2, 10, 4
     PRIME_STEP 3, 11, 5
-    P384_QUOTIENT 5, 6, 7, 8, 9
-    P384_KEEP 1, 5
+    P384_QUOTIENT 6, 7, 8, 9, 10
+    P384_KEEP 2, 6
     vmovapd ymm13, [rsi + 96]
     PRIME_STEP 0, 8, 1
     PRIME_STEP 1, 9, 2
@@ -57,8 +59,8 @@ FUNCTION avx2fma_p384_mul
     PRIME_STEP 1, 9, 1
     PRIME_STEP 2, 10, 2
     PRIME_STEP 3, 11, 3
-    P384_QUOTIENT 6, 7, 8, 9, 10
-    P384_KEEP 2, 6
+    P384_QUOTIENT 7, 8, 9, 10, 11
+    P384_KEEP 3, 7
     vmovapd ymm13, [rsi + 160]
     PRIME_STEP 1, 9, 0
     PRIME_STEP 2, 10, 1
@@ -71,8 +73,6 @@ FUNCTION avx2fma_p384_mul
     PRIME_HAND_ON 0, 9
     PRIME_HAND_ON 1, 10
     PRIME_HAND_ON 2, 11
-    P384_QUOTIENT 7, 8, 9, 10, 11
-    P384_KEEP 3, 7
     # Columns 8 to 11, and quotient digits 4 to 7.
     vmovapd ymm13, [rsi + 128]
     PRIME_FIRST 0, 4, 4
