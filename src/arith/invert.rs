@@ -10,6 +10,9 @@
 //! (theorem 11.2 of the paper; its condition f² + 4·g² ≤ 5·2^(2·b) holds), and then |f| = gcd(n, x). More steps
 //! change nothing. We always make the number of steps for b = 64·k, so the trace depends on the length only.
 //!
+//! Started with δ = 1/2 instead, numbers below 2^256 need 590 steps (P. Wuille, "Bounds on divsteps iterations in safegcd",
+//! <https://github.com/sipa/safegcd-bounds>, by the convex hull of what f and g can become), not 741. The code keeps 2·δ.
+//!
 //! The next 62 steps depend only on the low 62 bits of f and g: they run on single words and give a matrix
 //! ((u, v), (q, r)) with |u| + |v| ≤ 2^62, |q| + |r| ≤ 2^62, which is then applied to the whole numbers. Beside
 //! f and g go d and e with d·x = f and e·x = g modulo n; there the division by 2^62 is exact after adding the
@@ -28,9 +31,10 @@ const BATCH_MASK: u64 = (1 << BATCH) - 1;
 
 type Signed = Zeroizing<[u64; MAX_LIMBS + 1]>;
 
-/// The division steps needed for numbers below 2^bits, in whole batches.
-const fn batches(bits: usize) -> usize {
-    ((49 * bits + 57) / 17).div_ceil(BATCH)
+/// 2·δ at the start, and the division steps that are needed then for numbers below 2^bits, in whole batches.
+const fn start(bits: usize) -> (i64, usize) {
+    let (twice_delta, steps) = if bits == 256 { (1, 590) } else { (2, (49 * bits + 57) / 17) };
+    (twice_delta, usize::div_ceil(steps, BATCH))
 }
 
 /// The matrix of [`BATCH`] division steps, times 2^62.
@@ -55,10 +59,10 @@ pub(crate) fn invert(out: &mut [u64], x: &[u64], n: &[u64]) -> Choice {
     g[..k].copy_from_slice(x);
     e[0] = 1;
     let n_inv = neg_inv_u64(n[0]);
-    let mut delta = 1;
-    for _ in 0..batches(64 * k) {
+    let (mut twice_delta, batches) = start(64 * k);
+    for _ in 0..batches {
         let matrix;
-        (delta, matrix) = division_steps(delta, f[0], g[0]);
+        (twice_delta, matrix) = division_steps(twice_delta, f[0], g[0]);
         update_fg(&mut f[..=k], &mut g[..=k], matrix);
         update_de(&mut d[..=k], &mut e[..=k], matrix, n, n_inv);
     }
@@ -93,12 +97,12 @@ fn negate_masked(a: &mut [u64], mask: u64) {
 }
 
 /// [`BATCH`] division steps on the low words of f and g; every step runs the same instructions.
-fn division_steps(mut delta: i64, mut f: u64, mut g: u64) -> (i64, Matrix) {
+fn division_steps(mut twice_delta: i64, mut f: u64, mut g: u64) -> (i64, Matrix) {
     let (mut u, mut v, mut q, mut r) = (1u64, 0u64, 0u64, 1u64);
     for _ in 0..BATCH {
         let odd = value_barrier((g & 1).wrapping_neg());
-        let swap = value_barrier((delta.wrapping_neg() >> 63) as u64 & odd);
-        delta = (delta ^ swap as i64).wrapping_sub(swap as i64).wrapping_add(1);
+        let swap = value_barrier((twice_delta.wrapping_neg() >> 63) as u64 & odd);
+        twice_delta = (twice_delta ^ swap as i64).wrapping_sub(swap as i64).wrapping_add(2);
         // g ± f in place of g; if swapping, f + (g − f) = g in place of f. The rows of the matrix likewise, but
         // it is the upper row that doubles, not the lower one that is halved.
         g = g.wrapping_add((f ^ swap).wrapping_sub(swap) & odd);
@@ -109,7 +113,7 @@ fn division_steps(mut delta: i64, mut f: u64, mut g: u64) -> (i64, Matrix) {
         v = v.wrapping_add(r & swap) << 1;
         g >>= 1;
     }
-    (delta, Matrix { u: u as i64, v: v as i64, q: q as i64, r: r as i64 })
+    (twice_delta, Matrix { u: u as i64, v: v as i64, q: q as i64, r: r as i64 })
 }
 
 /// `(f, g) = ((u·f + v·g)/2^62, (q·f + r·g)/2^62)`; the divisions are exact.
