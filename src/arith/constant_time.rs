@@ -1,7 +1,9 @@
 //! Machine-checked: no branch and no address in this layer depends on a limb.
 
+use super::curve25519::{BaseMultiplier, Job, Ladder, order};
 use super::testing::Operands;
 use super::{invert, limbs, mont};
+use crate::arch::Avx2Fma;
 use crate::arch::memcheck::{is_running, mark_secret};
 use std::hint::black_box;
 use std::process::Command;
@@ -44,6 +46,9 @@ fn compute_with_secrets() {
         x[len - 1] &= !(1 << 63);
         plain_arithmetic(&x, &n);
         modular_arithmetic(&x, &n, &wide);
+        if let Some(kernel) = Avx2Fma::detect() {
+            curve25519(kernel, &x);
+        }
         if std::env::var(LEAK).unwrap() == "1" {
             // A branch could become a conditional move, which leaks nothing; an address stays one.
             black_box(black_box([0u8; 8])[(x[0] & 7) as usize]);
@@ -77,4 +82,21 @@ fn modular_arithmetic(x: &[u64], n: &[u64], wide: &[u64]) {
     mont::mod_pow_vartime(black_box(&mut out), x, 65537, n);
     mont::mod_pow(black_box(&mut out), x, wide, n);
     black_box(&out);
+}
+
+/// What key shares, agreements and signatures compute of secrets: in lanes, so that the kernels are checked, too.
+fn curve25519(kernel: Avx2Fma, secret: &[u64]) {
+    let mut scalar: order::Scalar = std::array::from_fn(|i| secret[i % secret.len()]);
+    scalar[3] >>= 4;
+    let bytes = order::to_bytes(&scalar);
+    let reduced = order::reduce_hash(&[bytes, bytes].concat().try_into().unwrap());
+    black_box(order::to_bytes(&order::multiply_add(&scalar, &reduced, &reduced)));
+    let mut multiplier = BaseMultiplier::new(kernel);
+    for (point, is_on_curve) in multiplier.points(&[scalar; 3]) {
+        black_box((point, is_on_curve.unwrap_u8()));
+    }
+    multiplier.key_shares(&[scalar; 4]).for_each(|share| _ = black_box(share));
+    let mut ladder = Ladder::new(kernel);
+    let secrets = ladder.run(&[Job { scalar: &bytes, u: &[9; 32] }]);
+    secrets.for_each(|secret| _ = black_box(secret));
 }

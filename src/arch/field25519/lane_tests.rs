@@ -165,6 +165,9 @@ fn check_small_kernels<L: Field25519Lanes>(tier: L) {
         }
         let mut chosen = sum;
         tier.assign_if(&mut chosen, &difference, &mask);
+        let [mut first_of, mut second_of, mut negated] = [L::Sum::default(); 3];
+        tier.swap_if(&mut first_of, &mut second_of, &x, &y, &mask);
+        tier.negate_if(&mut negated, &x, &mask);
         for lane in 0..L::LANES {
             let [a, b] = [&a[lane], &b[lane]].map(|x| BigInt::from(x.clone()));
             let expect = |sum: &L::Sum, expected: BigInt| {
@@ -178,6 +181,10 @@ fn check_small_kernels<L: Field25519Lanes>(tier: L) {
             // What was carried is an operand of further sums.
             expect(&reduced, &a - &b * 2);
             expect(&scaled, &a + (&a + &b) * 121_665);
+            let is_set = first >> lane & 1 == 1;
+            expect(&first_of, if is_set { b.clone() } else { a.clone() });
+            expect(&second_of, if is_set { a.clone() } else { b.clone() });
+            expect(&negated, if is_set { -a.clone() } else { a.clone() });
             expect(&chosen, if first >> lane & 1 == 1 { &a - &b } else { &a + &b });
         }
     }

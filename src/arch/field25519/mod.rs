@@ -79,4 +79,27 @@ pub trait Field25519Lanes: Copy + Debug + Send + 'static {
 
     /// out ← `other` in the lanes where `mask` is all ones.
     fn assign_if(self, out: &mut Self::Sum, other: &Self::Sum, mask: &Self::Mask);
+
+    /// a ← x and b ← y, the other way round in the lanes where `mask` is all ones.
+    fn swap_if(
+        self,
+        a: &mut Self::Sum,
+        b: &mut Self::Sum,
+        x: &Self::Reduced,
+        y: &Self::Reduced,
+        mask: &Self::Mask,
+    ) {
+        (*a, *b) = (**x, **y);
+        self.assign_if(a, y, mask);
+        self.assign_if(b, x, mask);
+    }
+
+    /// out ← a, and −a in the lanes where `mask` is all ones.
+    fn negate_if(self, out: &mut Self::Sum, a: &Self::Reduced, mask: &Self::Mask) {
+        let mut negative = Self::Sum::default();
+        self.sub(&mut negative, &Self::Reduced::default(), a);
+        *out = **a;
+        self.assign_if(out, &negative, mask);
+        negative.zeroize();
+    }
 }
