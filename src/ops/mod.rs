@@ -158,8 +158,12 @@ impl Runner {
     pub fn new(tier: Tier) -> Self {
         type Family = Option<Box<dyn LaneRunner>>;
         let (lanes, x25519): (Family, Family) = match tier {
-            Tier::Avx512Ifma(kernel) => (Some(Box::new(Lanes::new(kernel))), None),
-            Tier::AvxIfma(kernel) => (Some(Box::new(Lanes::new(kernel))), None),
+            Tier::Avx512Ifma(kernel) => {
+                (Some(Box::new(Lanes::new(kernel))), Some(Box::new(x25519::Lanes::new(kernel))))
+            }
+            Tier::AvxIfma(kernel) => {
+                (Some(Box::new(Lanes::new(kernel))), Some(Box::new(x25519::Lanes::new(kernel))))
+            }
             Tier::Avx2Fma(kernel) => {
                 (Some(Box::new(Lanes::new(kernel))), Some(Box::new(x25519::Lanes::new(kernel))))
             }
