@@ -79,6 +79,10 @@ pub enum KeyError {
     CrtExponent,
     /// qinv·q is not 1 modulo p.
     CrtCoefficient,
+    /// The private scalar of an elliptic-curve key has the wrong length, is zero, or is not below the group's order.
+    PrivateScalar,
+    /// The public key in the encoding is not that of the private one.
+    PublicKey,
     /// The private key has more than two primes (RFC 8017 `otherPrimeInfos`).
     MultiPrime,
     /// The key is encrypted: this crate takes no passwords.
@@ -101,6 +105,8 @@ impl fmt::Display for KeyError {
             Self::PrivateExponent => "d does not belong to e",
             Self::CrtExponent => "dp or dq does not belong to d",
             Self::CrtCoefficient => "qinv is not the inverse of q modulo p",
+            Self::PrivateScalar => "the private scalar is out of range",
+            Self::PublicKey => "the public key does not belong to the private one",
             Self::MultiPrime => "keys with more than two primes are not supported",
             Self::Encrypted => "the key is encrypted",
             Self::Scalar => "aws-lc-rs does not accept the key",

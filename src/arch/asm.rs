@@ -1,22 +1,30 @@
 //! How assembly files become functions of the crate.
 
+/// The text of a file of `asm/`, wherever the macro is used.
+#[cfg(target_arch = "x86_64")]
+macro_rules! source {
+    ($name:literal) => {
+        include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/asm/", $name))
+    };
+}
+
 /// Assembles files of `asm/`, between the directives of the target's object format.
 #[cfg(target_arch = "x86_64")]
 macro_rules! assembly {
     ($($part:expr),+ $(,)?) => {
         #[cfg(not(any(target_vendor = "apple", windows)))]
         std::arch::global_asm!(
-            include_str!("../../asm/target_elf.inc"), $($part,)+ include_str!("../../asm/target_end.inc"),
+            $crate::arch::asm::source!("target_elf.inc"), $($part,)+ $crate::arch::asm::source!("target_end.inc"),
             options(raw)
         );
         #[cfg(target_vendor = "apple")]
         std::arch::global_asm!(
-            include_str!("../../asm/target_macho.inc"), $($part,)+ include_str!("../../asm/target_end.inc"),
+            $crate::arch::asm::source!("target_macho.inc"), $($part,)+ $crate::arch::asm::source!("target_end.inc"),
             options(raw)
         );
         #[cfg(windows)]
         std::arch::global_asm!(
-            include_str!("../../asm/target_coff.inc"), $($part,)+ include_str!("../../asm/target_end.inc"),
+            $crate::arch::asm::source!("target_coff.inc"), $($part,)+ $crate::arch::asm::source!("target_end.inc"),
             options(raw)
         );
     };
@@ -45,3 +53,5 @@ macro_rules! kernels {
 #[cfg(target_arch = "x86_64")]
 pub(super) use assembly;
 pub(super) use kernels;
+#[cfg(target_arch = "x86_64")]
+pub(super) use source;

@@ -35,5 +35,6 @@ mod tier;
 
 pub(crate) use barrier::value_barrier;
 pub use secret::Secret;
+pub(crate) use secret::wipe_stack;
 pub use stack::FiberStack;
 pub use tier::{Avx2Fma, Avx512Ifma, AvxIfma, Detection, Portable, Tier, TierKind};

@@ -33,6 +33,25 @@ impl<T: Zeroize> Secret<T> {
     pub fn expose_mut(&mut self) -> &mut [T] {
         &mut self.0
     }
+
+    /// Wipes the words, which become zero, before the buffer is dropped.
+    pub fn wipe(&mut self) {
+        self.0.zeroize();
+    }
+}
+
+/// How much of the stack [`wipe_stack`] wipes, in words.
+const STACK_WORDS: usize = 2048;
+
+/// Wipes the 16 KiB of the calling thread's stack that lie below the caller's frame.
+///
+/// What holds a secret on purpose is in a [`Secret`] or wiped by its owner. This is for what the compiler puts on the stack
+/// by itself: results that functions return by value, and registers that it spills.
+#[inline(never)]
+pub(crate) fn wipe_stack() {
+    let mut words = [0u64; STACK_WORDS];
+    words.zeroize();
+    std::hint::black_box(&words);
 }
 
 impl<T: Zeroize> Drop for Secret<T> {

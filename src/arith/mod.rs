@@ -9,6 +9,8 @@ pub(crate) mod divide;
 pub(crate) mod exp;
 pub(crate) mod invert;
 pub(crate) mod limbs;
+pub(crate) mod modular;
 pub(crate) mod mont;
 #[cfg(test)]
 pub(crate) mod testing;
+pub(crate) mod weierstrass;

@@ -5,15 +5,25 @@
 //! lanes, is decided here and nowhere else.
 
 mod break_even;
+#[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
+mod counts;
+mod curve25519;
+pub mod ecdh;
+pub mod ecdsa;
+pub mod ed25519;
+mod nist;
 pub mod rsa;
 pub(crate) mod scalar;
 mod shared_secret;
 pub mod x25519;
 
+pub use nist::NistCurve;
+pub use scalar::Hash;
 pub use shared_secret::SharedSecret;
 
 use crate::arch::Tier;
 use crate::arch::lanes::MontLanes;
+use crate::arch::prime::{P256, P384};
 use crate::error::Error;
 use std::fmt;
 
@@ -37,11 +47,40 @@ pub enum Op {
     X25519,
     /// Generation of an X25519 key pair, the key share of a handshake.
     X25519Keygen,
+    /// An Ed25519 signature.
+    Ed25519Sign,
+    /// Verification of an Ed25519 signature.
+    Ed25519Verify,
+    /// ECDSA signature with P-256 and SHA-256.
+    P256Sign,
+    /// Verification of an ECDSA signature with P-256 (any hash).
+    P256Verify,
+    /// ECDH key agreement with P-256.
+    P256Ecdh,
+    /// Generation of a P-256 key pair.
+    P256Keygen,
+    /// ECDSA signature with P-384 and SHA-384.
+    P384Sign,
+    /// Verification of an ECDSA signature with P-384 (any hash).
+    P384Verify,
+    /// ECDH key agreement with P-384.
+    P384Ecdh,
+    /// Generation of a P-384 key pair.
+    P384Keygen,
+}
+
+/// Operations that share kernels and their workspace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Family {
+    Rsa,
+    Curve25519,
+    P256,
+    P384,
 }
 
 impl Op {
     /// Every operation, for tables and statistics indexed by [`Op::index`].
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 18] = [
         Self::RsaSign2048,
         Self::RsaSign3072,
         Self::RsaSign4096,
@@ -50,6 +89,16 @@ impl Op {
         Self::RsaVerify4096,
         Self::X25519,
         Self::X25519Keygen,
+        Self::Ed25519Sign,
+        Self::Ed25519Verify,
+        Self::P256Sign,
+        Self::P256Verify,
+        Self::P256Ecdh,
+        Self::P256Keygen,
+        Self::P384Sign,
+        Self::P384Verify,
+        Self::P384Ecdh,
+        Self::P384Keygen,
     ];
 
     /// The position in [`Op::ALL`].
@@ -57,9 +106,13 @@ impl Op {
         self as usize
     }
 
-    /// Whether it belongs to the kernels for curve25519.
-    fn is_x25519(self) -> bool {
-        matches!(self, Self::X25519 | Self::X25519Keygen)
+    fn family(self) -> Family {
+        match self {
+            Self::X25519 | Self::X25519Keygen | Self::Ed25519Sign | Self::Ed25519Verify => Family::Curve25519,
+            Self::P256Sign | Self::P256Verify | Self::P256Ecdh | Self::P256Keygen => Family::P256,
+            Self::P384Sign | Self::P384Verify | Self::P384Ecdh | Self::P384Keygen => Family::P384,
+            _ => Family::Rsa,
+        }
     }
 
     /// The name in metrics and reports, such as `rsa2048-sign`.
@@ -73,6 +126,16 @@ impl Op {
             Self::RsaVerify4096 => "rsa4096-verify",
             Self::X25519 => "x25519",
             Self::X25519Keygen => "x25519-keygen",
+            Self::Ed25519Sign => "ed25519-sign",
+            Self::Ed25519Verify => "ed25519-verify",
+            Self::P256Sign => "p256-sign",
+            Self::P256Verify => "p256-verify",
+            Self::P256Ecdh => "p256-ecdh",
+            Self::P256Keygen => "p256-keygen",
+            Self::P384Sign => "p384-sign",
+            Self::P384Verify => "p384-verify",
+            Self::P384Ecdh => "p384-ecdh",
+            Self::P384Keygen => "p384-keygen",
         }
     }
 }
@@ -89,6 +152,18 @@ pub enum Request {
     X25519(x25519::AgreeRequest),
     /// A fresh X25519 key pair.
     X25519Keygen,
+    /// An Ed25519 signature.
+    Ed25519Sign(ed25519::SignRequest),
+    /// The verification of an Ed25519 signature.
+    Ed25519Verify(ed25519::VerifyRequest),
+    /// An ECDSA signature.
+    EcdsaSign(ecdsa::SignRequest),
+    /// The verification of an ECDSA signature.
+    EcdsaVerify(ecdsa::VerifyRequest),
+    /// An ECDH key agreement.
+    Ecdh(ecdh::AgreeRequest),
+    /// A fresh ECDH key pair.
+    EcdhKeygen(NistCurve),
 }
 
 impl Request {
@@ -99,6 +174,13 @@ impl Request {
             Self::RsaVerify(r) => r.op(),
             Self::X25519(_) => Op::X25519,
             Self::X25519Keygen => Op::X25519Keygen,
+            Self::Ed25519Sign(_) => Op::Ed25519Sign,
+            Self::Ed25519Verify(_) => Op::Ed25519Verify,
+            Self::EcdsaSign(r) => r.op(),
+            Self::EcdsaVerify(r) => r.op(),
+            Self::Ecdh(r) => r.op(),
+            Self::EcdhKeygen(NistCurve::P256) => Op::P256Keygen,
+            Self::EcdhKeygen(NistCurve::P384) => Op::P384Keygen,
         }
     }
 
@@ -113,6 +195,12 @@ impl Request {
             Self::RsaVerify(r) => r.run_scalar().map(|()| Response::Verified),
             Self::X25519(r) => r.run_scalar().map(Response::SharedSecret),
             Self::X25519Keygen => x25519::KeyPair::generate().map(Response::X25519KeyPair),
+            Self::Ed25519Sign(r) => r.run_scalar().map(Response::Signature),
+            Self::Ed25519Verify(r) => r.run_scalar().map(|()| Response::Verified),
+            Self::EcdsaSign(r) => r.run_scalar().map(Response::Signature),
+            Self::EcdsaVerify(r) => r.run_scalar().map(|()| Response::Verified),
+            Self::Ecdh(r) => r.run_scalar().map(Response::SharedSecret),
+            Self::EcdhKeygen(curve) => ecdh::KeyPair::generate(*curve).map(Response::EcdhKeyPair),
         }
     }
 }
@@ -129,6 +217,8 @@ pub enum Response {
     SharedSecret(SharedSecret),
     /// A fresh X25519 key pair.
     X25519KeyPair(x25519::KeyPair),
+    /// A fresh ECDH key pair.
+    EcdhKeyPair(ecdh::KeyPair),
 }
 
 /// What a [`Runner`] has done so far.
@@ -148,31 +238,37 @@ pub struct Counters {
 #[derive(Debug)]
 pub struct Runner {
     tier: Tier,
-    lanes: Option<Box<dyn LaneRunner>>,
-    x25519: Option<Box<dyn LaneRunner>>,
+    /// By [`Family`].
+    lanes: [Option<Box<dyn LaneRunner>>; 4],
     counters: Counters,
 }
 
 impl Runner {
     /// A runner for `tier`.
     pub fn new(tier: Tier) -> Self {
-        type Family = Option<Box<dyn LaneRunner>>;
-        let (lanes, x25519): (Family, Family) = match tier {
-            Tier::Avx512Ifma(kernel) => {
-                (Some(Box::new(Lanes::new(kernel))), Some(Box::new(x25519::Lanes::new(kernel))))
-            }
-            Tier::AvxIfma(kernel) => {
-                (Some(Box::new(Lanes::new(kernel))), Some(Box::new(x25519::Lanes::new(kernel))))
-            }
-            Tier::Avx2Fma(kernel) => {
-                (Some(Box::new(Lanes::new(kernel))), Some(Box::new(x25519::Lanes::new(kernel))))
-            }
-            Tier::Portable(kernel) => {
-                (Some(Box::new(Lanes::new(kernel))), Some(Box::new(x25519::Lanes::new(kernel))))
-            }
-            Tier::Scalar => (None, None),
+        macro_rules! boxed {
+            ($lanes:expr) => {
+                Some(Box::new($lanes) as Box<dyn LaneRunner>)
+            };
+        }
+        macro_rules! all {
+            ($kernel:ident) => {
+                [
+                    boxed!(Lanes::new($kernel)),
+                    boxed!(curve25519::Lanes::new($kernel)),
+                    boxed!(nist::Lanes::<4, P256, _>::new($kernel)),
+                    boxed!(nist::Lanes::<6, P384, _>::new($kernel)),
+                ]
+            };
+        }
+        let lanes = match tier {
+            Tier::Avx512Ifma(kernel) => all!(kernel),
+            Tier::AvxIfma(kernel) => all!(kernel),
+            Tier::Avx2Fma(kernel) => all!(kernel),
+            Tier::Portable(kernel) => all!(kernel),
+            Tier::Scalar => [None, None, None, None],
         };
-        Self { tier, lanes, x25519, counters: Counters::default() }
+        Self { tier, lanes, counters: Counters::default() }
     }
 
     /// The tier that runs the batches.
@@ -182,8 +278,7 @@ impl Runner {
 
     /// How many requests of `op` fill all lanes: 1 where the tier has no kernel for it.
     pub fn capacity(&self, op: Op) -> usize {
-        let lanes = if op.is_x25519() { &self.x25519 } else { &self.lanes };
-        lanes.as_ref().map_or(1, |lanes| lanes.capacity(op))
+        self.lanes[op.family() as usize].as_ref().map_or(1, |lanes| lanes.capacity(op))
     }
 
     /// The smallest fill at which lanes are faster than aws-lc-rs, one by one; a smaller batch goes there.
@@ -199,9 +294,7 @@ impl Runner {
     /// Forgets the prepared public keys of peers: the next verification with each of them prepares it anew. Nothing needs
     /// this but a measurement of what preparing costs.
     pub fn forget_public_keys(&mut self) {
-        if let Some(lanes) = &mut self.lanes {
-            lanes.forget_public_keys();
-        }
+        self.lanes.iter_mut().flatten().for_each(|lanes| lanes.forget_public_keys());
     }
 
     /// Runs `requests`, at most [`Runner::capacity`] and all of one [`Op`], and appends one result for each to
@@ -213,8 +306,7 @@ impl Runner {
         let Some(op) = requests.first().map(|r| r.op()) else { return };
         assert!(requests.len() <= self.capacity(op) && requests.iter().all(|r| r.op() == op));
         let worthwhile = requests.len() >= self.break_even(op);
-        let lanes = if op.is_x25519() { &mut self.x25519 } else { &mut self.lanes };
-        match lanes.as_mut().filter(|_| worthwhile) {
+        match self.lanes[op.family() as usize].as_mut().filter(|_| worthwhile) {
             Some(lanes) => lanes.run(requests, &mut self.counters, results),
             None => {
                 self.counters.scalar += requests.len() as u64;
@@ -234,6 +326,7 @@ macro_rules! of_kind {
         inside.collect::<Vec<_>>()
     }};
 }
+use of_kind;
 
 /// The kernels of some tier with their workspace.
 trait LaneRunner: fmt::Debug {

@@ -2,12 +2,15 @@
 
 use crate::error::{Error, KeyError};
 use crate::ops::SharedSecret;
+use crate::ops::nist::NistCurve;
 use crate::ops::rsa::Padding;
 use aws_lc_rs::agreement::{self, X25519};
 use aws_lc_rs::digest::{self, Digest};
-use aws_lc_rs::encoding::{AsBigEndian, Curve25519SeedBin};
+use aws_lc_rs::encoding::{AsBigEndian, Curve25519SeedBin, EcPrivateKeyBin};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
-use aws_lc_rs::signature::{self, RsaEncoding, RsaKeyPair, RsaParameters, UnparsedPublicKey};
+use aws_lc_rs::signature::{
+    self, EcdsaKeyPair, Ed25519KeyPair, KeyPair, RsaEncoding, RsaKeyPair, RsaParameters, UnparsedPublicKey,
+};
 use zeroize::Zeroizing;
 
 /// The moduli that aws-lc-rs signs and verifies with, in bits.
@@ -16,11 +19,14 @@ pub(crate) const RSA_MODULUS_BITS: std::ops::RangeInclusive<usize> = 2048..=8192
 /// The longest public exponent that aws-lc accepts, in bits: a bound on the cost of hostile keys.
 pub(crate) const RSA_EXPONENT_BITS: usize = 33;
 
-/// A hash function of signatures.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Hash {
+/// A hash function of signatures (FIPS 180-4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Hash {
+    /// SHA-256.
     Sha256,
+    /// SHA-384.
     Sha384,
+    /// SHA-512.
     Sha512,
 }
 
@@ -31,6 +37,11 @@ impl Hash {
     /// The output's length in bytes.
     pub(crate) fn len(self) -> usize {
         self.algorithm().output_len()
+    }
+
+    /// The block's length in bytes.
+    pub(crate) fn block_len(self) -> usize {
+        self.algorithm().block_len()
     }
 
     fn algorithm(self) -> &'static digest::Algorithm {
@@ -45,6 +56,13 @@ impl Hash {
 /// `out` = hash of `data`; `out` is as long as the hash.
 pub(crate) fn digest(hash: Hash, data: &[u8], out: &mut [u8]) {
     out.copy_from_slice(digest::digest(hash.algorithm(), data).as_ref());
+}
+
+/// `out` = SHA-512 of `parts`, one after the other.
+pub(crate) fn sha512(parts: &[&[u8]], out: &mut [u8; 64]) {
+    let mut context = digest::Context::new(&digest::SHA512);
+    parts.iter().for_each(|part| context.update(part));
+    out.copy_from_slice(context.finish().as_ref());
 }
 
 /// Fills `out` from aws-lc's generator, which the operating system seeds.
@@ -116,6 +134,123 @@ impl X25519Key {
         let peer = agreement::UnparsedPublicKey::new(&X25519, peer);
         agreement::agree(&self.0, peer, Error::PeerKey, |secret| Ok(SharedSecret::copied_from(secret)))
     }
+}
+
+/// An ECDSA private key inside aws-lc-rs.
+pub(crate) struct EcdsaKey(EcdsaKeyPair);
+
+impl EcdsaKey {
+    /// Imports a private key, big-endian, and its public key, uncompressed; aws-lc-rs checks that they belong together.
+    pub(crate) fn new(curve: NistCurve, private: &[u8], public: &[u8]) -> Result<Self, KeyError> {
+        let algorithm = match curve {
+            NistCurve::P256 => &signature::ECDSA_P256_SHA256_ASN1_SIGNING,
+            NistCurve::P384 => &signature::ECDSA_P384_SHA384_ASN1_SIGNING,
+        };
+        let pair = EcdsaKeyPair::from_private_key_and_public_key(algorithm, private, public);
+        pair.map(Self).map_err(|_| KeyError::PublicKey)
+    }
+
+    /// Signs a message with the given hash; randomness is aws-lc-rs' own.
+    pub(crate) fn sign(&self, m_hash: &[u8]) -> Result<Vec<u8>, Error> {
+        let algorithm = match self.0.algorithm() {
+            a if a == &signature::ECDSA_P256_SHA256_ASN1_SIGNING => &digest::SHA256,
+            _ => &digest::SHA384,
+        };
+        let digest = Digest::import_less_safe(m_hash, algorithm).map_err(|_| Error::Scalar)?;
+        self.0.sign_digest(&digest).map(|s| s.as_ref().to_vec()).map_err(|_| Error::Scalar)
+    }
+}
+
+/// Verifies the ECDSA signature (DER) of the message with the hash `m_hash`, with a public key in any encoding that
+/// aws-lc-rs reads.
+///
+/// # Errors
+/// [`Error::InvalidSignature`] when it is not valid, or the key is none that aws-lc-rs accepts.
+pub(crate) fn verify_ecdsa(
+    (curve, hash): (NistCurve, Hash),
+    public_key: &[u8],
+    m_hash: &[u8],
+    signature: &[u8],
+) -> Result<(), Error> {
+    let algorithm = match (curve, hash) {
+        (NistCurve::P256, Hash::Sha256) => &signature::ECDSA_P256_SHA256_ASN1,
+        (NistCurve::P256, Hash::Sha384) => &signature::ECDSA_P256_SHA384_ASN1,
+        (NistCurve::P256, Hash::Sha512) => &signature::ECDSA_P256_SHA512_ASN1,
+        (NistCurve::P384, Hash::Sha256) => &signature::ECDSA_P384_SHA256_ASN1,
+        (NistCurve::P384, Hash::Sha384) => &signature::ECDSA_P384_SHA384_ASN1,
+        (NistCurve::P384, Hash::Sha512) => &signature::ECDSA_P384_SHA512_ASN1,
+    };
+    let digest = Digest::import_less_safe(m_hash, hash.algorithm()).map_err(|_| Error::Scalar)?;
+    let key = UnparsedPublicKey::new(algorithm, public_key);
+    key.verify_digest(&digest, signature).map_err(|_| Error::InvalidSignature)
+}
+
+/// An ECDH private key inside aws-lc-rs.
+pub(crate) struct EcdhKey(agreement::PrivateKey);
+
+fn ecdh(curve: NistCurve) -> &'static agreement::Algorithm {
+    match curve {
+        NistCurve::P256 => &agreement::ECDH_P256,
+        NistCurve::P384 => &agreement::ECDH_P384,
+    }
+}
+
+impl EcdhKey {
+    /// Generates a key; randomness is aws-lc-rs' own.
+    pub(crate) fn generate(curve: NistCurve) -> Result<Self, Error> {
+        agreement::PrivateKey::generate(ecdh(curve)).map(Self).map_err(|_| Error::Random)
+    }
+
+    /// Imports a private key, big-endian. aws-lc-rs computes the public key on the way.
+    pub(crate) fn from_bytes(curve: NistCurve, bytes: &[u8]) -> Result<Self, Error> {
+        agreement::PrivateKey::from_private_key(ecdh(curve), bytes).map(Self).map_err(|_| Error::Scalar)
+    }
+
+    /// The private key, big-endian.
+    pub(crate) fn bytes(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
+        let bytes: EcPrivateKeyBin<'_> = self.0.as_be_bytes().map_err(|_| Error::Scalar)?;
+        Ok(Zeroizing::new(bytes.as_ref().to_vec()))
+    }
+
+    /// The public key, uncompressed.
+    pub(crate) fn public(&self) -> Result<Vec<u8>, Error> {
+        self.0.compute_public_key().map(|key| key.as_ref().to_vec()).map_err(|_| Error::Scalar)
+    }
+
+    /// The shared secret: the x-coordinate.
+    pub(crate) fn agree(&self, curve: NistCurve, peer: &[u8]) -> Result<SharedSecret, Error> {
+        let peer = agreement::UnparsedPublicKey::new(ecdh(curve), peer);
+        agreement::agree(&self.0, peer, Error::PeerKey, |secret| Ok(SharedSecret::copied_from(secret)))
+    }
+}
+
+/// An Ed25519 private key inside aws-lc-rs.
+pub(crate) struct Ed25519Key(Ed25519KeyPair);
+
+impl Ed25519Key {
+    /// Imports a private key (RFC 8032 §5.1.5). aws-lc-rs computes the public key on the way.
+    pub(crate) fn from_bytes(bytes: &[u8; 32]) -> Result<Self, KeyError> {
+        Ed25519KeyPair::from_seed_unchecked(bytes).map(Self).map_err(|_| KeyError::Scalar)
+    }
+
+    /// The public key.
+    pub(crate) fn public(&self) -> Result<[u8; 32], KeyError> {
+        self.0.public_key().as_ref().try_into().map_err(|_| KeyError::Scalar)
+    }
+
+    /// Signs `message`.
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+        self.0.try_sign(message).map(|signature| signature.as_ref().to_vec()).map_err(|_| Error::Scalar)
+    }
+}
+
+/// Verifies the Ed25519 signature of a message with a public key as RFC 8032 §5.1.2 encodes it.
+///
+/// # Errors
+/// [`Error::InvalidSignature`] when it is not valid, or the key is none that aws-lc-rs accepts.
+pub(crate) fn verify_ed25519(public_key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), Error> {
+    let key = UnparsedPublicKey::new(&signature::ED25519, public_key);
+    key.verify(message, signature).map_err(|_| Error::InvalidSignature)
 }
 
 /// Verifies the signature of the message with the hash `m_hash`, with a public key in the encoding `RSAPublicKey` (RFC

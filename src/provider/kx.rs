@@ -3,7 +3,7 @@
 use crate::error::Error;
 use crate::fiber::{self, NotParked};
 use crate::ops::x25519::{AgreeRequest, KeyPair};
-use crate::ops::{Request, Response, SharedSecret};
+use crate::ops::{NistCurve, Request, Response, SharedSecret, ecdh};
 use crate::provider::{Answer, rustls_error};
 use rustls::crypto::{ActiveKeyExchange, GetRandomFailed, SharedSecret as RustlsSecret, SupportedKxGroup};
 use rustls::ffdhe_groups::FfdheGroup;
@@ -52,6 +52,61 @@ impl ActiveKeyExchange for Started {
     }
 }
 
+/// ECDH over a NIST curve (RFC 8446 §4.2.8.2, RFC 8422 §5.4) whose key shares and agreements are made in batches.
+#[derive(Debug)]
+pub(super) struct Ecdh {
+    curve: NistCurve,
+    name: NamedGroup,
+}
+
+pub(super) static SECP256R1: Ecdh = Ecdh { curve: NistCurve::P256, name: NamedGroup::secp256r1 };
+pub(super) static SECP384R1: Ecdh = Ecdh { curve: NistCurve::P384, name: NamedGroup::secp384r1 };
+
+impl SupportedKxGroup for Ecdh {
+    fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, rustls::Error> {
+        match answer(Request::EcdhKeygen(self.curve)).map_err(kx_error)? {
+            Response::EcdhKeyPair(pair) => Ok(Box::new(EcdhStarted { pair, name: self.name })),
+            other => unreachable!("a key pair was requested, and {other:?} came"),
+        }
+    }
+
+    fn ffdhe_group(&self) -> Option<FfdheGroup<'static>> {
+        None
+    }
+
+    fn name(&self) -> NamedGroup {
+        self.name
+    }
+}
+
+/// An ECDH key exchange that waits for the peer's key share.
+struct EcdhStarted {
+    pair: ecdh::KeyPair,
+    name: NamedGroup,
+}
+
+impl ActiveKeyExchange for EcdhStarted {
+    fn complete(self: Box<Self>, peer: &[u8]) -> Result<RustlsSecret, rustls::Error> {
+        let request = ecdh::AgreeRequest::new(&self.pair.private, peer).map_err(kx_error)?;
+        match answer(Request::Ecdh(request)).map_err(kx_error)? {
+            Response::SharedSecret(secret) => Ok(RustlsSecret::from(secret.expose())),
+            other => unreachable!("a shared secret was requested, and {other:?} came"),
+        }
+    }
+
+    fn pub_key(&self) -> &[u8] {
+        &self.pair.public
+    }
+
+    fn ffdhe_group(&self) -> Option<FfdheGroup<'static>> {
+        None
+    }
+
+    fn group(&self) -> NamedGroup {
+        self.name
+    }
+}
+
 fn key_pair() -> Result<KeyPair, Error> {
     match answer(Request::X25519Keygen)? {
         Response::X25519KeyPair(pair) => Ok(pair),
@@ -67,7 +122,7 @@ fn agree(pair: &KeyPair, peer: &[u8]) -> Result<SharedSecret, Error> {
 }
 
 /// The answer to `request`: from a batch if the caller runs on a fiber, else at once.
-fn answer(request: Request) -> Answer {
+pub(super) fn answer(request: Request) -> Answer {
     match fiber::park::<Request, Answer>(request) {
         Ok(answer) => answer,
         Err(NotParked::Cancelled) => Err(Error::Cancelled),

@@ -6,16 +6,19 @@
 //! runtime, a unit test) the same objects work at once through aws-lc-rs: they never block a thread to wait for
 //! company.
 //!
-//! What parks: RSA signatures made or verified with keys that have lanes for their size, and the key exchange X25519,
-//! alone and in the hybrid X25519MLKEM768. Everything else is rustls' own aws-lc-rs provider.
+//! What parks: signatures made and verified with RSA keys that have lanes for their size, with ECDSA keys on P-256 and
+//! P-384, and with Ed25519 keys; the key exchanges secp256r1, secp384r1, and X25519, alone and in the hybrid X25519MLKEM768. Everything else is
+//! rustls' own aws-lc-rs provider.
 
 mod hybrid;
 mod kx;
-mod rsa;
+mod sign;
 mod verify;
 
 use crate::error::{Error, KeyError};
 use crate::ops::Response;
+use crate::ops::ecdsa::EcdsaPrivateKey;
+use crate::ops::ed25519::PrivateKey as Ed25519PrivateKey;
 use crate::ops::rsa::RsaPrivateKey;
 use rustls::crypto::{CryptoProvider, KeyProvider, SupportedKxGroup, aws_lc_rs};
 use rustls::pki_types::PrivateKeyDer;
@@ -55,8 +58,8 @@ pub fn default_provider() -> CryptoProvider {
     }
 }
 
-/// A key-exchange group of ours, for a provider that is put together by hand: X25519 or X25519MLKEM768. `None`
-/// for every other group.
+/// A key-exchange group of ours, for a provider that is put together by hand: X25519, secp256r1, secp384r1 or
+/// X25519MLKEM768. `None` for every other group.
 ///
 /// ```
 /// use rustls::NamedGroup;
@@ -69,6 +72,8 @@ pub fn kx_group(name: NamedGroup) -> Option<&'static dyn SupportedKxGroup> {
     match name {
         NamedGroup::X25519 => Some(&kx::X25519),
         NamedGroup::X25519MLKEM768 => Some(&hybrid::X25519MlKem768),
+        NamedGroup::secp256r1 => Some(&kx::SECP256R1),
+        NamedGroup::secp384r1 => Some(&kx::SECP384R1),
         _ => None,
     }
 }
@@ -86,31 +91,47 @@ impl KeyProvider for Keys {
     }
 }
 
-/// A signing key for use in a rustls configuration: in lanes for RSA with 2048, 3072 or 4096 bits, through
-/// aws-lc-rs for every other key that rustls' own provider serves.
+/// A signing key for use in a rustls configuration: in lanes for RSA with 2048, 3072 or 4096 bits, for ECDSA on P-256 and
+/// P-384, and for Ed25519, through aws-lc-rs for every other key that rustls' own provider serves.
 ///
 /// # Errors
-/// An RSA key that is malformed or fails its consistency checks gives [`rustls::Error::Other`] with an [`Error::Key`]
-/// inside, even if aws-lc-rs would have taken it; a key of another kind that aws-lc-rs cannot read gives its error.
+/// A key of ours that is malformed or fails its consistency checks gives [`rustls::Error::Other`] with an
+/// [`Error::Key`] inside, even if aws-lc-rs would have taken it; a key of another kind that aws-lc-rs cannot read
+/// gives its error.
 pub fn signing_key(der: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, rustls::Error> {
     let why_not_ours = match import(der) {
-        Ok(key) if key.op().is_some() => return Ok(Arc::new(rsa::RsaSigningKey::new(key))),
-        Ok(_) => KeyError::Size,
+        Ok(key) => return Ok(key),
         Err(e) => e,
     };
     let is_of_another_kind =
         matches!(why_not_ours, KeyError::Algorithm | KeyError::Size | KeyError::MultiPrime);
     match aws_lc_rs::sign::any_supported_type(der) {
-        Ok(stock) if is_of_another_kind || stock.algorithm() != SignatureAlgorithm::RSA => Ok(stock),
+        Ok(stock) if is_of_another_kind || !is_ours(stock.algorithm()) => Ok(stock),
         Err(general) if why_not_ours == KeyError::Algorithm => Err(general),
         _ => Err(rustls_error(why_not_ours.into())),
     }
 }
 
-fn import(der: &PrivateKeyDer<'_>) -> Result<RsaPrivateKey, KeyError> {
+/// Whether keys of this kind are read here, so that what is refused here is refused.
+fn is_ours(algorithm: SignatureAlgorithm) -> bool {
+    matches!(algorithm, SignatureAlgorithm::RSA | SignatureAlgorithm::ECDSA | SignatureAlgorithm::ED25519)
+}
+
+/// The key, if lanes serve it.
+fn import(der: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, KeyError> {
     match der {
-        PrivateKeyDer::Pkcs8(key) => RsaPrivateKey::from_pkcs8_der(key.secret_pkcs8_der()),
-        PrivateKeyDer::Pkcs1(key) => RsaPrivateKey::from_pkcs1_der(key.secret_pkcs1_der()),
+        PrivateKeyDer::Pkcs8(key) => {
+            let der = key.secret_pkcs8_der();
+            match (RsaPrivateKey::from_pkcs8_der(der), EcdsaPrivateKey::from_pkcs8_der(der)) {
+                (Err(KeyError::Algorithm), Err(KeyError::Algorithm)) => {
+                    sign::ed25519(Ed25519PrivateKey::from_pkcs8_der(der)?)
+                }
+                (Err(KeyError::Algorithm), ecdsa) => sign::ecdsa(ecdsa?),
+                (rsa, _) => sign::rsa(rsa?),
+            }
+        }
+        PrivateKeyDer::Pkcs1(key) => sign::rsa(RsaPrivateKey::from_pkcs1_der(key.secret_pkcs1_der())?),
+        PrivateKeyDer::Sec1(key) => sign::ecdsa(EcdsaPrivateKey::from_sec1_der(key.secret_sec1_der())?),
         _ => Err(KeyError::Algorithm),
     }
 }

@@ -2,7 +2,9 @@ use super::*;
 use crate::arch::Tier;
 use crate::fiber::{Fibers, Step};
 use crate::ops::{Op, Request, Runner};
-use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PKCS_RSA_SHA256, RsaKeySize};
+use rcgen::{
+    KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256, RsaKeySize,
+};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::sign::CertifiedKey;
@@ -97,14 +99,69 @@ fn a_cancelled_fiber_gets_an_error_and_no_signature() {
 
 #[test]
 fn other_keys_are_the_stock_providers() {
-    for (algorithm, scheme) in [
-        (&PKCS_ECDSA_P256_SHA256, SignatureScheme::ECDSA_NISTP256_SHA256),
-        (&PKCS_ED25519, SignatureScheme::ED25519),
+    let pair = KeyPair::generate_for(&PKCS_ED25519).unwrap();
+    let signer = signing_key(&der(&pair)).unwrap().choose_scheme(&[SignatureScheme::ED25519]).unwrap();
+    assert_verifies(&pair, SignatureScheme::ED25519, b"message", &signer.sign(b"message").unwrap());
+}
+
+#[test]
+fn ecdsa_keys_sign_off_a_fiber_and_park_on_one() {
+    let fibers = Fibers::<Request, Answer>::new(128 * 1024);
+    for (algorithm, scheme, op) in [
+        (&PKCS_ECDSA_P256_SHA256, SignatureScheme::ECDSA_NISTP256_SHA256, Op::P256Sign),
+        (&PKCS_ECDSA_P384_SHA384, SignatureScheme::ECDSA_NISTP384_SHA384, Op::P384Sign),
     ] {
         let pair = KeyPair::generate_for(algorithm).unwrap();
-        let signer = signing_key(&der(&pair)).unwrap().choose_scheme(&[scheme]).unwrap();
-        assert_verifies(&pair, scheme, b"message", &signer.sign(b"message").unwrap());
+        let (ours, stock) =
+            (signing_key(&der(&pair)).unwrap(), aws_lc_rs::sign::any_supported_type(&der(&pair)));
+        assert_eq!(ours.public_key(), stock.as_ref().unwrap().public_key());
+        assert_eq!(ours.algorithm(), stock.unwrap().algorithm());
+        assert!(ours.choose_scheme(&[SignatureScheme::ED25519]).is_none());
+        let sign = move || {
+            let signer = ours.choose_scheme(&[SignatureScheme::RSA_PSS_SHA256, scheme]).unwrap();
+            assert_eq!(signer.scheme(), scheme);
+            signer.sign(b"message")
+        };
+        assert_verifies(&pair, scheme, b"message", &sign().unwrap());
+        let Step::Parked(fiber, request) = fibers.start(sign).unwrap() else { panic!("must park") };
+        assert_eq!(request.op(), op);
+        let mut results = Vec::new();
+        Runner::new(Tier::portable()).run(&[&request], &mut results);
+        let Step::Done(Ok(signature)) = fiber.resume(results.remove(0)) else { panic!("must sign") };
+        assert_verifies(&pair, scheme, b"message", &signature);
     }
+}
+
+/// Off a fiber at once, on a fiber in a batch; errors of the batch are the signer's.
+#[test]
+fn ed25519_keys_sign_like_the_stock_providers() {
+    let pair = KeyPair::generate_for(&PKCS_ED25519).unwrap();
+    let key = signing_key(&der(&pair)).unwrap();
+    let stock = aws_lc_rs::sign::any_supported_type(&der(&pair)).unwrap();
+    assert!(format!("{key:?}").starts_with("Ed25519("), "in lanes");
+    assert_eq!(key.public_key(), stock.public_key());
+    assert_eq!(key.algorithm(), stock.algorithm());
+    assert!(key.choose_scheme(&RSA_SCHEMES).is_none());
+    let sign = |key: &Arc<dyn SigningKey>| {
+        let signer = key.choose_scheme(&[SignatureScheme::RSA_PSS_SHA256, SignatureScheme::ED25519]).unwrap();
+        assert_eq!(signer.scheme(), SignatureScheme::ED25519);
+        signer.sign(b"message")
+    };
+    let expected = sign(&stock).unwrap();
+    assert_eq!(sign(&key).unwrap(), expected);
+    let fibers = Fibers::<Request, Answer>::new(128 * 1024);
+    let mut runner = Runner::new(Tier::portable());
+    let on_fiber = move || sign(&key);
+    let Step::Parked(fiber, request) = fibers.start(on_fiber.clone()).unwrap() else { panic!("must park") };
+    assert_eq!(request.op(), Op::Ed25519Sign);
+    let mut results = Vec::new();
+    runner.run(&[&request], &mut results);
+    let Step::Done(signature) = fiber.resume(results.remove(0)) else { panic!("must sign") };
+    assert_eq!(signature.unwrap(), expected);
+    assert_eq!(runner.counters().in_lanes, 1);
+    let Step::Parked(fiber, _) = fibers.start(on_fiber).unwrap() else { panic!("must park") };
+    let Step::Done(refused) = fiber.resume(Err(Error::FaultDetected)) else { panic!("must return") };
+    assert!(matches!(refused, Err(rustls::Error::Other(_))));
 }
 
 #[test]
@@ -151,7 +208,7 @@ fn vector(name: &str) -> PrivateKeyDer<'static> {
 fn pkcs1_and_pkcs8_give_the_same_key() {
     let [pkcs1, pkcs8] = ["rsa2048.pkcs1", "rsa2048.pkcs8"].map(|name| signing_key(&vector(name)).unwrap());
     assert_eq!(pkcs1.public_key(), pkcs8.public_key());
-    assert!(format!("{pkcs1:?}").starts_with("RsaSigningKey"), "in lanes");
+    assert!(format!("{pkcs1:?}").starts_with("Rsa("), "in lanes");
 }
 
 #[test]

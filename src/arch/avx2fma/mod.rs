@@ -26,6 +26,7 @@ use super::tier::{Avx2Fma, TierKind};
 use schedule::BLOCK;
 
 mod field25519;
+mod prime;
 #[cfg(test)]
 mod range_proof;
 mod schedule;

@@ -7,6 +7,10 @@ use zeroize::DefaultIsZeroes;
 const RADIX: u32 = 51;
 const MASK: u64 = (1 << RADIX) - 1;
 
+/// 4p, in limbs that are larger than any weakly reduced one.
+pub(super) const FOUR_P: [u64; 5] =
+    [(1 << 53) - 76, (1 << 53) - 4, (1 << 53) - 4, (1 << 53) - 4, (1 << 53) - 4];
+
 /// An element of the field of 2^255 − 19 elements: any representative, in five limbs of 51 bits.
 ///
 /// Limbs of a *weakly reduced* element, which all but `mul_wide` and `carried` take and
@@ -97,6 +101,16 @@ impl Element {
         Self::mul_wide(&self.0, &other.0)
     }
 
+    /// `self` + `other`.
+    pub fn add(&self, other: &Self) -> Self {
+        Self::carried(std::array::from_fn(|i| u128::from(self.0[i] + other.0[i])))
+    }
+
+    /// `self` − `other`.
+    pub fn sub(&self, other: &Self) -> Self {
+        Self::carried(std::array::from_fn(|i| u128::from(self.0[i] + FOUR_P[i] - other.0[i])))
+    }
+
     /// Whether the element is zero.
     pub fn is_zero(&self) -> Choice {
         self.to_limbs().ct_eq(&[0; 4])
@@ -166,6 +180,24 @@ mod tests {
         let product = Element::mul_wide(&[(1 << 54) - 1; 5], &[(1 << 54) - 1; 5]);
         assert!(product.0.iter().all(|limb| limb >> 52 == 0));
         assert_eq!(big(&product.to_limbs()), &value * &value % p());
+    }
+
+    #[test]
+    fn sums_and_differences_are_those_of_the_integers() {
+        let numbers = numbers::<4>();
+        for a in &numbers {
+            for b in &numbers {
+                let [x, y] = [a, b].map(Element::from_limbs);
+                let (sum, difference) = (x.add(&y), x.sub(&y));
+                assert!(sum.0.iter().chain(&difference.0).all(|limb| limb >> 52 == 0));
+                assert_eq!(big(&sum.to_limbs()), (big(a) + big(b)) % p());
+                assert_eq!(big(&difference.to_limbs()), (big(a) + p() * 4u8 - big(b)) % p());
+            }
+        }
+        // The largest limbs that are allowed, and the smallest.
+        let largest = Element([(1 << 52) - 1; 5]);
+        let difference = Element::default().sub(&largest);
+        assert!(bool::from(difference.add(&largest).is_zero()));
     }
 
     #[test]

@@ -154,6 +154,11 @@ fn check_small_kernels<L: Field25519Lanes>(tier: L) {
         let [mut sum, mut difference, mut again, mut scaled] = [L::Sum::default(); 4];
         tier.add_sub(&mut sum, &mut difference, &x, &y);
         tier.sub(&mut again, &x, &y);
+        let [mut sum_alone, mut reduced] = [L::Sum::default(); 2];
+        tier.add(&mut sum_alone, &x, &y);
+        let mut carried = L::Reduced::default();
+        tier.reduce(&mut carried, &difference);
+        tier.sub(&mut reduced, &carried, &y);
         tier.add_121665(&mut scaled, &x, &sum);
         let mut mask = L::Mask::default();
         // Bit `lane` of `first` says whether the lane is replaced.
@@ -170,6 +175,10 @@ fn check_small_kernels<L: Field25519Lanes>(tier: L) {
             expect(&sum, &a + &b);
             expect(&difference, &a - &b);
             expect(&again, &a - &b);
+            expect(&sum_alone, &a + &b);
+            expect(&carried, &a - &b);
+            // What was carried is an operand of further sums.
+            expect(&reduced, &a - &b * 2);
             expect(&scaled, &a + (&a + &b) * 121_665);
             expect(&chosen, if first >> lane & 1 == 1 { &a - &b } else { &a + &b });
         }

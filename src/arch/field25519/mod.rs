@@ -19,6 +19,7 @@ use super::lanes::LaneVec;
 use super::tier::TierKind;
 use std::fmt::Debug;
 use std::ops::Deref;
+use zeroize::Zeroize;
 
 /// Arithmetic modulo 2^255 − 19 on `LANES` independent elements at once.
 ///
@@ -50,11 +51,25 @@ pub trait Field25519Lanes: Copy + Debug + Send + 'static {
     /// `sum` ← a + b, `difference` ← a − b.
     fn add_sub(self, sum: &mut Self::Sum, difference: &mut Self::Sum, a: &Self::Reduced, b: &Self::Reduced);
 
+    /// out ← a + b.
+    fn add(self, out: &mut Self::Sum, a: &Self::Reduced, b: &Self::Reduced) {
+        let mut difference = Self::Sum::default();
+        self.add_sub(out, &mut difference, a, b);
+        difference.zeroize();
+    }
+
     /// out ← a − b.
     fn sub(self, out: &mut Self::Sum, a: &Self::Reduced, b: &Self::Reduced);
 
     /// out ← a · b.
     fn mul(self, out: &mut Self::Reduced, a: &Self::Sum, b: &Self::Sum);
+
+    /// out ← a: carries instead of a product, where a tier has a kernel for that.
+    fn reduce(self, out: &mut Self::Reduced, a: &Self::Sum) {
+        let mut one = Self::Reduced::default();
+        (0..Self::LANES).for_each(|lane| Self::set(&mut one, lane, &[1, 0, 0, 0]));
+        self.mul(out, a, &one);
+    }
 
     /// out ← a².
     fn sqr(self, out: &mut Self::Reduced, a: &Self::Sum);

@@ -3,6 +3,7 @@
 //! Unsigned limbs of 51 bits. Reduced ones are below 2^52, those of sums below 2^54: a difference is kept positive
 //! by adding 4p.
 
+use super::element::FOUR_P;
 use super::{Element, Field25519Lanes, Reduced, Sum};
 use crate::arch::lanes::Vec4;
 use crate::arch::tier::{Portable, TierKind};
@@ -10,9 +11,6 @@ use crate::arch::value_barrier;
 
 const LIMBS: usize = 5;
 const LANES: usize = 4;
-
-/// 4p, in limbs that are larger than any reduced one.
-const FOUR_P: [u64; LIMBS] = [(1 << 53) - 76, (1 << 53) - 4, (1 << 53) - 4, (1 << 53) - 4, (1 << 53) - 4];
 
 fn load(sum: &Sum<Vec4, LIMBS>, lane: usize) -> [u64; LIMBS] {
     sum.0.map(|v| v.0[lane])
@@ -41,17 +39,27 @@ impl Field25519Lanes for Portable {
     }
 
     fn add_sub(self, sum: &mut Self::Sum, difference: &mut Self::Sum, a: &Self::Reduced, b: &Self::Reduced) {
+        self.add(sum, a, b);
+        self.sub(difference, a, b);
+    }
+
+    fn add(self, out: &mut Self::Sum, a: &Self::Reduced, b: &Self::Reduced) {
         for lane in 0..LANES {
             let (a, b) = (load(a, lane), load(b, lane));
-            store(sum, lane, std::array::from_fn(|i| a[i] + b[i]));
+            store(out, lane, std::array::from_fn(|i| a[i] + b[i]));
         }
-        self.sub(difference, a, b);
     }
 
     fn sub(self, out: &mut Self::Sum, a: &Self::Reduced, b: &Self::Reduced) {
         for lane in 0..LANES {
             let (a, b) = (load(a, lane), load(b, lane));
             store(out, lane, std::array::from_fn(|i| a[i] + FOUR_P[i] - b[i]));
+        }
+    }
+
+    fn reduce(self, out: &mut Self::Reduced, a: &Self::Sum) {
+        for lane in 0..LANES {
+            store(&mut out.0, lane, Element::carried(load(a, lane).map(u128::from)).limbs());
         }
     }
 

@@ -148,6 +148,25 @@ pub(super) fn sqr<W: Words>(token: W::Token, out: &mut [W::Vec; DIGITS], a: &[W:
     store(reduced::<W>(token, sqr_columns(token, [0; DIGITS], &a)), out);
 }
 
+/// a + b.
+#[inline(always)]
+pub(super) fn sum<W: Words>(
+    token: W::Token,
+    out: &mut [W::Vec; DIGITS],
+    a: &[W::Vec; DIGITS],
+    b: &[W::Vec; DIGITS],
+) {
+    store(operand::<W>(token, add(&load(token, a), &load(token, b))), out);
+}
+
+/// Clears the upper bits, which were carried.
+#[inline(always)]
+pub(super) fn reduce<W: Words>(token: W::Token, out: &mut [W::Vec; DIGITS], a: &[W::Vec; DIGITS]) {
+    let mut x = load::<W, DIGITS>(token, a);
+    clean(token, &mut x);
+    store(x, out);
+}
+
 /// a + b and a − b.
 #[inline(always)]
 pub(super) fn add_sub<W: Words>(

@@ -126,6 +126,16 @@ macro_rules! tier {
             }
 
             #[target_feature(enable = $features)]
+            pub(super) fn add_25519(token: $token, out: &mut Digits<5>, a: &Digits<5>, b: &Digits<5>) {
+                field25519::sum::<$words>(token, out, a, b);
+            }
+
+            #[target_feature(enable = $features)]
+            pub(super) fn reduce_25519(token: $token, out: &mut Digits<5>, a: &Digits<5>) {
+                field25519::reduce::<$words>(token, out, a);
+            }
+
+            #[target_feature(enable = $features)]
             pub(super) fn sub_25519(token: $token, out: &mut Digits<5>, a: &Digits<5>, b: &Digits<5>) {
                 field25519::difference::<$words>(token, out, a, b);
             }
@@ -166,6 +176,14 @@ macro_rules! tier {
 
             fn add_sub(self, sum: &mut Self::Sum, difference: &mut Self::Sum, a: &Self::Reduced, b: &Self::Reduced) {
                 call!($module::add_sub_25519(self, &mut sum.0, &mut difference.0, &a.0.0, &b.0.0));
+            }
+
+            fn add(self, out: &mut Self::Sum, a: &Self::Reduced, b: &Self::Reduced) {
+                call!($module::add_25519(self, &mut out.0, &a.0.0, &b.0.0));
+            }
+
+            fn reduce(self, out: &mut Self::Reduced, a: &Self::Sum) {
+                call!($module::reduce_25519(self, &mut out.0.0, &a.0));
             }
 
             fn sub(self, out: &mut Self::Sum, a: &Self::Reduced, b: &Self::Reduced) {

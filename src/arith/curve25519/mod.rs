@@ -1,11 +1,17 @@
-//! Curve25519 in lanes: scalar multiplication for X25519 (RFC 7748).
+//! Curve25519 in lanes: scalar multiplication for X25519 (RFC 7748), and edwards25519, the same curve in another form,
+//! for key shares and Ed25519 (RFC 8032).
 
+mod edwards;
 mod invert;
 mod ladder;
+pub(crate) mod order;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use edwards::{BaseMultiplier, Combination, Combiner, Kernel, Undecodable};
 pub(crate) use ladder::{Job, Ladder};
+
+use crate::arith::limbs::ct_lt;
 
 /// p = 2^255 − 19, in little-endian limbs.
 const P: [u64; 4] = [u64::MAX - 18, u64::MAX, u64::MAX, u64::MAX >> 1];
@@ -24,6 +30,11 @@ fn decode_u(bytes: &[u8; 32]) -> [u64; 4] {
     let mut limbs = std::array::from_fn(|i| u64::from_le_bytes(words[i]));
     limbs[3] &= u64::MAX >> 1;
     limbs
+}
+
+/// Whether limbs below 2^255 are those of p or above.
+fn is_from_p_on(limbs: &[u64; 4]) -> bool {
+    !bool::from(ct_lt(limbs, &P))
 }
 
 /// The bytes of a canonical element.

@@ -81,9 +81,8 @@ fn values_next_to_powers_of_two_and_quotients_of_fibonacci_numbers() {
     }
 }
 
-/// The bound of the paper, for the lengths of one, 1024-bit and 2048-bit numbers.
+/// The bound for the lengths of one, 256-bit, 1024-bit and 2048-bit numbers, in whole batches.
 #[test]
 fn step_bound() {
-    assert_eq!((49 * 1024 + 57) / 17, 2954);
-    assert_eq!([batches(64), batches(1024), batches(2048)].map(|b| b * BATCH), [248, 2976, 5952]);
+    assert_eq!([64, 256, 1024, 2048].map(|bits| batches(bits) * BATCH), [186, 620, 2418, 4774]);
 }

@@ -2,7 +2,10 @@
 //!
 //! No runtime, no thread, no socket: it also runs in a CPU emulator.
 
+mod ed25519;
+mod nist;
 mod rsa;
+mod rsa_verify;
 mod x25519;
 
 use crate::cli::{self, OpsArgs};
@@ -39,6 +42,8 @@ impl Baseline {
 trait Case {
     /// The queue that serves it.
     fn op(&self) -> Op;
+    /// What the runner is made to forget before each batch.
+    fn prepare(&self, _runner: &mut Runner) {}
     /// A request, made as the provider makes it.
     fn request(&self, input: usize) -> Request;
     /// Whether a response to [`Case::request`] is right, according to aws-lc-rs.
@@ -115,11 +120,22 @@ fn tiers(only: Option<TierKind>) -> Result<Vec<Tier>, String> {
 
 /// The names of all operations.
 fn names() -> impl Iterator<Item = &'static str> {
-    rsa::NAMES.into_iter().chain(x25519::NAMES)
+    rsa::NAMES
+        .into_iter()
+        .chain(rsa_verify::NAMES)
+        .chain(x25519::NAMES)
+        .chain(ed25519::NAMES)
+        .chain(nist::NAMES)
 }
 
 fn case(name: &str) -> Result<Box<dyn Case>, String> {
-    if x25519::NAMES.contains(&name) { x25519::case(name) } else { rsa::case(name) }
+    match () {
+        () if x25519::NAMES.contains(&name) => x25519::case(name),
+        () if ed25519::NAMES.contains(&name) => ed25519::case(name),
+        () if nist::NAMES.contains(&name) => nist::case(name),
+        () if rsa_verify::NAMES.contains(&name) => rsa_verify::case(name),
+        () => rsa::case(name),
+    }
 }
 
 fn selected(wanted: &[String]) -> Result<Vec<&'static str>, String> {
@@ -198,6 +214,7 @@ type Results = Vec<Result<Response, rustls_multibuffer::Error>>;
 
 /// The whole operation: makes the requests, runs them as one batch.
 fn run_batch(case: &dyn Case, runner: &mut Runner, fill: usize) -> Results {
+    case.prepare(runner);
     let requests: Vec<Request> = (0..fill).map(|input| case.request(input)).collect();
     let mut results = Vec::with_capacity(fill);
     runner.run(&requests.iter().collect::<Vec<_>>(), &mut results);

@@ -111,13 +111,13 @@ pub(super) fn pkcs1_in_pkcs8(der: &[u8]) -> Result<&[u8], KeyError> {
 
 /// What a PEM section holds.
 #[derive(Clone, Copy)]
-pub(super) enum Format {
+pub(in crate::ops) enum Format {
     Pkcs1,
     Pkcs8,
 }
 
 /// The first private key of a PEM text (RFC 7468); other sections and text around them are skipped.
-pub(super) fn from_pem(text: &[u8]) -> Result<(Format, Secret<u8>), KeyError> {
+pub(in crate::ops) fn from_pem(text: &[u8]) -> Result<(Format, Secret<u8>), KeyError> {
     let (label, section) = private_key_section(text).ok_or(KeyError::Encoding)?;
     let format = match label {
         b"RSA PRIVATE KEY" => Format::Pkcs1,

@@ -1,48 +1,21 @@
-//! A batch of agreements in lanes.
+//! Batches of key shares and of agreements in lanes.
 
-use super::AgreeRequest;
+use super::{AgreeRequest, KeyPair, LEN, PrivateKey};
+use crate::arch::Secret;
 use crate::arch::field25519::Field25519Lanes;
-use crate::arith::curve25519::{Job, Ladder};
+use crate::arith::curve25519::{BaseMultiplier, Job, Kernel, Ladder, clamp, order};
 use crate::error::Error;
-use crate::ops::{Counters, LaneRunner, Op, Request, Response, SharedSecret};
+use crate::ops::{Counters, SharedSecret};
 use subtle::ConstantTimeEq;
-
-/// The kernels of a tier for X25519.
-#[derive(Debug)]
-pub(in crate::ops) struct Lanes<K: Field25519Lanes>(K);
-
-impl<K: Field25519Lanes> Lanes<K> {
-    pub(in crate::ops) fn new(kernel: K) -> Self {
-        Self(kernel)
-    }
-}
-
-impl<K: Field25519Lanes> LaneRunner for Lanes<K> {
-    fn capacity(&self, op: Op) -> usize {
-        match op {
-            Op::X25519 => K::LANES,
-            _ => 1,
-        }
-    }
-
-    fn run(
-        &mut self,
-        requests: &[&Request],
-        counters: &mut Counters,
-        results: &mut Vec<Result<Response, Error>>,
-    ) {
-        let requests = requests.iter().map(|r| match r {
-            Request::X25519(r) => r,
-            _ => unreachable!("a batch has requests of one operation"),
-        });
-        let requests: Vec<_> = requests.collect();
-        counters.in_lanes += requests.len() as u64;
-        results.extend(agree(self.0, &requests).into_iter().map(|s| s.map(Response::SharedSecret)));
-    }
-}
+use zeroize::Zeroizing;
 
 /// RFC 7748 §6.1 for each request, at most as many as there are lanes.
-fn agree<K: Field25519Lanes>(kernel: K, requests: &[&AgreeRequest]) -> Vec<Result<SharedSecret, Error>> {
+pub(in crate::ops) fn agree_batch<K: Field25519Lanes>(
+    kernel: K,
+    requests: &[&AgreeRequest],
+    counters: &mut Counters,
+) -> Vec<Result<SharedSecret, Error>> {
+    counters.in_lanes += requests.len() as u64;
     let jobs: Vec<_> = requests.iter().map(|r| Job { scalar: r.key.expose(), u: &r.peer }).collect();
     // The numbers are wiped with the ladder.
     let mut ladder = Ladder::new(kernel);
@@ -54,4 +27,33 @@ fn agree<K: Field25519Lanes>(kernel: K, requests: &[&AgreeRequest]) -> Vec<Resul
             false => Ok(SharedSecret::copied_from(&*secret)),
         })
         .collect()
+}
+
+/// `count` fresh key pairs, at most as many as there are lanes. The private keys are what `random` gives.
+///
+/// The public key X25519(a, 9) (RFC 7748 §6.1) is computed on edwards25519, the same curve, where multiples of a fixed
+/// point need no doublings.
+pub(in crate::ops) fn generate_batch<K: Kernel>(
+    kernel: K,
+    random: &mut dyn FnMut(&mut [u8]) -> Result<(), Error>,
+    count: usize,
+    counters: &mut Counters,
+) -> Vec<Result<KeyPair, Error>> {
+    let mut bytes = Secret::zeroed(LEN * count);
+    if let Err(e) = random(bytes.expose_mut()) {
+        return vec![Err(e); count];
+    }
+    counters.in_lanes += count as u64;
+    let (keys, _) = bytes.expose().as_chunks::<LEN>();
+    let mut scalars = Secret::zeroed(count);
+    for (scalar, key) in scalars.expose_mut().iter_mut().zip(keys) {
+        let mut clamped = Zeroizing::new(*key);
+        clamp(&mut clamped);
+        *scalar = order::from_bytes(&clamped);
+    }
+    // The numbers are wiped with the multiplier.
+    let mut multiplier = BaseMultiplier::new(kernel);
+    let shares = multiplier.key_shares(scalars.expose());
+    let pair = |(key, public)| Ok(KeyPair { private: PrivateKey::from_bytes(key), public });
+    keys.iter().zip(shares).map(pair).collect()
 }

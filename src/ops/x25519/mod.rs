@@ -5,7 +5,7 @@ mod key;
 #[cfg(test)]
 mod tests;
 
-pub(super) use batch::Lanes;
+pub(super) use batch::{agree_batch, generate_batch};
 pub use key::{AgreeRequest, KeyPair, PrivateKey};
 
 /// Bytes of a private key, a public key and a shared secret.

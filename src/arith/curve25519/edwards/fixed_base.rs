@@ -1,0 +1,163 @@
+//! The base point's multiples, which all lanes of a tier share, and what is looked up in them.
+//!
+//! A scalar is written with signed odd digits of 6 bits: k = Σ dᵢ·64^i with dᵢ in {±1, ±3, …, ±63}, which every odd k
+//! below 2^258 has, in 43 digits (M. Joye, M. Tunstall, "Exponent recoding and regular exponentiation algorithms",
+//! AFRICACRYPT 2009, §3). No digit is zero, so that 32 entries serve a window. For each window there is a table
+//! of its own: 43 additions, and no doubling. With windows of 5 bits there are 52 additions and the look-ups are
+//! half as long, with 7 bits there are 37 and they are twice as long: either is slower where an entry's digits cost a
+//! permutation for each four entries, and an addition costs seven products.
+
+use super::super::invert::invert_all;
+use super::{BASE, D, Group, MAX_LANES, Point};
+use crate::arch::field25519::{Digits, Element, Field25519Lanes};
+use crate::arch::lanes::{LaneVec, Vec4, Vec8};
+use crate::arch::lookup::{LookupLanes, SharedTable};
+use crate::arch::{Avx2Fma, Avx512Ifma, AvxIfma, Portable};
+use std::sync::OnceLock;
+
+/// Bits of a window.
+pub(super) const WINDOW: usize = 6;
+
+/// Windows of a scalar below 2^256.
+pub(super) const WINDOWS: usize = 256_usize.div_ceil(WINDOW);
+
+/// Entries of a window.
+const ENTRIES: usize = 1 << (WINDOW - 1);
+
+/// 1/2.
+const HALF: [u64; 4] = [u64::MAX - 8, u64::MAX, u64::MAX, u64::MAX >> 2];
+
+/// What the curve is computed with.
+pub(crate) trait Kernel:
+    Field25519Lanes + LookupLanes<<Self as Field25519Lanes>::Mask> + TableHome<<Self as Field25519Lanes>::Mask>
+{
+}
+
+impl<K> Kernel for K where K: Field25519Lanes + LookupLanes<K::Mask> + TableHome<K::Mask> {}
+
+/// Where a tier's table lives: it is made when it is first needed, once a process.
+pub(crate) trait TableHome<V: 'static> {
+    /// The place for it.
+    fn home() -> &'static OnceLock<FixedBase<V>>;
+}
+
+macro_rules! table_homes {
+    ($($token:ty: $vec:ty),*) => {$(
+        impl TableHome<$vec> for $token {
+            fn home() -> &'static OnceLock<FixedBase<$vec>> {
+                static HOME: OnceLock<FixedBase<$vec>> = OnceLock::new();
+                &HOME
+            }
+        }
+    )*};
+}
+table_homes!(Portable: Vec4, Avx2Fma: Vec4, AvxIfma: Vec4, Avx512Ifma: Vec8);
+
+/// For each window i, the entries of (2·j + 1)·64^i·B: half of y + x, half of y − x, and d·x·y.
+#[derive(Debug)]
+pub(crate) struct FixedBase<V>(Vec<[SharedTable<V>; 3]>);
+
+/// The table of the kernel's tier.
+pub(super) fn table<K: Kernel>(kernel: K) -> &'static FixedBase<K::Mask> {
+    K::home().get_or_init(|| FixedBase::new(kernel))
+}
+
+impl<V: LaneVec> FixedBase<V> {
+    fn new<K: Kernel<Mask = V>>(kernel: K) -> Self {
+        kernel.assert_environment();
+        let mut group = Group::new(kernel);
+        let mut windows = Vec::with_capacity(WINDOWS);
+        // 64^i·B in lane 0, one window after the other; then the entries of as many windows as there are lanes.
+        let mut power = Point::neutral::<K>();
+        power.set::<K>(0, &BASE);
+        for first in (0..WINDOWS).step_by(K::LANES) {
+            let mut starts = Point::neutral::<K>();
+            let count = K::LANES.min(WINDOWS - first);
+            for lane in 0..count {
+                starts.copy_lane::<K>(lane, &power, 0);
+                (0..WINDOW).for_each(|_| group.double(&mut power, true));
+            }
+            windows.extend(multiples(&mut group, starts, count));
+        }
+        Self(windows)
+    }
+
+    /// The tables of window i.
+    pub(super) fn window(&self, i: usize) -> &[SharedTable<V>; 3] {
+        &self.0[i]
+    }
+}
+
+/// The tables of the odd multiples of the points in the first `count` lanes.
+fn multiples<K: Kernel>(
+    group: &mut Group<K>,
+    mut point: Point<K::Reduced>,
+    count: usize,
+) -> Vec<[SharedTable<K::Mask>; 3]> {
+    let twice_d = super::constant::<K>(&super::TWICE_D);
+    let mut twice = point;
+    group.double(&mut twice, true);
+    let (step, z) = group.entry(&twice, &twice_d);
+    let mut columns: Vec<[Vec<Vec<u64>>; 3]> = vec![Default::default(); count];
+    for _ in 0..ENTRIES {
+        for (column, entry) in columns.iter_mut().zip(entries::<K>(&point, count)) {
+            column.iter_mut().zip(entry).for_each(|(column, digits)| column.push(digits));
+        }
+        group.add(&mut point, &step, Some(&z), &K::Mask::default());
+    }
+    columns.into_iter().map(|columns| columns.map(|column| SharedTable::new(&column))).collect()
+}
+
+/// The digits of one entry for each of the first `count` lanes.
+fn entries<K: Field25519Lanes>(point: &Point<K::Reduced>, count: usize) -> Vec<[Vec<u64>; 3]> {
+    let [half, d] = [&HALF, &D].map(Element::from_limbs);
+    let mut inverses: Vec<_> = (0..count).map(|lane| K::get(&point.z, lane)).collect();
+    invert_all::<MAX_LANES>(&mut inverses);
+    let entry = |(lane, inverse): (usize, &Element)| {
+        let [x, y] = [&point.x, &point.y].map(|coordinate| K::get(coordinate, lane).mul(inverse));
+        let entry = [y.add(&x).mul(&half), y.sub(&x).mul(&half), x.mul(&y).mul(&d)];
+        entry.map(|element| {
+            let mut number = K::Reduced::default();
+            K::set(&mut number, 0, &element.to_limbs());
+            number.digits().iter().map(|digit| digit.as_ref()[0]).collect()
+        })
+    };
+    inverses.iter().enumerate().map(entry).collect()
+}
+
+/// Which entry an odd scalar below 2^256 takes in window i, and whether with a minus sign, all ones for yes.
+///
+/// With k' = (k + 2^258 − 1)/2 = ⌊k/2⌋ + 2^257 the digit is 2·b + 1 − 64, for the window b of k': positive from b = 32 on.
+pub(super) fn digit(scalar: &[u64; 4], i: usize) -> (u64, u64) {
+    let bit = WINDOW * i + 1;
+    let limb = |at: usize| scalar.get(at).copied().unwrap_or(0);
+    let both = u128::from(limb(bit / 64)) | u128::from(limb(bit / 64 + 1)) << 64;
+    let top = if i + 1 == WINDOWS { 1 << (WINDOW - 1) } else { 0 };
+    let b = (both >> (bit % 64)) as u64 & ((1 << WINDOW) - 1) | top;
+    let negative = crate::arith::limbs::mask(b >> (WINDOW - 1) ^ 1);
+    ((b ^ negative) & (ENTRIES as u64 - 1), negative)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arith::testing::{Operands, big};
+    use num_bigint::BigInt;
+
+    #[test]
+    fn digits_are_those_of_the_scalar() {
+        let mut operands = Operands::new(6);
+        let edges = [[1, 0, 0, 0], [u64::MAX; 4], [1, 0, 0, 1 << 63], [3, 0, 0, 0]];
+        let drawn: Vec<_> = (0..50).map(|_| operands.rough(4).try_into().unwrap()).collect();
+        for mut scalar in edges.into_iter().chain(drawn) {
+            scalar[0] |= 1;
+            let sum = (0..WINDOWS).rev().fold(BigInt::ZERO, |sum, i| {
+                let (index, negative) = digit(&scalar, i);
+                assert!(index < ENTRIES as u64 && (negative == 0 || negative == u64::MAX));
+                let magnitude = BigInt::from(2 * index + 1);
+                (sum << WINDOW) + if negative == 0 { magnitude } else { -magnitude }
+            });
+            assert_eq!(sum, big(&scalar).into());
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! Multiples of points: of the base point by secret scalars, and what a verification needs.
+
+use super::fixed_base::{self, Kernel, WINDOWS};
+use super::{Entry, Group, Point, TWICE_D, Undecodable, codec, constant};
+use crate::arch::Secret;
+use crate::arch::field25519::{Digits, Field25519Lanes};
+use crate::arith::curve25519::order;
+use subtle::Choice;
+use zeroize::{Zeroize, Zeroizing};
+
+/// Bits of a window of the public scalar of a verification.
+const WINDOW: usize = 4;
+
+/// Windows of such a scalar, below 2^253, with the sign: 256 bits.
+const PUBLIC_WINDOWS: usize = 256 / WINDOW;
+
+/// Multiples 0 to 8 of the lane's own point.
+const ENTRIES: usize = (1 << (WINDOW - 1)) + 1;
+
+/// Multiplies the base point by one scalar in each lane; constant-time; wiped when dropped.
+pub(crate) struct BaseMultiplier<K: Field25519Lanes> {
+    group: Group<K>,
+    point: Secret<Point<K::Reduced>>,
+    entry: Secret<K::Reduced>,
+    /// Index and sign.
+    digit: Secret<K::Mask>,
+}
+
+impl<K: Kernel> BaseMultiplier<K> {
+    pub(crate) fn new(kernel: K) -> Self {
+        let group = Group::new(kernel);
+        Self { group, point: Secret::zeroed(1), entry: Secret::zeroed(3), digit: Secret::zeroed(2) }
+    }
+
+    /// The encodings (RFC 8032 §5.1.2) of the multiples by `scalars`, numbers below the group order, at most one for each
+    /// lane; and whether each of the points that was computed is on the curve.
+    pub(crate) fn points(
+        &mut self,
+        scalars: &[[u64; 4]],
+    ) -> impl Iterator<Item = ([u8; 32], Choice)> + use<'_, K> {
+        self.multiply(scalars);
+        codec::encode_points::<K>(&self.point.expose()[0], scalars.len())
+    }
+
+    /// The u-coordinates (RFC 7748 §4.1) of the multiples by `scalars`, clamped numbers of 255 bits, at most one for each
+    /// lane.
+    pub(crate) fn key_shares(&mut self, scalars: &[[u64; 4]]) -> impl Iterator<Item = [u8; 32]> + use<'_, K> {
+        self.multiply(scalars);
+        codec::encode_u::<K>(&self.point.expose()[0], scalars.len())
+    }
+
+    fn multiply(&mut self, scalars: &[[u64; 4]]) {
+        self.group.kernel.assert_environment();
+        self.point.expose_mut()[0] = Point::neutral::<K>();
+        self.add_multiples(scalars);
+    }
+
+    /// Adds the multiples by `scalars` below 2^255.
+    fn add_multiples(&mut self, scalars: &[[u64; 4]]) {
+        assert!(scalars.len() <= K::LANES);
+        let kernel = self.group.kernel;
+        let table = fixed_base::table(kernel);
+        // The base point has the order L, so adding L to an even scalar changes nothing but makes it odd.
+        let mut odd = Zeroizing::new([[1, 0, 0, 0]; super::MAX_LANES]);
+        odd.iter_mut().zip(scalars).for_each(|(odd, scalar)| *odd = order::odd(scalar));
+        let [point] = self.point.expose_mut() else { unreachable!("one point") };
+        for window in 0..WINDOWS {
+            let [index, negative] = self.digit.expose_mut() else { unreachable!("two words") };
+            let words = index.as_mut().iter_mut().zip(negative.as_mut()).zip(odd.iter());
+            words.for_each(|((i, n), scalar)| (*i, *n) = fixed_base::digit(scalar, window));
+            let entry: &mut Entry<K::Reduced> = self.entry.expose_mut().try_into().expect("three numbers");
+            for (number, table) in entry.iter_mut().zip(table.window(window)) {
+                kernel.select_shared(number.digits_mut(), table, index);
+            }
+            self.group.add(point, entry, None, negative);
+        }
+    }
+}
+
+/// What a verification computes of public numbers: s·B − h·A.
+pub(crate) struct Combination<'a> {
+    /// Below the group order.
+    pub(crate) s: [u64; 4],
+    /// Below the group order.
+    pub(crate) h: [u64; 4],
+    /// The encoding of A.
+    pub(crate) a: &'a [u8; 32],
+}
+
+/// Computes one [`Combination`] in each lane.
+pub(crate) struct Combiner<K: Field25519Lanes> {
+    base: BaseMultiplier<K>,
+    /// The multiples of −A: the entries' numbers, one after the other, and 2·Z.
+    tables: [Vec<K::Mask>; 4],
+}
+
+impl<K: Kernel> Combiner<K> {
+    pub(crate) fn new(kernel: K) -> Self {
+        Self { base: BaseMultiplier::new(kernel), tables: Default::default() }
+    }
+
+    /// The encoding of s·B − h·A for each of `jobs`, at most one for each lane, or why A could not be decoded.
+    ///
+    /// h is taken as it is, not modulo the group order, as A may have another one.
+    pub(crate) fn run(&mut self, jobs: &[Combination<'_>]) -> Vec<Result<[u8; 32], Undecodable>> {
+        assert!(jobs.len() <= K::LANES);
+        let kernel = self.base.group.kernel;
+        kernel.assert_environment();
+        let mut point = Point::neutral::<K>();
+        let encodings: Vec<_> = jobs.iter().map(|job| job.a).collect();
+        let decoded = codec::decode_opposite_vartime(kernel, &mut point, &encodings);
+        self.tabulate(point);
+        self.base.point.expose_mut()[0] = Point::neutral::<K>();
+        for window in (0..PUBLIC_WINDOWS).rev() {
+            self.window(jobs, window);
+        }
+        let scalars: Vec<_> = jobs.iter().map(|job| job.s).collect();
+        self.base.add_multiples(&scalars);
+        let points = codec::encode_points::<K>(&self.base.point.expose()[0], jobs.len());
+        points.zip(decoded).map(|((encoding, _), decoded)| decoded.map(|()| encoding)).collect()
+    }
+
+    /// Fills the tables with the multiples 0 to 8 of `point`.
+    fn tabulate(&mut self, point: Point<K::Reduced>) {
+        let group = &mut self.base.group;
+        let twice_d = constant::<K>(&TWICE_D);
+        let (step, step_z) = group.entry(&point, &twice_d);
+        self.tables.iter_mut().for_each(Vec::clear);
+        let mut multiple = Point::neutral::<K>();
+        for i in 0..ENTRIES {
+            let (entry, z) = group.entry(&multiple, &twice_d);
+            for (table, number) in self.tables.iter_mut().zip(entry.iter().chain([&z])) {
+                table.extend_from_slice(number.digits());
+            }
+            if i + 1 < ENTRIES {
+                group.add(&mut multiple, &step, Some(&step_z), &K::Mask::default());
+            }
+        }
+    }
+
+    /// 16 times the sum, and the multiple that belongs to this window of h.
+    fn window(&mut self, jobs: &[Combination<'_>], window: usize) {
+        let Self { base: BaseMultiplier { group, point, entry, digit }, tables } = self;
+        let [point] = point.expose_mut() else { unreachable!("one point") };
+        // The neutral point need not be doubled.
+        if window + 1 < PUBLIC_WINDOWS {
+            (0..WINDOW).for_each(|i| group.double(point, i + 1 == WINDOW));
+        }
+        let [index, negative] = digit.expose_mut() else { unreachable!("two words") };
+        index.zeroize();
+        negative.zeroize();
+        let words = index.as_mut().iter_mut().zip(negative.as_mut()).zip(jobs);
+        words.for_each(|((i, n), job)| (*i, *n) = signed_digit(&job.h, window));
+        let entry: &mut Entry<K::Reduced> = entry.expose_mut().try_into().expect("three numbers");
+        let mut z = K::Reduced::default();
+        for (number, table) in entry.iter_mut().chain([&mut z]).zip(&*tables) {
+            group.kernel.select_own(number.digits_mut(), table, index);
+        }
+        group.add(point, entry, Some(&z), negative);
+    }
+}
+
+/// The magnitude, 0 to 8, of a digit of h, and whether it is negative, all ones for yes: h = Σ ±mᵢ·16^i.
+///
+/// The digit is the window of h + Σ 8·16^i, less 8.
+fn signed_digit(h: &[u64; 4], window: usize) -> (u64, u64) {
+    let mut carry = 0;
+    // No carry leaves: h is below 2^253, and the sum of the eights below 2^256 − 2^254.
+    let raised = h.map(|limb| {
+        let (sum, out) = crate::arith::limbs::adc(limb, 0x8888_8888_8888_8888, carry);
+        carry = out;
+        sum
+    });
+    let bit = WINDOW * window;
+    let digit = (raised[bit / 64] >> (bit % 64) & 15) as i64 - 8;
+    (digit.unsigned_abs(), (digit >> 63) as u64)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arith::testing::{Operands, big};
+    use num_bigint::BigInt;
+
+    #[test]
+    fn signed_digits_are_those_of_the_scalar() {
+        let mut operands = Operands::new(4);
+        let edges = [[0; 4], [1, 0, 0, 0], [u64::MAX, u64::MAX, u64::MAX, u64::MAX >> 3]];
+        let drawn: Vec<[u64; 4]> = (0..50).map(|_| operands.rough(4).try_into().unwrap()).collect();
+        for mut h in edges.into_iter().chain(drawn) {
+            h[3] >>= 3;
+            let sum = (0..PUBLIC_WINDOWS).rev().fold(BigInt::ZERO, |sum, i| {
+                let (magnitude, negative) = signed_digit(&h, i);
+                assert!(magnitude < ENTRIES as u64);
+                (sum << WINDOW) + if negative == 0 { 1 } else { -1 } * BigInt::from(magnitude)
+            });
+            assert_eq!(sum, big(&h).into());
+        }
+    }
+}

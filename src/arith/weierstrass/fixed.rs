@@ -1,0 +1,134 @@
+//! Multiples of the base point, from a table.
+//!
+//! Every window of a scalar has a table of its own, of the odd multiples of 2^(w·i)·G, so that nothing is doubled. All
+//! lanes share the tables.
+
+use super::Curve;
+use super::group::{Affine, Lanes, Point};
+use super::recode::{Digit, Odd};
+use crate::arch::lanes::LaneVec;
+use crate::arch::lookup::SharedTable;
+use crate::arch::prime::{Digits, PrimeLanes};
+use std::any::{Any, TypeId};
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// The tables of all windows, lowest first.
+#[derive(Debug)]
+pub(super) struct FixedTable<V>(Vec<SharedTable<V>>);
+
+impl<V> Default for FixedTable<V> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<V: LaneVec> FixedTable<V> {
+    /// The tables of a curve for a tier, computed when they are first asked for, and kept.
+    pub(super) fn shared<const N: usize, C: Curve<N>, K: PrimeLanes<C, Vec = V>>(
+        lanes: &mut Lanes<N, C, K>,
+    ) -> Arc<Self> {
+        static TABLES: Mutex<Option<HashMap<TypeId, Arc<dyn Any + Send + Sync>>>> = Mutex::new(None);
+        let mut tables = TABLES.lock().unwrap_or_else(PoisonError::into_inner);
+        let tables = tables.get_or_insert_default();
+        let table = tables.entry(TypeId::of::<(C, K)>()).or_insert_with(|| Arc::new(Self::compute(lanes)));
+        table.clone().downcast().expect("the type that its key names")
+    }
+
+    fn compute<const N: usize, C: Curve<N>, K: PrimeLanes<C, Vec = V>>(lanes: &mut Lanes<N, C, K>) -> Self {
+        let mut tables = Vec::new();
+        for bases in bases(lanes).chunks(K::LANES) {
+            let multiples = odd_multiples(lanes, bases);
+            for lane in 0..bases.len() {
+                let entries: Vec<_> = multiples.iter().map(|point| digits(lanes, &point[lane])).collect();
+                tables.push(SharedTable::new(&entries));
+            }
+        }
+        Self(tables)
+    }
+}
+
+/// 2^(w·i)·G for each window i.
+fn bases<const N: usize, C: Curve<N>, K: PrimeLanes<C>>(lanes: &mut Lanes<N, C, K>) -> Vec<Affine<N>> {
+    let [x, y] = lanes.load([C::G].iter());
+    let mut point = [x, y, lanes.one];
+    let mut bases = Vec::new();
+    for _ in 0..Odd::<N>::digits(C::FIXED_WINDOW) {
+        bases.push(lanes.affine(&point, 1)[0]);
+        (0..C::FIXED_WINDOW).for_each(|_| lanes.double(&mut point));
+    }
+    bases
+}
+
+/// 1, 3, 5, … times the bases, one in each lane.
+fn odd_multiples<const N: usize, C: Curve<N>, K: PrimeLanes<C>>(
+    lanes: &mut Lanes<N, C, K>,
+    bases: &[Affine<N>],
+) -> Vec<Vec<Affine<N>>> {
+    let [x, y] = lanes.load(bases.iter());
+    let mut point = [x, y, lanes.one];
+    let mut double = point;
+    lanes.double(&mut double);
+    let double = lanes.cached(&double);
+    let mut multiples = Vec::new();
+    for _ in 0..1 << (C::FIXED_WINDOW - 1) {
+        multiples.push(lanes.affine(&point, bases.len())[..bases.len()].to_vec());
+        lanes.add(&mut point, &double);
+    }
+    multiples
+}
+
+/// The digits of both coordinates, in Montgomery form.
+fn digits<const N: usize, C: Curve<N>, K: PrimeLanes<C>>(
+    lanes: &Lanes<N, C, K>,
+    point: &Affine<N>,
+) -> Vec<u64> {
+    let loaded = lanes.load([*point].iter());
+    loaded.iter().flat_map(|element| element.digits().iter().map(|v| v.as_ref()[0])).collect()
+}
+
+impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
+    /// k·G in each of the first lanes, for 0 < k < n; constant-time.
+    pub(super) fn multiply_base(&mut self, scalars: &[[u64; N]]) -> Point<K::Reduced> {
+        assert!(scalars.len() <= K::LANES);
+        let scalars: Vec<_> = scalars.iter().map(|k| Odd::new(k, C::ORDER)).collect();
+        let windows = Odd::<N>::digits(C::FIXED_WINDOW);
+        let [x, y] = self.look_up(&scalars, windows - 1);
+        let mut point = [x, y, self.one];
+        for window in (0..windows - 1).rev() {
+            let multiple = self.look_up(&scalars, window);
+            self.add_affine(&mut point, &multiple);
+        }
+        self.negate(&mut point[1], &scalars);
+        point
+    }
+
+    fn look_up(&self, scalars: &[Odd<N>], window: usize) -> [K::Reduced; 2] {
+        let (mut index, mut negative) = (K::Vec::default(), K::Vec::default());
+        for (lane, scalar) in scalars.iter().enumerate() {
+            let digit: Digit = scalar.digit(window, C::FIXED_WINDOW);
+            index.as_mut()[lane] = digit.index;
+            negative.as_mut()[lane] = digit.negative;
+        }
+        let mut found = [K::Reduced::default(); 2];
+        let digits = found[0].digits().len();
+        let mut both = [K::Vec::default(); 2 * MAX_DIGITS];
+        self.kernel.select_shared(&mut both[..2 * digits], &self.table.0[window], &index);
+        found[0].digits_mut().copy_from_slice(&both[..digits]);
+        found[1].digits_mut().copy_from_slice(&both[digits..2 * digits]);
+        self.kernel.negate_if(&mut found[1], &negative);
+        found
+    }
+
+    /// Negates y where a scalar stands for its negative.
+    pub(super) fn negate(&self, y: &mut K::Reduced, scalars: &[Odd<N>]) {
+        let mut mask = K::Vec::default();
+        for (word, scalar) in mask.as_mut().iter_mut().zip(scalars) {
+            *word = scalar.negate;
+        }
+        self.kernel.negate_if(y, &mask);
+    }
+}
+
+/// The most digits that an element has.
+pub(super) const MAX_DIGITS: usize = 9;

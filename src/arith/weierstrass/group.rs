@@ -1,0 +1,267 @@
+//! The group law in lanes, in Jacobian coordinates: (X : Y : Z) is the point (X/Z², Y/Z³).
+//!
+//! The formulas are the classical ones (D. Bernstein, T. Lange, "Explicit-Formulas Database", shortw-jacobian-3), arranged
+//! so that nearly every sum is an operand of a multiplication, which takes it without a carry.
+//!
+//! **They are not complete, and need not be.** The exceptional sums P + P and P − P, where P is neither given nor made as
+//! the point at infinity, make Z zero. Z then stays zero in every step that follows. So a result with Z ≠ 0 was made
+//! by legal steps only; what to do with the others, which chance never brings about but an attacker who chooses points
+//! and scalars of a verification can, is the caller's decision.
+
+use super::fixed::FixedTable;
+use super::{Curve, Modulus};
+use crate::arch::Secret;
+use crate::arch::prime::PrimeLanes;
+use crate::arith::limbs::is_zero;
+use std::sync::Arc;
+use subtle::Choice;
+use zeroize::{Zeroize, Zeroizing};
+
+/// A point by its coordinates: below p, not in Montgomery form.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Affine<const N: usize> {
+    pub(crate) x: [u64; N],
+    pub(crate) y: [u64; N],
+}
+
+impl<const N: usize> Default for Affine<N> {
+    fn default() -> Self {
+        Self { x: [0; N], y: [0; N] }
+    }
+}
+
+impl<const N: usize> Zeroize for Affine<N> {
+    fn zeroize(&mut self) {
+        self.x.zeroize();
+        self.y.zeroize();
+    }
+}
+
+/// X, Y, Z of one point a lane.
+pub(super) type Point<R> = [R; 3];
+
+/// A point that is added often: X, Y, Z, Z², Z³.
+pub(super) type Cached<R> = [R; 5];
+
+/// The most lanes that a tier has.
+pub(super) const MAX_LANES: usize = 8;
+
+/// Scalar multiplication in the lanes of one tier; its numbers are wiped when it is dropped.
+pub(crate) struct Lanes<const N: usize, C: Curve<N>, K: PrimeLanes<C>> {
+    pub(super) kernel: K,
+    /// 1, R and b in Montgomery form, in every lane.
+    pub(super) one: K::Reduced,
+    pub(super) r: K::Reduced,
+    b: K::Reduced,
+    /// Takes a number from the tier's Montgomery form to that of [`Modulus`], by a multiplication there.
+    leave: [u64; N],
+    pub(super) table: Arc<FixedTable<K::Vec>>,
+    pub(super) work: Work<C, K>,
+}
+
+/// The numbers of the group law.
+pub(super) struct Work<C: crate::arch::prime::Prime, K: PrimeLanes<C>> {
+    reduced: Secret<K::Reduced>,
+    sums: Secret<K::Sum>,
+}
+
+impl<C: crate::arch::prime::Prime, K: PrimeLanes<C>> Work<C, K> {
+    fn new() -> Self {
+        Self { reduced: Secret::zeroed(9), sums: Secret::zeroed(3) }
+    }
+
+    pub(super) fn wipe(&mut self) {
+        self.reduced.wipe();
+        self.sums.wipe();
+    }
+}
+
+impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
+    /// For this kernel. The first one of a curve and a tier computes the table of the base point, which takes about a
+    /// millisecond.
+    pub(crate) fn new(kernel: K) -> Self {
+        let mut lanes = Self::without_table(kernel);
+        lanes.table = FixedTable::shared(&mut lanes);
+        lanes
+    }
+
+    pub(super) fn without_table(kernel: K) -> Self {
+        const { assert!(K::LANES <= MAX_LANES && K::R_BITS <= 128 * N) };
+        kernel.assert_environment();
+        let field = C::FIELD;
+        let in_all = |x: &[u64; N]| {
+            let mut all = K::Reduced::default();
+            (0..K::LANES).for_each(|lane| K::set(&mut all, lane, x));
+            all
+        };
+        // R·R, of which a Montgomery multiplication takes one R away.
+        let r = in_all(&field.power_of_two(2 * K::R_BITS));
+        let one = in_all(&field.power_of_two(K::R_BITS));
+        let mut b = K::Reduced::default();
+        kernel.mul(&mut b, &in_all(&C::B), &r);
+        let leave = field.power_of_two(128 * N - K::R_BITS);
+        Self { kernel, one, r, b, leave, table: Arc::default(), work: Work::new() }
+    }
+
+    /// Loads affine points into the first lanes.
+    pub(super) fn load<'a>(&self, points: impl Iterator<Item = &'a Affine<N>>) -> [K::Reduced; 2] {
+        let (mut x, mut y) = (K::Reduced::default(), K::Reduced::default());
+        for (lane, point) in points.enumerate() {
+            K::set(&mut x, lane, &point.x);
+            K::set(&mut y, lane, &point.y);
+        }
+        let mut out = [K::Reduced::default(); 2];
+        self.kernel.mul(&mut out[0], &x, &self.r);
+        self.kernel.mul(&mut out[1], &y, &self.r);
+        out
+    }
+
+    /// p ← 2·p.
+    pub(super) fn double(&mut self, p: &mut Point<K::Reduced>) {
+        let k = self.kernel;
+        let [x, y, z] = p;
+        let [delta, gamma, beta, alpha, t, u, ..] = self.work.reduced.expose_mut() else { unreachable!() };
+        let [a, b, c] = self.work.sums.expose_mut() else { unreachable!() };
+        k.sqr(delta, z);
+        k.sqr(gamma, y);
+        k.sub(a, x, delta);
+        k.add(b, x, delta);
+        k.add(c, y, y);
+        k.mul(t, a, b);
+        k.mul(beta, x, gamma);
+        k.combine::<3, 0, 0>(alpha, t, t, t);
+        k.mul(u, c, z);
+        *z = *u;
+        k.sqr(t, alpha);
+        k.add(a, gamma, gamma);
+        k.sqr(delta, a);
+        k.combine::<1, -8, 0>(x, t, beta, beta);
+        k.combine::<4, -1, 0>(u, beta, x, x);
+        k.mul(t, alpha, u);
+        // δ holds 4γ².
+        k.combine::<1, -2, 0>(y, t, delta, delta);
+    }
+
+    /// p ← p + q, for an affine q.
+    pub(super) fn add_affine(&mut self, p: &mut Point<K::Reduced>, q: &[K::Reduced; 2]) {
+        let k = self.kernel;
+        let [x, y, z] = p;
+        let [zz, u2, s2, hh, hhh, v, t, u, ..] = self.work.reduced.expose_mut() else { unreachable!() };
+        let [h, r, s] = self.work.sums.expose_mut() else { unreachable!() };
+        k.sqr(zz, z);
+        k.mul(t, z, &q[1]);
+        k.mul(u2, &q[0], zz);
+        k.mul(s2, t, zz);
+        k.sub(h, u2, x);
+        k.sub(r, s2, y);
+        k.sqr(hh, h);
+        k.sqr(t, r);
+        k.mul(v, x, hh);
+        k.mul(hhh, h, hh);
+        k.mul(u, z, h);
+        *z = *u;
+        k.combine::<1, -1, -2>(x, t, hhh, v);
+        k.sub(s, v, x);
+        k.mul(t, y, hhh);
+        k.mul(u, r, s);
+        k.combine::<1, -1, 0>(y, u, t, t);
+    }
+
+    /// p ← p + q.
+    pub(super) fn add(&mut self, p: &mut Point<K::Reduced>, q: &Cached<K::Reduced>) {
+        let k = self.kernel;
+        let [x, y, z] = p;
+        let [x2, y2, z2, zz2, zzz2] = q;
+        let [zz, u1, s1, hh, hhh, v, t, u, w] = self.work.reduced.expose_mut() else { unreachable!() };
+        let [h, r, s] = self.work.sums.expose_mut() else { unreachable!() };
+        k.sqr(zz, z);
+        k.mul(t, z, y2);
+        k.mul(u1, x, zz2);
+        k.mul(s1, y, zzz2);
+        k.mul(u, x2, zz);
+        k.mul(w, t, zz);
+        k.sub(h, u, u1);
+        k.sub(r, w, s1);
+        k.sqr(hh, h);
+        k.sqr(t, r);
+        k.mul(u, z, z2);
+        k.mul(v, u1, hh);
+        k.mul(hhh, h, hh);
+        k.mul(z, h, u);
+        k.combine::<1, -1, -2>(x, t, hhh, v);
+        k.sub(s, v, x);
+        k.mul(t, s1, hhh);
+        k.mul(u, r, s);
+        k.combine::<1, -1, 0>(y, u, t, t);
+    }
+
+    /// p with the powers of Z that an addition wants.
+    pub(super) fn cached(&self, p: &Point<K::Reduced>) -> Cached<K::Reduced> {
+        let mut cached = [p[0], p[1], p[2], K::Reduced::default(), K::Reduced::default()];
+        let [_, _, z, zz, zzz] = &mut cached;
+        self.kernel.sqr(zz, z);
+        self.kernel.mul(zzz, zz, z);
+        cached
+    }
+
+    /// In each of the first `count` lanes, whether p is a point of the curve other than infinity.
+    ///
+    /// Y² = X³ − 3·X·Z⁴ + b·Z⁶: a lane whose computation went wrong does not end on the curve, but with negligible
+    /// probability.
+    pub(super) fn is_valid(&mut self, p: &Point<K::Reduced>, count: usize) -> [Choice; MAX_LANES] {
+        let k = self.kernel;
+        let [x, y, z] = p;
+        let [zz, z4, z6, xx, t, u, ..] = self.work.reduced.expose_mut() else { unreachable!() };
+        k.sqr(zz, z);
+        k.sqr(xx, x);
+        k.sqr(z4, zz);
+        k.mul(z6, z4, zz);
+        k.combine::<1, -3, 0>(t, xx, z4, z4);
+        k.mul(xx, t, x);
+        k.mul(t, &self.b, z6);
+        k.sqr(z4, y);
+        k.combine::<1, -1, -1>(u, z4, xx, t);
+        let mut limbs = Zeroizing::new([0; N]);
+        let mut zero = |element: &K::Reduced, lane| {
+            K::get(&mut *limbs, element, lane);
+            is_zero(&*limbs)
+        };
+        std::array::from_fn(|lane| match lane < count {
+            true => zero(u, lane) & !zero(z, lane),
+            false => Choice::from(0),
+        })
+    }
+
+    /// The coordinate in one lane, in the Montgomery form of [`Modulus`].
+    pub(super) fn get(&self, element: &K::Reduced, lane: usize) -> [u64; N] {
+        let mut limbs = Zeroizing::new([0; N]);
+        K::get(&mut *limbs, element, lane);
+        C::FIELD.mul(&limbs, &self.leave)
+    }
+
+    /// The affine coordinates of p in the first `count` lanes; zero for the point at infinity.
+    ///
+    /// One inversion for all of them.
+    pub(super) fn affine(&self, p: &Point<K::Reduced>, count: usize) -> Zeroizing<[Affine<N>; MAX_LANES]> {
+        let field: &Modulus<N> = C::FIELD;
+        let mut inverses = Zeroizing::new([[0; N]; MAX_LANES]);
+        for (lane, inverse) in inverses[..count].iter_mut().enumerate() {
+            *inverse = self.get(&p[2], lane);
+        }
+        field.invert_all(&mut inverses[..count]);
+        let mut points = Zeroizing::new([Affine::default(); MAX_LANES]);
+        for (lane, (point, inverse)) in points.iter_mut().zip(&inverses[..count]).enumerate() {
+            let square = Zeroizing::new(field.mul(inverse, inverse));
+            let cube = Zeroizing::new(field.mul(&square, inverse));
+            point.x = field.leave(&field.mul(&self.get(&p[0], lane), &square));
+            point.y = field.leave(&field.mul(&self.get(&p[1], lane), &cube));
+        }
+        points
+    }
+}
+
+impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> std::fmt::Debug for Lanes<N, C, K> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Lanes({:?})", self.kernel)
+    }
+}

@@ -1,0 +1,178 @@
+//! Every tier against affine arithmetic with big integers, at every fill.
+
+use super::*;
+use crate::arch::prime::PrimeLanes;
+use crate::arch::testing::with_tier;
+use crate::arch::{Avx2Fma, Portable, Tier, TierKind};
+use crate::arith::testing::{Operands, big, limbs};
+use num_bigint::BigUint;
+
+/// The group law of the textbook; `None` is the point at infinity.
+type Reference = Option<(BigUint, BigUint)>;
+
+fn add<const N: usize, C: Curve<N>>(a: &Reference, b: &Reference) -> Reference {
+    let p = big(C::FIELD.limbs());
+    let (Some((x1, y1)), Some((x2, y2))) = (a, b) else { return a.clone().or(b.clone()) };
+    let (numerator, denominator) = match x1 == x2 {
+        true if y1 == y2 => (x1 * x1 * 3u8 + &p - 3u8, y1 * 2u8),
+        true => return None,
+        false => (y2 + &p - y1, x2 + &p - x1),
+    };
+    let slope = numerator * (denominator % &p).modinv(&p).unwrap() % &p;
+    let x = (&slope * &slope + &p + &p - x1 - x2) % &p;
+    let y = (slope * (x1 + &p - &x) + &p - y1) % &p;
+    Some((x, y))
+}
+
+fn multiply<const N: usize, C: Curve<N>>(k: &BigUint, q: &Reference) -> Reference {
+    (0..k.bits()).rev().fold(None, |sum, bit| {
+        let double = add::<N, C>(&sum, &sum);
+        if k.bit(bit) { add::<N, C>(&double, q) } else { double }
+    })
+}
+
+fn reference<const N: usize>(point: &Affine<N>) -> Reference {
+    Some((big(&point.x), big(&point.y)))
+}
+
+fn array<const N: usize>(x: &BigUint) -> [u64; N] {
+    limbs(x, N).try_into().unwrap()
+}
+
+fn affine<const N: usize>(point: &Reference) -> Affine<N> {
+    let (x, y) = point.as_ref().unwrap();
+    Affine { x: array(x), y: array(y) }
+}
+
+/// Scalars: the ends, powers of two and their neighbours, and random ones.
+fn scalars<const N: usize, C: Curve<N>>() -> Vec<[u64; N]> {
+    let n = big(C::ORDER.limbs());
+    let one = BigUint::from(1u8);
+    let mut all: Vec<BigUint> = (1u8..4).flat_map(|i| [BigUint::from(i), &n - i]).collect();
+    all.extend([&n >> 1, (&n >> 1) + 1u8, &one << (64 * N - 1), (&one << (64 * N - 4)) - 1u8, one << 130]);
+    let mut operands = Operands::new(9);
+    all.extend((0..5).map(|_| big(&operands.random(N)) % &n));
+    all.iter().map(array).collect()
+}
+
+fn check<const N: usize, C: Curve<N>, K: PrimeLanes<C>>(kernel: K) {
+    let mut lanes = Lanes::<N, C, K>::new(kernel);
+    let scalars = scalars::<N, C>();
+    let g = reference(&C::G);
+    let points: Vec<_> = scalars.iter().map(|k| multiply::<N, C>(&big(k), &g)).collect();
+    for fill in 1..=K::LANES {
+        for (scalars, points) in scalars.chunks(fill).zip(points.chunks(fill)) {
+            let multiples = lanes.base_multiples(scalars);
+            let found: Vec<_> = multiples.iter().map(|m| reference(m.expect("a point"))).collect();
+            assert_eq!(found, points);
+        }
+    }
+    // Each scalar with a point that belongs to another one, in rotating lanes.
+    let pairs: Vec<_> =
+        (0..scalars.len()).map(|i| (scalars[i], &points[(7 * i + 3) % points.len()])).collect();
+    for fill in [1, K::LANES - 1, K::LANES] {
+        for chunk in pairs.chunks(fill) {
+            let (ks, qs): (Vec<_>, Vec<_>) = chunk.iter().map(|(k, q)| (*k, affine::<N>(q))).unzip();
+            let multiples = lanes.multiples(&ks, &qs);
+            for ((k, q), found) in chunk.iter().zip(multiples.iter()) {
+                assert_eq!(found.map(reference), Some(multiply::<N, C>(&big(k), q)), "{k:x?}");
+            }
+        }
+    }
+}
+
+/// Sums u₁·G + u₂·Q, ordinary ones and all exceptional ones: Q = ±G, equal and opposite summands.
+fn check_sums<const N: usize, C: Curve<N>, K: PrimeLanes<C>>(kernel: K) {
+    let mut lanes = Lanes::<N, C, K>::new(kernel);
+    let n = big(C::ORDER.limbs());
+    let g = reference(&C::G);
+    let scalars = scalars::<N, C>();
+    let mut ordinary = Vec::new();
+    for (i, u1) in scalars.iter().enumerate() {
+        let (u2, d) = (&scalars[(i + 3) % scalars.len()], &scalars[(i + 5) % scalars.len()]);
+        ordinary.push((big(u1), big(u2), multiply::<N, C>(&big(d), &g)));
+    }
+    let minus_g = multiply::<N, C>(&(&n - 1u8), &g);
+    let k = big(&scalars[scalars.len() - 1]);
+    let two = BigUint::from(2u8);
+    let exceptional = [
+        (k.clone(), k.clone(), g.clone()),
+        (k.clone(), &n - &k, g.clone()),
+        (k.clone(), k.clone(), minus_g.clone()),
+        (k.clone(), &n - &k, minus_g),
+        // u₂·Q = ±u₁·G for another Q.
+        (&k * 2u8 % &n, k.clone(), multiply::<N, C>(&two, &g)),
+        (&n - &k * 2u8 % &n, k, multiply::<N, C>(&two, &g)),
+    ];
+    for fill in [1, 2, K::LANES] {
+        for chunk in ordinary.chunks(fill).chain(exceptional.chunks(fill)) {
+            let qs: Vec<Affine<N>> = chunk.iter().map(|(.., q)| affine(q)).collect();
+            let sums = chunk.iter().map(|(u1, u2, q)| {
+                add::<N, C>(&multiply::<N, C>(u1, &g), &multiply::<N, C>(u2, q))
+                    .map(|(x, _)| array::<N>(&(x % &n)))
+            });
+            let sums: Vec<_> = sums.collect();
+            let checks = |wrong: u64| {
+                let all = chunk.iter().zip(&sums).zip(&qs);
+                let all = all.map(|(((u1, u2, _), sum), q)| {
+                    let mut r = sum.unwrap_or([1; N]);
+                    r[0] ^= wrong;
+                    (array(u1), array(u2), q, r)
+                });
+                all.collect::<Vec<_>>()
+            };
+            for wrong in [0, 1] {
+                let checks = checks(wrong);
+                let checks: Vec<_> =
+                    checks.iter().map(|(u1, u2, q, r)| Check { u1: *u1, u2: *u2, q: **q, r: *r }).collect();
+                let is_exceptional = |i: usize| exceptional.iter().any(|e| *e == chunk[i]);
+                for (i, verdict) in lanes.check(&checks).into_iter().enumerate() {
+                    let expected = (!is_exceptional(i)).then_some(wrong == 0);
+                    assert_eq!(verdict, expected, "{:?}", chunk[i]);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn points_of_the_curve_are_told_from_others() {
+    assert!(bool::from(is_on_curve::<4, P256>(&P256::G)));
+    assert!(bool::from(is_on_curve::<6, P384>(&P384::G)));
+    let mut off = P256::G;
+    off.y[0] ^= 1;
+    assert!(!bool::from(is_on_curve::<4, P256>(&off)));
+    assert!(!bool::from(is_on_curve::<6, P384>(&Affine::default())));
+}
+
+fn portable_token() -> Option<Portable> {
+    match Tier::portable() {
+        Tier::Portable(token) => Some(token),
+        _ => None,
+    }
+}
+
+macro_rules! curve_tests {
+    ($($name:ident: $limbs:literal, $curve:ty, $token:expr, $kind:expr;)*) => {$(
+        mod $name {
+            use super::*;
+
+            #[test]
+            fn lanes_multiples() {
+                with_tier($kind, $token, check::<$limbs, $curve, _>);
+            }
+
+            #[test]
+            fn lanes_sums() {
+                with_tier($kind, $token, check_sums::<$limbs, $curve, _>);
+            }
+        }
+    )*};
+}
+
+curve_tests! {
+    portable_p256: 4, P256, portable_token(), TierKind::Portable;
+    portable_p384: 6, P384, portable_token(), TierKind::Portable;
+    avx2_fma_p256: 4, P256, Avx2Fma::detect(), TierKind::Avx2Fma;
+    avx2_fma_p384: 6, P384, Avx2Fma::detect(), TierKind::Avx2Fma;
+}

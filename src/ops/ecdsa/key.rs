@@ -1,0 +1,180 @@
+//! Private keys, and requests to sign with them.
+
+use crate::error::{Error, KeyError};
+use crate::ops::Op;
+use crate::ops::nist::{MAX_LIMBS, NistCurve, Scalar};
+use crate::ops::scalar::{self, EcdhKey, EcdsaKey, MAX_HASH_LEN};
+use pkcs8::der::asn1::BitStringRef;
+use pkcs8::der::{Decode, Encode};
+use pkcs8::{AlgorithmIdentifierRef, ObjectIdentifier, SubjectPublicKeyInfoRef};
+use std::fmt;
+use std::sync::Arc;
+
+/// id-ecPublicKey (RFC 5480 §2.1.1).
+const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
+/// secp256r1 and secp384r1 (RFC 5480 §2.1.1.1).
+const SECP256R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
+const SECP384R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
+
+/// An ECDSA private key on P-256 or P-384, checked at import. Cloning shares it.
+///
+/// Messages are hashed with SHA-256 for P-256 and SHA-384 for P-384, as TLS 1.3 pairs them.
+///
+/// ```
+/// use rustls_multibuffer::ops::NistCurve;
+/// use rustls_multibuffer::ops::ecdsa::{EcdsaPrivateKey, verify};
+///
+/// # let der = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?.serialize_der();
+/// let key = EcdsaPrivateKey::from_pkcs8_der(&der)?;
+/// assert_eq!(key.curve(), NistCurve::P256);
+/// let signature = key.sign(b"a message")?;
+/// verify(key.curve(), key.curve().hash(), key.public_key(), b"a message", &signature)?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct EcdsaPrivateKey(Arc<Inner>);
+
+struct Inner {
+    curve: NistCurve,
+    d: Scalar,
+    scalar: EcdsaKey,
+    public_key: Vec<u8>,
+    spki_der: Vec<u8>,
+}
+
+impl EcdsaPrivateKey {
+    /// Imports a PKCS#8 `PrivateKeyInfo` (RFC 5208, RFC 5958) with algorithm id-ecPublicKey and a named curve, DER.
+    ///
+    /// # Errors
+    /// [`KeyError::Encoding`], [`KeyError::Algorithm`] for other algorithms and curves, [`KeyError::PrivateScalar`],
+    /// [`KeyError::PublicKey`] if the encoding has a public key that is another one.
+    pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, KeyError> {
+        let info = pkcs8::PrivateKeyInfo::from_der(der).map_err(encoding)?;
+        if info.algorithm.oid != EC_PUBLIC_KEY {
+            return Err(KeyError::Algorithm);
+        }
+        let curve = info.algorithm.parameters_oid().map_err(|_| KeyError::Algorithm)?;
+        Self::from_sec1(info.private_key, Some(curve))
+    }
+
+    /// Imports a SEC 1 `ECPrivateKey` (RFC 5915), DER.
+    ///
+    /// # Errors
+    /// As [`EcdsaPrivateKey::from_pkcs8_der`]; [`KeyError::Algorithm`] also when no curve is named.
+    pub fn from_sec1_der(der: &[u8]) -> Result<Self, KeyError> {
+        Self::from_sec1(der, None)
+    }
+
+    /// `outer` is the curve that a PKCS#8 envelope names; a curve inside must be the same.
+    fn from_sec1(der: &[u8], outer: Option<ObjectIdentifier>) -> Result<Self, KeyError> {
+        let key = sec1::EcPrivateKey::from_der(der).map_err(encoding)?;
+        let inner = key.parameters.and_then(|p| p.named_curve());
+        if key.parameters.is_some() && inner.is_none() || outer.is_some() && inner.is_some() && inner != outer
+        {
+            return Err(KeyError::Algorithm);
+        }
+        let curve = match outer.or(inner) {
+            Some(SECP256R1) => NistCurve::P256,
+            Some(SECP384R1) => NistCurve::P384,
+            _ => return Err(KeyError::Algorithm),
+        };
+        Self::new(curve, key.private_key, key.public_key)
+    }
+
+    /// The key of a big-endian scalar as long as the curve's.
+    pub(super) fn new(curve: NistCurve, private: &[u8], public: Option<&[u8]>) -> Result<Self, KeyError> {
+        if private.len() != curve.scalar_len() {
+            return Err(KeyError::PrivateScalar);
+        }
+        let d = curve.scalar(private).ok_or(KeyError::PrivateScalar)?;
+        let own = EcdhKey::from_bytes(curve, private).and_then(|key| key.public());
+        let public_key = own.map_err(|_| KeyError::Scalar)?;
+        // One that is compressed is compared by aws-lc-rs.
+        let scalar = EcdsaKey::new(curve, private, public.unwrap_or(&public_key))?;
+        let spki_der = spki_der(curve, &public_key).map_err(encoding)?;
+        Ok(Self(Arc::new(Inner { curve, d, scalar, public_key, spki_der })))
+    }
+
+    /// The curve.
+    pub fn curve(&self) -> NistCurve {
+        self.0.curve
+    }
+
+    /// The public key: the uncompressed encoding of its point (SEC 1 §2.3.3), which is what the bit string of a
+    /// `SubjectPublicKeyInfo` holds.
+    pub fn public_key(&self) -> &[u8] {
+        &self.0.public_key
+    }
+
+    /// The public key as `SubjectPublicKeyInfo` (RFC 5280 §4.1.2.7, RFC 5480), DER: the form in which a certificate
+    /// carries it.
+    pub fn spki_der(&self) -> &[u8] {
+        &self.0.spki_der
+    }
+
+    /// Signs at once, on the calling thread, through aws-lc-rs.
+    ///
+    /// # Errors
+    /// [`Error::Scalar`] when aws-lc-rs refuses.
+    pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
+        SignRequest::new(self, message).run_scalar()
+    }
+
+    /// The private scalar, for the computation that needs it.
+    pub(super) fn expose(&self) -> &[u64; MAX_LIMBS] {
+        &self.0.d
+    }
+}
+
+fn encoding<E>(_: E) -> KeyError {
+    KeyError::Encoding
+}
+
+fn spki_der(curve: NistCurve, public_key: &[u8]) -> pkcs8::der::Result<Vec<u8>> {
+    let oid = match curve {
+        NistCurve::P256 => SECP256R1,
+        NistCurve::P384 => SECP384R1,
+    };
+    let algorithm = AlgorithmIdentifierRef { oid: EC_PUBLIC_KEY, parameters: Some((&oid).into()) };
+    SubjectPublicKeyInfoRef { algorithm, subject_public_key: BitStringRef::from_bytes(public_key)? }.to_der()
+}
+
+impl fmt::Debug for EcdsaPrivateKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EcdsaPrivateKey({:?})", self.curve())
+    }
+}
+
+/// A message to be signed with one key in some batch.
+#[derive(Clone, Debug)]
+pub struct SignRequest {
+    pub(super) key: EcdsaPrivateKey,
+    m_hash: [u8; MAX_HASH_LEN],
+}
+
+impl SignRequest {
+    /// A request.
+    pub fn new(key: &EcdsaPrivateKey, message: &[u8]) -> Self {
+        // Hashed here, the message need not be kept.
+        let (mut m_hash, hash) = ([0; MAX_HASH_LEN], key.curve().hash());
+        scalar::digest(hash, message, &mut m_hash[..hash.len()]);
+        Self { key: key.clone(), m_hash }
+    }
+
+    /// The queue that this request belongs to.
+    pub fn op(&self) -> Op {
+        match self.key.curve() {
+            NistCurve::P256 => Op::P256Sign,
+            NistCurve::P384 => Op::P384Sign,
+        }
+    }
+
+    pub(super) fn m_hash(&self) -> &[u8] {
+        &self.m_hash[..self.key.curve().hash().len()]
+    }
+
+    /// Answers the request through aws-lc-rs.
+    pub(crate) fn run_scalar(&self) -> Result<Vec<u8>, Error> {
+        self.key.0.scalar.sign(self.m_hash())
+    }
+}

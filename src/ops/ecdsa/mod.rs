@@ -1,0 +1,15 @@
+//! ECDSA (FIPS 186-5 §6) over P-256 and P-384.
+
+mod encode;
+mod key;
+mod nonce;
+mod sign;
+#[cfg(test)]
+mod tests;
+mod verify;
+
+pub use key::{EcdsaPrivateKey, SignRequest};
+pub use verify::{VerifyRequest, verify};
+
+pub(super) use sign::sign_batch;
+pub(super) use verify::verify_batch;

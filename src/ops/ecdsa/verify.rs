@@ -1,0 +1,145 @@
+//! A batch of signatures to verify.
+
+use super::encode::decode;
+use crate::arch::prime::PrimeLanes;
+use crate::arith::limbs::is_zero;
+use crate::arith::modular::is_unit;
+use crate::arith::weierstrass::{Affine, Check, Lanes};
+use crate::error::Error;
+use crate::ops::nist::{Named, NistCurve, Point, narrow};
+use crate::ops::scalar::{self, Hash, MAX_HASH_LEN};
+use crate::ops::{Counters, Op};
+
+/// A signature to be verified with one public key in some batch.
+#[derive(Clone, Debug)]
+pub struct VerifyRequest {
+    curve: NistCurve,
+    hash: Hash,
+    public_key: Box<[u8]>,
+    point: Point,
+    pub(super) m_hash: [u8; MAX_HASH_LEN],
+    signature: Box<[u8]>,
+}
+
+impl VerifyRequest {
+    /// A request to verify that `signature`, an `ECDSA-Sig-Value` (RFC 3279 §2.2.3) in DER, is one of `message` by
+    /// `public_key`, the encoding of a point that the bit string of a certificate's `SubjectPublicKeyInfo` holds.
+    ///
+    /// `None` for a key that lanes do not serve: whatever is not the uncompressed encoding of a point of the curve.
+    /// aws-lc-rs knows what to make of these.
+    pub fn new(
+        curve: NistCurve,
+        hash: Hash,
+        public_key: &[u8],
+        message: &[u8],
+        signature: &[u8],
+    ) -> Option<Self> {
+        let point = curve.decode(public_key)?;
+        // Hashed here, the message need not be kept.
+        let mut m_hash = [0; MAX_HASH_LEN];
+        scalar::digest(hash, message, &mut m_hash[..hash.len()]);
+        Some(Self { curve, hash, public_key: public_key.into(), point, m_hash, signature: signature.into() })
+    }
+
+    /// The queue that this request belongs to.
+    pub fn op(&self) -> Op {
+        match self.curve {
+            NistCurve::P256 => Op::P256Verify,
+            NistCurve::P384 => Op::P384Verify,
+        }
+    }
+
+    fn m_hash(&self) -> &[u8] {
+        &self.m_hash[..self.hash.len()]
+    }
+
+    /// Answers the request through aws-lc-rs.
+    pub(crate) fn run_scalar(&self) -> Result<(), Error> {
+        scalar::verify_ecdsa((self.curve, self.hash), &self.public_key, self.m_hash(), &self.signature)
+    }
+}
+
+/// Verifies at once, on the calling thread, through aws-lc-rs; public keys may have any encoding that it reads.
+///
+/// # Errors
+/// [`Error::InvalidSignature`] when the signature is not valid, or the key is none that aws-lc-rs accepts.
+pub fn verify(
+    curve: NistCurve,
+    hash: Hash,
+    public_key: &[u8],
+    message: &[u8],
+    signature: &[u8],
+) -> Result<(), Error> {
+    let mut m_hash = [0; MAX_HASH_LEN];
+    scalar::digest(hash, message, &mut m_hash[..hash.len()]);
+    scalar::verify_ecdsa((curve, hash), public_key, &m_hash[..hash.len()], signature)
+}
+
+/// A request on its way through the lanes.
+struct Work<'a, const N: usize> {
+    request: &'a VerifyRequest,
+    verdict: &'a mut Result<(), Error>,
+    q: Affine<N>,
+    r: [u64; N],
+    z: [u64; N],
+    /// s, then its inverse, in Montgomery form.
+    s: [u64; N],
+}
+
+/// Verifies `requests`, at most as many as there are lanes, all of one curve, with a verdict for each.
+pub(in crate::ops) fn verify_batch<const N: usize, C: Named<N>, K: PrimeLanes<C>>(
+    lanes: &mut Lanes<N, C, K>,
+    requests: &[&VerifyRequest],
+    counters: &mut Counters,
+) -> Vec<Result<(), Error>> {
+    let mut verdicts = vec![Err(Error::InvalidSignature); requests.len()];
+    counters.in_lanes += requests.len() as u64;
+    let work = requests.iter().zip(&mut verdicts);
+    let mut work: Vec<_> =
+        work.filter_map(|(request, verdict)| prepare::<N, C>(request, verdict, counters)).collect();
+    let mut inverses: Vec<_> = work.iter().map(|w| w.s).collect();
+    C::ORDER.invert_all(&mut inverses);
+    let check = |(work, inverse): (&Work<'_, N>, &[u64; N])| Check {
+        // FIPS 186-5 §6.4.2, step 5: u₁ = z·s⁻¹, u₂ = r·s⁻¹ mod n.
+        u1: C::ORDER.mul(inverse, &work.z),
+        u2: C::ORDER.mul(inverse, &work.r),
+        q: work.q,
+        r: work.r,
+    };
+    let checks: Vec<_> = work.iter().zip(&inverses).map(check).collect();
+    for (work, valid) in work.iter_mut().zip(lanes.check(&checks)) {
+        *work.verdict = match valid {
+            Some(true) => Ok(()),
+            Some(false) => Err(Error::InvalidSignature),
+            // An exceptional sum: only who knows the private key can bring it about.
+            None => redo(work.request, counters),
+        };
+    }
+    verdicts
+}
+
+fn redo(request: &VerifyRequest, counters: &mut Counters) -> Result<(), Error> {
+    counters.in_lanes -= 1;
+    counters.redone += 1;
+    request.run_scalar()
+}
+
+/// `None` for what is decided without a computation in lanes.
+fn prepare<'a, const N: usize, C: Named<N>>(
+    request: &'a VerifyRequest,
+    verdict: &'a mut Result<(), Error>,
+    counters: &mut Counters,
+) -> Option<Work<'a, N>> {
+    // FIPS 186-5 §6.4.2, step 1: 0 < r < n and 0 < s < n.
+    let [r, s] = decode(C::NAME, &request.signature)?.map(|number| narrow(&number));
+    if !bool::from(is_unit(&r, C::ORDER) & is_unit(&s, C::ORDER)) {
+        return None;
+    }
+    let z = narrow(&C::NAME.hash_to_scalar(request.m_hash()));
+    if bool::from(is_zero(&z)) {
+        // u₁ = 0 has no multiple of the base point. Nobody finds such a message for SHA-2; test vectors have hashes.
+        *verdict = redo(request, counters);
+        return None;
+    }
+    Some(Work { request, verdict, q: request.point.affine(), r, z, s: C::ORDER.enter(&s) })
+}
