@@ -18,6 +18,8 @@
 
 #[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
 mod counts;
+#[cfg(all(test, target_arch = "x86_64"))]
+mod digit_tests;
 mod field25519;
 mod kernels;
 mod p256;
