@@ -3,7 +3,7 @@
 //! A batch costs the same however many of its lanes are filled, so below some fill aws-lc-rs is faster one by one.
 //! The fills are measured with `handshake-bench ops`; `benches/record/` has the figures.
 
-use super::Op;
+use super::{Family, Op};
 use crate::arch::TierKind;
 
 /// The smallest fill that runs in lanes.
@@ -15,6 +15,11 @@ pub(super) fn fill(tier: TierKind, op: Op) -> usize {
         (TierKind::Avx2Fma, Op::X25519) => 2,
         // A batch of four costs what a little more than two key shares, signatures or verifications cost.
         (TierKind::Avx2Fma, Op::X25519Keygen | Op::Ed25519Sign | Op::Ed25519Verify) => 3,
+        // No machine with IFMA was at hand: calculated from the instructions of a batch (`ops::counts`), two a cycle,
+        // and from what aws-lc-rs takes for one operation.
+        (TierKind::Avx512Ifma | TierKind::AvxIfma, Op::X25519) => 2,
+        (TierKind::Avx512Ifma, Op::P256Sign) => 4,
+        (TierKind::Avx512Ifma | TierKind::AvxIfma, op) if op.family() != Family::Rsa => 3,
         _ => 1,
     }
 }

@@ -5,6 +5,8 @@
 //! lanes, is decided here and nowhere else.
 
 mod break_even;
+#[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
+mod counts;
 mod curve25519;
 pub mod ecdh;
 pub mod ecdsa;
@@ -272,8 +274,8 @@ impl Runner {
             };
         }
         let lanes = match tier {
-            Tier::Avx512Ifma(kernel) => [boxed!(Lanes::new(kernel)), None, None, None],
-            Tier::AvxIfma(kernel) => [boxed!(Lanes::new(kernel)), None, None, None],
+            Tier::Avx512Ifma(kernel) => all!(kernel),
+            Tier::AvxIfma(kernel) => all!(kernel),
             Tier::Avx2Fma(kernel) => all!(kernel),
             Tier::Portable(kernel) => all!(kernel),
             Tier::Scalar => [None, None, None, None],

@@ -2,7 +2,7 @@
 
 use super::Field25519Lanes;
 use crate::arch::testing::{Random, with_tier};
-use crate::arch::{Avx2Fma, Portable, Tier, TierKind};
+use crate::arch::{Avx2Fma, Avx512Ifma, AvxIfma, Portable, Tier, TierKind};
 use num_bigint::{BigInt, BigUint};
 
 macro_rules! lane_tests {
@@ -47,6 +47,8 @@ fn portable() -> Option<Portable> {
 
 lane_tests!(portable, TierKind::Portable, portable());
 lane_tests!(avx2_fma, TierKind::Avx2Fma, Avx2Fma::detect());
+lane_tests!(avx_ifma, TierKind::AvxIfma, AvxIfma::detect());
+lane_tests!(avx512_ifma, TierKind::Avx512Ifma, Avx512Ifma::detect());
 
 fn p() -> BigUint {
     (BigUint::from(1u8) << 255) - 19u8

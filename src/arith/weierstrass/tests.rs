@@ -3,7 +3,7 @@
 use super::*;
 use crate::arch::prime::PrimeLanes;
 use crate::arch::testing::with_tier;
-use crate::arch::{Avx2Fma, Portable, Tier, TierKind};
+use crate::arch::{Avx2Fma, Avx512Ifma, AvxIfma, Portable, Tier, TierKind};
 use crate::arith::testing::{Operands, big, limbs};
 use num_bigint::BigUint;
 
@@ -212,4 +212,8 @@ curve_tests! {
     portable_p384: 6, P384, portable_token(), TierKind::Portable;
     avx2_fma_p256: 4, P256, Avx2Fma::detect(), TierKind::Avx2Fma;
     avx2_fma_p384: 6, P384, Avx2Fma::detect(), TierKind::Avx2Fma;
+    avx_ifma_p256: 4, P256, AvxIfma::detect(), TierKind::AvxIfma;
+    avx_ifma_p384: 6, P384, AvxIfma::detect(), TierKind::AvxIfma;
+    avx512_ifma_p256: 4, P256, Avx512Ifma::detect(), TierKind::Avx512Ifma;
+    avx512_ifma_p384: 6, P384, Avx512Ifma::detect(), TierKind::Avx512Ifma;
 }
