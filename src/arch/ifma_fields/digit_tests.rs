@@ -40,7 +40,7 @@ where
     let r_inverse = (BigUint::from(1u8) << (52 * D)).modinv(&p).unwrap();
     for pattern in 0..1 << D {
         let (a, x) = operand::<V, D>(pattern, last);
-        let (b, y) = operand::<V, D>(!pattern * 5 & 0xffff, last);
+        let (b, y) = operand::<V, D>((!pattern * 5) & 0xffff, last);
         let (mut product, mut square) = (K::Reduced::default(), K::Reduced::default());
         kernel.mul(&mut product, &a, &b);
         kernel.sqr(&mut square, &a);
@@ -62,7 +62,7 @@ where
     let last = (1 << 47) + (1 << 12);
     for pattern in 0..1 << 5 {
         let (a, x) = operand::<V, 5>(pattern, last);
-        let (b, y) = operand::<V, 5>(!pattern * 5 & 0xffff, last);
+        let (b, y) = operand::<V, 5>((!pattern * 5) & 0xffff, last);
         let (mut product, mut square) = (K::Reduced::default(), K::Reduced::default());
         kernel.mul(&mut product, &a, &b);
         kernel.sqr(&mut square, &a);
