@@ -84,38 +84,41 @@ fn shared<const N: usize>(out: &mut [Vec4], table: &SharedTable<Vec4>, index: __
     for (out, column) in out.iter_mut().zip(columns) {
         let column: &[Vec4; N] = column.try_into().expect("as many vectors as the entries fill");
         let (groups, _) = column.as_chunks::<4>();
-        let mut candidates = [_mm256_setzero_pd(); 4];
-        for (candidate, group) in candidates.iter_mut().zip(groups) {
-            *candidate = one_of_16(group, lowest, bits);
+        let mut found = one_of_16(&groups[0], lowest, &bits);
+        if let [_, second] = groups {
+            found = _mm256_blendv_pd(found, one_of_16(second, lowest, &bits), bits[3]);
+        } else if let [_, second, third, fourth] = groups {
+            found = _mm256_blendv_pd(found, one_of_16(second, lowest, &bits), bits[3]);
+            let third = one_of_16(third, lowest, &bits);
+            let upper = _mm256_blendv_pd(third, one_of_16(fourth, lowest, &bits), bits[3]);
+            found = _mm256_blendv_pd(found, upper, bits[4]);
         }
-        if N >= 8 {
-            candidates[0] = _mm256_blendv_pd(candidates[0], candidates[1], bits[3]);
-        }
-        if N >= 16 {
-            candidates[2] = _mm256_blendv_pd(candidates[2], candidates[3], bits[3]);
-            candidates[0] = _mm256_blendv_pd(candidates[0], candidates[2], bits[4]);
-        }
-        store(out, candidates[0]);
+        store(out, found);
     }
 }
 
 /// In each lane, one of the 16 words of four vectors.
+#[inline]
 #[target_feature(enable = "avx2")]
-fn one_of_16(group: &[Vec4; 4], lowest: __m256i, bits: [__m256d; 5]) -> __m256d {
-    let mut candidates = [_mm256_setzero_pd(); 8];
-    let pairs = group.iter().flat_map(|v| v.0.as_chunks::<2>().0);
-    for (candidate, pair) in candidates.iter_mut().zip(pairs) {
-        *candidate = _mm256_permutevar_pd(broadcast(pair), lowest);
-    }
-    for i in 0..4 {
-        candidates[i] = _mm256_blendv_pd(candidates[2 * i], candidates[2 * i + 1], bits[0]);
-    }
-    for i in 0..2 {
-        candidates[i] = _mm256_blendv_pd(candidates[2 * i], candidates[2 * i + 1], bits[1]);
-    }
-    _mm256_blendv_pd(candidates[0], candidates[1], bits[2])
+fn one_of_16(group: &[Vec4; 4], lowest: __m256i, bits: &[__m256d; 5]) -> __m256d {
+    let low =
+        _mm256_blendv_pd(one_of_4(&group[0], lowest, bits[0]), one_of_4(&group[1], lowest, bits[0]), bits[1]);
+    let high =
+        _mm256_blendv_pd(one_of_4(&group[2], lowest, bits[0]), one_of_4(&group[3], lowest, bits[0]), bits[1]);
+    _mm256_blendv_pd(low, high, bits[2])
 }
 
+/// In each lane, one of the words of a vector.
+#[inline]
+#[target_feature(enable = "avx2")]
+fn one_of_4(words: &Vec4, lowest: __m256i, second: __m256d) -> __m256d {
+    let ([low, high], []) = words.0.as_chunks::<2>() else { unreachable!("two pairs") };
+    let low = _mm256_permutevar_pd(broadcast(low), lowest);
+    let high = _mm256_permutevar_pd(broadcast(high), lowest);
+    _mm256_blendv_pd(low, high, second)
+}
+
+#[inline]
 #[target_feature(enable = "avx2")]
 fn broadcast(pair: &[u64; 2]) -> __m256d {
     // SAFETY: half a `Vec4`, which is aligned to 32 bytes: 16 bytes, aligned to 16.
