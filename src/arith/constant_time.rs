@@ -2,9 +2,11 @@
 
 use super::curve25519::{BaseMultiplier, Job, Ladder, order};
 use super::testing::Operands;
+use super::weierstrass::{Curve, Lanes};
 use super::{invert, limbs, mont};
 use crate::arch::Avx2Fma;
 use crate::arch::memcheck::{is_running, mark_secret};
+use crate::arch::prime::{P256, P384, PrimeLanes};
 use std::hint::black_box;
 use std::process::Command;
 
@@ -48,6 +50,8 @@ fn compute_with_secrets() {
         modular_arithmetic(&x, &n, &wide);
         if let Some(kernel) = Avx2Fma::detect() {
             curve25519(kernel, &x);
+            nist_curve::<4, P256>(kernel, &x);
+            nist_curve::<6, P384>(kernel, &x);
         }
         if std::env::var(LEAK).unwrap() == "1" {
             // A branch could become a conditional move, which leaks nothing; an address stays one.
@@ -99,4 +103,20 @@ fn curve25519(kernel: Avx2Fma, secret: &[u64]) {
     let mut ladder = Ladder::new(kernel);
     let secrets = ladder.run(&[Job { scalar: &bytes, u: &[9; 32] }]);
     secrets.for_each(|secret| _ = black_box(secret));
+}
+
+/// What signatures, key shares and agreements compute of secrets. Whether a result is a point at all is no secret.
+fn nist_curve<const N: usize, C: Curve<N>>(kernel: Avx2Fma, secret: &[u64])
+where
+    Avx2Fma: PrimeLanes<C>,
+{
+    let scalar: [u64; N] = std::array::from_fn(|i| secret[i % secret.len()] >> 1);
+    let order = C::ORDER;
+    let product = order.add(&order.mul(&scalar, &order.enter(&scalar)), &order.neg(&scalar));
+    let mut inverses = [scalar, product];
+    order.invert_all(&mut inverses);
+    black_box(inverses);
+    let mut lanes = Lanes::<N, C, _>::new(kernel);
+    black_box(&lanes.base_multiples(&[scalar; 3]));
+    black_box(&lanes.multiples(&[scalar; 2], &[C::G; 2]));
 }

@@ -6,8 +6,6 @@ use rustls::server::ResolvesServerCertUsingSni;
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConnection, Connection, HandshakeKind, ServerConnection};
 use rustls_multibuffer::handshake::{TlsAcceptor, TlsConnector};
-
-use rustls_multibuffer::ops::Op;
 use rustls_multibuffer::provider::default_provider;
 use std::io::Write;
 use std::sync::Arc;
@@ -66,16 +64,6 @@ for_each_engine! {
             assert_eq!(server.get_ref().1.server_name(), Some(name));
             assert_eq!(client.get_ref().1.peer_certificates().unwrap(), identity.chain);
         }
-    }
-
-    async fn an_ecdsa_key_works_and_signs_in_no_batch<E>() {
-        let engine = E::start(config());
-        let acceptor = TlsAcceptor::new(engine.clone(), Arc::new(Setup::MTLS13.server_as(Keys::Ours, &PKI.ecdsa)));
-        let connector = TlsConnector::new(engine.clone(), Arc::new(Setup::MTLS13.client_as(Keys::Ours, &PKI.ecdsa)));
-        let (mut server, mut client) = connect(|io| acceptor.accept(io), |io| connector.connect(localhost(), io)).await;
-        echo(&mut client, &mut server).await;
-        let signatures = [Op::RsaSign2048, Op::RsaSign3072, Op::RsaSign4096];
-        assert!(signatures.iter().all(|op| engine.stats().batches.ops[op.index()].requests() == 0));
     }
 
     async fn a_stock_provider_works_and_parks_nothing<E>() {

@@ -2,8 +2,11 @@
 
 mod bad_input;
 mod batching;
+#[cfg(target_os = "linux")]
+mod descriptors;
 mod endings;
 mod features;
+mod identities;
 mod limits;
 mod matrix;
 mod pki;

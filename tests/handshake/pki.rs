@@ -2,7 +2,7 @@
 
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
-    PKCS_ECDSA_P256_SHA256, PKCS_ED25519, PKCS_RSA_SHA256, RsaKeySize,
+    PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, RsaKeySize,
 };
 use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
@@ -33,35 +33,26 @@ pub(crate) struct Pki {
     pub(crate) other: Identity,
     /// RSA-2048.
     pub(crate) client: Identity,
-    /// P-256, for `localhost`.
-    pub(crate) ecdsa: Identity,
     /// RSA-2048, from a CA that nobody trusts.
     pub(crate) stranger: Identity,
     /// RSA-2048, for `localhost`, from a CA with an RSA key, too.
     pub(crate) all_rsa: Identity,
-    /// Ed25519, for `localhost`, from a CA with an Ed25519 key, too.
-    pub(crate) all_ed25519: Identity,
 }
 
 pub(crate) static PKI: LazyLock<Pki> = LazyLock::new(|| {
     let p256 = || KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
     let (ca, rsa_ca, rogue) =
         (new_ca("trusted", p256()), new_ca("trusted, too", rsa()), new_ca("rogue", p256()));
-    let ed25519 = || KeyPair::generate_for(&PKCS_ED25519).unwrap();
-    let ed25519_ca = new_ca("trusted as well", ed25519());
     let mut roots = RootCertStore::empty();
     roots.add(ca.der().clone()).unwrap();
     roots.add(rsa_ca.der().clone()).unwrap();
-    roots.add(ed25519_ca.der().clone()).unwrap();
     Pki {
         roots: Arc::new(roots),
         server: issue(&ca, "localhost", rsa()),
         other: issue(&ca, "other.localhost", rsa()),
         client: issue(&ca, "client.localhost", rsa()),
-        ecdsa: issue(&ca, "localhost", p256()),
         stranger: issue(&rogue, "stranger.localhost", rsa()),
         all_rsa: issue(&rsa_ca, "localhost", rsa()),
-        all_ed25519: issue(&ed25519_ca, "localhost", ed25519()),
     }
 });
 

@@ -43,46 +43,6 @@ for_each_engine! {
         assert!(verified.fills[8] > 0, "{verified:?}");
     }
 
-    async fn ed25519_on_both_sides<E>() {
-        let engine = E::start(config().threads(1).gather(8).max_wait(Duration::from_secs(20)));
-        for setup in [Setup::MTLS13, Setup::MTLS12] {
-            let (server, client) = (setup.server_as(Keys::Ours, &PKI.all_ed25519), setup.client_as(Keys::Ours, &PKI.all_ed25519));
-            let acceptor = TlsAcceptor::new(engine.clone(), Arc::new(server));
-            let connector = TlsConnector::new(engine.clone(), Arc::new(client));
-            let pairs = (0..16).map(|_| {
-                let (acceptor, connector) = (acceptor.clone(), connector.clone());
-                tokio::task::spawn_local(async move {
-                    connect(|io| acceptor.accept(io), |io| connector.connect(localhost(), io)).await
-                })
-            });
-            for pair in pairs.collect::<Vec<_>>() {
-                pair.await.unwrap();
-            }
-        }
-        assert_all_returned(&engine).await;
-        let stats = engine.stats();
-        assert_eq!((stats.succeeded, stats.failed), (2 * 2 * 16, 0));
-        assert_eq!(of(&stats, Op::Ed25519Sign).requests(), 2 * 2 * 16, "one for each side");
-        let verified = of(&stats, Op::Ed25519Verify);
-        assert_eq!(verified.requests(), 2 * 2 * 2 * 16, "a certificate and a handshake for each side");
-        assert!(verified.fills[8] > 0, "{verified:?}");
-    }
-
-    async fn ed25519_with_stock_peers<E>() {
-        let engine = E::start(config());
-        for setup in [Setup::MTLS13, Setup::MTLS12] {
-            let identity = &PKI.all_ed25519;
-            let acceptor = TlsAcceptor::new(engine.clone(), Arc::new(setup.server_as(Keys::Ours, identity)));
-            let client = tokio_rustls::TlsConnector::from(Arc::new(setup.client_as(Keys::Stock, identity)));
-            connect(|io| acceptor.accept(io), |io| async move { client.connect(localhost(), io).await }).await;
-            let server = tokio_rustls::TlsAcceptor::from(Arc::new(setup.server_as(Keys::Stock, identity)));
-            let connector = TlsConnector::new(engine.clone(), Arc::new(setup.client_as(Keys::Ours, identity)));
-            connect(|io| async move { server.accept(io).await }, |io| connector.connect(localhost(), io)).await;
-        }
-        assert_eq!((engine.stats().succeeded, engine.stats().failed), (4, 0));
-        assert_all_returned(&engine).await;
-    }
-
     async fn bad_signatures_of_clients_give_stock_errors<E>() {
         let engine = E::start(config());
         for (setup, forgery) in [Setup::MTLS13, Setup::MTLS12].into_iter().flat_map(Forgery::with) {

@@ -1,20 +1,23 @@
-//! A CA made for this run; as rustls configurations for us, as PEM files for the others.
+//! CAs made for this run, one for each kind of key; as rustls configurations for us, as PEM files for the others.
 
-use crate::Case;
+use crate::case::{Case, Group, Kind};
+use pkcs8::der::pem::LineEnding;
+use pkcs8::{PrivateKeyInfo, SecretDocument};
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose, RsaKeySize,
 };
 use rustls::client::WebPkiServerVerifier;
-use rustls::pki_types::PrivatePkcs8KeyDer;
+use rustls::crypto::CryptoProvider;
+use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use rustls_multibuffer::provider::default_provider;
+use rustls_multibuffer::provider::{default_provider, kx_group};
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
-/// A certificate and its key, in memory and as files.
+/// A certificate for `localhost` and its key, in memory and as files.
 pub(crate) struct Identity {
-    certificate: rcgen::Certificate,
+    certificate: CertificateDer<'static>,
     key: KeyPair,
     /// The certificate's file.
     pub(crate) cert_file: String,
@@ -24,46 +27,76 @@ pub(crate) struct Identity {
 
 pub(crate) struct Pki {
     roots: Arc<RootCertStore>,
-    /// The file of the CA's certificate.
+    /// The file of all CAs' certificates.
     pub(crate) ca_file: String,
-    /// For `localhost`, one for each size that has lanes.
-    pub(crate) servers: [Identity; 3],
-    pub(crate) client: Identity,
+    identities: [Identity; Kind::ALL.len()],
+}
+
+impl Pki {
+    /// What a server or client with a key of this kind shows.
+    pub(crate) fn identity(&self, kind: Kind) -> &Identity {
+        &self.identities[kind as usize]
+    }
 }
 
 pub(crate) static PKI: LazyLock<Pki> = LazyLock::new(|| {
-    let mut params = CertificateParams::new(vec!["ca.interop".to_owned()]).unwrap();
-    params.distinguished_name.push(DnType::CommonName, "interop CA");
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    let ca = CertifiedIssuer::self_signed(params, rsa(RsaKeySize::_2048)).unwrap();
+    let issuers = [Kind::Rsa2048, Kind::P256, Kind::P384, Kind::Ed25519].map(|kind| (kind, new_ca(kind)));
     let mut roots = RootCertStore::empty();
-    roots.add(ca.der().clone()).unwrap();
-    let sizes = [RsaKeySize::_2048, RsaKeySize::_3072, RsaKeySize::_4096];
-    let names = ["server2048", "server3072", "server4096"];
+    issuers.iter().for_each(|(_, ca)| roots.add(ca.der().clone()).unwrap());
+    let issue = |kind: Kind| {
+        let (_, ca) =
+            issuers.iter().find(|(issuer, _)| *issuer == kind.issuer()).expect("every kind has one");
+        issue(ca, kind)
+    };
     Pki {
         roots: Arc::new(roots),
-        ca_file: write("ca", &ca.pem()),
-        servers: std::array::from_fn(|i| issue(&ca, names[i], rsa(sizes[i]))),
-        client: issue(&ca, "client", rsa(RsaKeySize::_2048)),
+        ca_file: write("ca", &issuers.iter().map(|(_, ca)| ca.pem()).collect::<String>()),
+        identities: Kind::ALL.map(issue),
     }
 });
 
-fn rsa(size: RsaKeySize) -> KeyPair {
-    KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, size).unwrap()
+fn generate(kind: Kind) -> KeyPair {
+    let rsa = |size| KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, size);
+    let pair = match kind {
+        Kind::Rsa2048 => rsa(RsaKeySize::_2048),
+        Kind::Rsa3072 => rsa(RsaKeySize::_3072),
+        Kind::Rsa4096 => rsa(RsaKeySize::_4096),
+        Kind::P256 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256),
+        Kind::P384 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384),
+        Kind::Ed25519 => KeyPair::generate_for(&rcgen::PKCS_ED25519),
+    };
+    pair.unwrap()
 }
 
-fn issue(ca: &CertifiedIssuer<'_, KeyPair>, file: &str, key: KeyPair) -> Identity {
+fn new_ca(kind: Kind) -> CertifiedIssuer<'static, KeyPair> {
+    let mut params = CertificateParams::new(vec!["ca.interop".to_owned()]).unwrap();
+    params.distinguished_name.push(DnType::CommonName, format!("interop CA {kind:?}"));
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+    CertifiedIssuer::self_signed(params, generate(kind)).unwrap()
+}
+
+fn issue(ca: &CertifiedIssuer<'_, KeyPair>, kind: Kind) -> Identity {
+    let (key, file) = (generate(kind), format!("{kind:?}").to_lowercase());
     let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
     // Not the CA's name: OpenSSL would take the certificate for a self-signed one.
-    params.distinguished_name.push(DnType::CommonName, file);
+    params.distinguished_name.push(DnType::CommonName, &file);
     let certificate = params.signed_by(&key, ca).unwrap();
     Identity {
         cert_file: write(&format!("{file}-cert"), &certificate.pem()),
-        key_file: write(&format!("{file}-key"), &key.serialize_pem()),
-        certificate,
+        key_file: write(&format!("{file}-key"), &key_pem(&key)),
+        certificate: certificate.der().clone(),
         key,
     }
+}
+
+/// The key in the first version of PKCS #8: GnuTLS knows no other.
+fn key_pem(key: &KeyPair) -> String {
+    let der = key.serialize_der();
+    let mut info = PrivateKeyInfo::try_from(&der[..]).unwrap();
+    info.public_key = None;
+    let document = SecretDocument::encode_msg(&info).unwrap();
+    document.to_pem("PRIVATE KEY", LineEnding::LF).unwrap().to_string()
 }
 
 /// Writes a file under `target/tmp`, where it stays until the next run.
@@ -74,9 +107,15 @@ fn write(name: &str, pem: &str) -> String {
 }
 
 impl Case {
-    /// Our server. It issues no tickets, so that nothing but our answer reaches the peer's output.
-    pub(crate) fn server_config(self, identity: &Identity) -> Arc<ServerConfig> {
-        let provider = Arc::new(default_provider());
+    /// Our provider, with these groups only.
+    fn provider(groups: impl IntoIterator<Item = Group>) -> Arc<CryptoProvider> {
+        let kx_groups = groups.into_iter().map(|group| kx_group(group.name()).expect("the group is ours"));
+        Arc::new(CryptoProvider { kx_groups: kx_groups.collect(), ..default_provider() })
+    }
+
+    /// Our server, with the one group. It issues no tickets, so that nothing but our answer reaches the peer's output.
+    pub(crate) fn server_config(self) -> Arc<ServerConfig> {
+        let (provider, identity) = (Self::provider([self.group]), PKI.identity(self.kind));
         let builder = ServerConfig::builder_with_provider(provider.clone())
             .with_protocol_versions(&[self.version])
             .unwrap();
@@ -86,7 +125,7 @@ impl Case {
             false => builder.with_no_client_auth(),
         };
         let key = PrivatePkcs8KeyDer::from(identity.key.serialize_der()).into();
-        let mut config = builder.with_single_cert(vec![identity.certificate.der().clone()], key).unwrap();
+        let mut config = builder.with_single_cert(vec![identity.certificate.clone()], key).unwrap();
         config.send_tls13_tickets = 0;
         config.alpn_protocols = vec![b"http/1.1".to_vec()];
         Arc::new(config)
@@ -94,16 +133,20 @@ impl Case {
 
     /// Our client, with a certificate if the case has client certificates.
     pub(crate) fn client_config(self) -> Arc<ClientConfig> {
-        let provider = Arc::new(default_provider());
+        self.client_config_with(Self::provider(self.groups()))
+    }
+
+    /// The same with other groups.
+    pub(crate) fn client_config_with(self, provider: Arc<CryptoProvider>) -> Arc<ClientConfig> {
         let verifier = WebPkiServerVerifier::builder_with_provider(PKI.roots.clone(), provider.clone());
         let builder = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[self.version])
             .unwrap()
             .with_webpki_verifier(verifier.build().unwrap());
-        let identity = &PKI.client;
+        let identity = PKI.identity(self.kind);
         let key = PrivatePkcs8KeyDer::from(identity.key.serialize_der()).into();
         Arc::new(match self.client_auth {
-            true => builder.with_client_auth_cert(vec![identity.certificate.der().clone()], key).unwrap(),
+            true => builder.with_client_auth_cert(vec![identity.certificate.clone()], key).unwrap(),
             false => builder.with_no_client_auth(),
         })
     }
