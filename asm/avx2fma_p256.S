@@ -7,7 +7,7 @@
 # H[k-1] / 2^48, all of it. Adding m[k] p to the product cancels the column, without a carry, and
 #       adds m[k] to columns k + 2 and k + 4, subtracts 2^32 m[k] from column k + 4, adds 2^16 m[k] to column k + 5.
 # The last two are products by powers of two, split as any other. No m[k] is cut down to 48 bits: they stay below 2^53, and
-# R is so much larger than p that the result stays below 19 p all the same.
+# R is so much larger than p that the result stays below 20 p all the same.
 #
 # Columns k to k + 5 are at work at a time: column c has H in ymm(c mod 6), L in ymm(6 + c mod 6).
 #

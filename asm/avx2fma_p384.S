@@ -19,7 +19,7 @@
 #
 # Registers of both kernels
 #   ymm0-3    H                            ymm4-11   L
-#   ymm14     y                            ymm12, 13, 15   see avx2fma_prime.S; ymm12 is also z
+#   ymm14     z                            ymm12, 13, 15   see avx2fma_prime.S
 #   rdi       the result; until it is written, m[k] at rdi + 32 k
 #   rsi, rdx  the operands                 rcx       constants: see the offsets below
 
@@ -29,19 +29,45 @@
 .set P384_P32, 160      # 2^32
 .set P384_FOLD_0, 192   # 2^-48 - 2^-16
 .set P384_FOLD_2, 224   # 2^-48 + 2^-16
+.set P384_Z2, 256       # 1 - 2^33: z in column k + 2, see P384_QUOTIENT
 
-# Column k is complete in \v, which becomes m[k]. \v1, \v2, \v3 are the L of the columns after it.
-.macro P384_QUOTIENT v, v1, v2, v3
-    vaddpd ymm14, ymm\v, [rcx + P384_ROUND]
-    vsubpd ymm14, ymm14, [rcx + P384_ROUND]
-    vsubpd ymm12, ymm\v, ymm14
-    vfmadd231pd ymm\v1, ymm14, [rcx + P384_N16]
-    vfmadd231pd ymm\v1, ymm12, [rcx + P384_P16]
-    vfnmadd231pd ymm\v3, ymm14, [rcx + P384_N16]
-    vfnmadd231pd ymm\v3, ymm12, [rcx + P384_P16]
-    vfmadd231pd ymm\v, ymm12, [rcx + P384_P32]
+.macro P384_BEGIN
+    vmovapd ymm15, [rcx + PRIME_CHI]
+    vsubpd ymm14, ymm15, ymm15
+.endm
+
+# Column k is complete in \v, except for 2^16 z of column k - 1, which is in ymm14: it does not change what is rounded
+# off, so column k + 1 need not wait for it. \v becomes m[k], ymm14 becomes z; \v1 to \v4 are the L of the columns
+# after it. As 2^16 z is still to come in the next turn's y, so is z in its u, in columns k + 2 and k + 4.
+# Overwrites the row digit.
+.macro P384_QUOTIENT v, v1, v2, v3, v4
+    vaddpd ymm12, ymm\v, [rcx + P384_ROUND]
+    vsubpd ymm12, ymm12, [rcx + P384_ROUND]
+    vfmadd231pd ymm\v1, ymm12, [rcx + P384_N16]
+    vsubpd ymm13, ymm\v, ymm12
+    vfmadd231pd ymm\v, ymm14, [rcx + P384_P16]
+    vfnmadd231pd ymm\v3, ymm12, [rcx + P384_N16]
     vsubpd ymm\v2, ymm\v2, ymm\v
-    vfnmadd231pd ymm\v2, ymm12, [rcx + P384_P32]
+    vfmadd231pd ymm\v2, ymm13, [rcx + P384_Z2]
+    vfmadd231pd ymm\v, ymm13, [rcx + P384_P32]
+    vfnmadd231pd ymm\v3, ymm13, [rcx + P384_P16]
+    vsubpd ymm\v4, ymm\v4, ymm13
+    vmovapd ymm14, ymm13
+.endm
+
+# The same for column 8, the last one.
+.macro P384_QUOTIENT_LAST v, v1, v2, v3
+    vaddpd ymm12, ymm\v, [rcx + P384_ROUND]
+    vsubpd ymm12, ymm12, [rcx + P384_ROUND]
+    vfmadd231pd ymm\v1, ymm12, [rcx + P384_N16]
+    vsubpd ymm13, ymm\v, ymm12
+    vfmadd231pd ymm\v, ymm14, [rcx + P384_P16]
+    vfmadd231pd ymm\v1, ymm13, [rcx + P384_P16]
+    vfnmadd231pd ymm\v3, ymm12, [rcx + P384_N16]
+    vfmadd231pd ymm\v, ymm13, [rcx + P384_P32]
+    vfnmadd231pd ymm\v3, ymm13, [rcx + P384_P16]
+    vsubpd ymm\v2, ymm\v2, ymm\v
+    vfnmadd231pd ymm\v2, ymm13, [rcx + P384_P32]
 .endm
 
 .macro P384_KEEP k, v

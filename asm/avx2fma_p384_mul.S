@@ -6,7 +6,7 @@
 #
 # Row i of a group of columns is digit i of a, times those of b that belong there.
 FUNCTION avx2fma_p384_mul
-    vmovapd ymm15, [rcx + PRIME_CHI]
+    P384_BEGIN
     # Columns 0 to 3.
     vmovapd ymm13, [rsi]
     PRIME_FIRST 0, 4, 0
@@ -32,20 +32,22 @@ FUNCTION avx2fma_p384_mul
     PRIME_FIRST 1, 9, 5
     PRIME_FIRST 2, 10, 6
     PRIME_FIRST 3, 11, 7
-    P384_QUOTIENT 4, 5, 6, 7
+    P384_QUOTIENT 4, 5, 6, 7, 8
     P384_KEEP 0, 4
     vmovapd ymm13, [rsi + 32]
     PRIME_STEP 0, 8, 3
     PRIME_STEP 1, 9, 4
     PRIME_STEP 2, 10, 5
     PRIME_STEP 3, 11, 6
+    P384_QUOTIENT 5, 6, 7, 8, 9
+    P384_KEEP 1, 5
     vmovapd ymm13, [rsi + 64]
     PRIME_STEP 0, 8, 2
     PRIME_STEP 1, 9, 3
     PRIME_STEP 2, 10, 4
     PRIME_STEP 3, 11, 5
-    P384_QUOTIENT 5, 6, 7, 8
-    P384_KEEP 1, 5
+    P384_QUOTIENT 6, 7, 8, 9, 10
+    P384_KEEP 2, 6
     vmovapd ymm13, [rsi + 96]
     PRIME_STEP 0, 8, 1
     PRIME_STEP 1, 9, 2
@@ -57,8 +59,8 @@ FUNCTION avx2fma_p384_mul
     PRIME_STEP 1, 9, 1
     PRIME_STEP 2, 10, 2
     PRIME_STEP 3, 11, 3
-    P384_QUOTIENT 6, 7, 8, 9
-    P384_KEEP 2, 6
+    P384_QUOTIENT 7, 8, 9, 10, 11
+    P384_KEEP 3, 7
     vmovapd ymm13, [rsi + 160]
     PRIME_STEP 1, 9, 0
     PRIME_STEP 2, 10, 1
@@ -71,8 +73,6 @@ FUNCTION avx2fma_p384_mul
     PRIME_HAND_ON 0, 9
     PRIME_HAND_ON 1, 10
     PRIME_HAND_ON 2, 11
-    P384_QUOTIENT 7, 8, 9, 10
-    P384_KEEP 3, 7
     # Columns 8 to 11, and quotient digits 4 to 7.
     vmovapd ymm13, [rsi + 128]
     PRIME_FIRST 0, 4, 4
@@ -86,7 +86,7 @@ FUNCTION avx2fma_p384_mul
     PRIME_FIRST 3, 7, 7
     P384_LAST_TERM 3, 7
     P384_CARRY 9, 10
-    P384_QUOTIENT 8, 9, 10, 11
+    P384_QUOTIENT 8, 9, 10, 11, 4
     P384_KEEP 4, 8
     vmovapd ymm13, [rsi + 160]
     PRIME_STEP 0, 4, 3
@@ -99,7 +99,7 @@ FUNCTION avx2fma_p384_mul
     PRIME_STEP 2, 6, 4
     PRIME_STEP 3, 7, 5
     P384_CARRY 10, 11
-    P384_QUOTIENT 9, 10, 11, 4
+    P384_QUOTIENT 9, 10, 11, 4, 5
     P384_KEEP 5, 9
     vmovapd ymm13, [rsi + 224]
     PRIME_STEP 0, 4, 1
@@ -110,7 +110,7 @@ FUNCTION avx2fma_p384_mul
     PRIME_STEP 0, 4, 5
     PRIME_STEP 1, 5, 6
     PRIME_STEP 2, 6, 7
-    P384_QUOTIENT 10, 11, 4, 5
+    P384_QUOTIENT 10, 11, 4, 5, 6
     P384_KEEP 6, 10
     vmovapd ymm13, [rsi + 64]
     PRIME_STEP 0, 4, 6
@@ -120,7 +120,7 @@ FUNCTION avx2fma_p384_mul
     PRIME_HAND_ON 0, 5
     PRIME_HAND_ON 1, 6
     PRIME_HAND_ON 2, 7
-    P384_QUOTIENT 11, 4, 5, 6
+    P384_QUOTIENT 11, 4, 5, 6, 7
     P384_KEEP 7, 11
     # Columns 12 to 14, and quotient digit 8.
     vmovapd ymm13, [rsi + 224]
@@ -138,6 +138,6 @@ FUNCTION avx2fma_p384_mul
     PRIME_STEP 0, 8, 7
     PRIME_HAND_ON 0, 9
     PRIME_HAND_ON 1, 10
-    P384_QUOTIENT 4, 5, 6, 7
+    P384_QUOTIENT_LAST 4, 5, 6, 7
     P384_FINISH
 END avx2fma_p384_mul

@@ -52,6 +52,13 @@ impl<V: LaneVec> SharedTable<V> {
         self.entries
     }
 
+    /// Digit `digit` of an entry whose index is no secret.
+    pub fn word_vartime(&self, entry: usize, digit: usize) -> u64 {
+        let index = digit * self.entries + entry;
+        let lanes = self.vectors[0].as_ref().len();
+        self.vectors[index / lanes].as_ref()[index % lanes]
+    }
+
     /// For each digit, the vectors with that digit of all entries.
     ///
     /// # Panics

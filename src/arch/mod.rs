@@ -17,6 +17,7 @@ pub(crate) mod counting;
 pub(crate) mod current;
 pub mod field25519;
 mod ifma;
+mod ifma_fields;
 #[cfg(test)]
 mod lane_tests;
 pub mod lanes;

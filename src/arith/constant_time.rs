@@ -1,8 +1,12 @@
 //! Machine-checked: no branch and no address in this layer depends on a limb.
 
+use super::curve25519::{BaseMultiplier, Job, Ladder, order};
 use super::testing::Operands;
+use super::weierstrass::{Curve, Lanes};
 use super::{invert, limbs, mont};
+use crate::arch::Avx2Fma;
 use crate::arch::memcheck::{is_running, mark_secret};
+use crate::arch::prime::{P256, P384, PrimeLanes};
 use std::hint::black_box;
 use std::process::Command;
 
@@ -44,6 +48,11 @@ fn compute_with_secrets() {
         x[len - 1] &= !(1 << 63);
         plain_arithmetic(&x, &n);
         modular_arithmetic(&x, &n, &wide);
+        if let Some(kernel) = Avx2Fma::detect() {
+            curve25519(kernel, &x);
+            nist_curve::<4, P256>(kernel, &x);
+            nist_curve::<6, P384>(kernel, &x);
+        }
         if std::env::var(LEAK).unwrap() == "1" {
             // A branch could become a conditional move, which leaks nothing; an address stays one.
             black_box(black_box([0u8; 8])[(x[0] & 7) as usize]);
@@ -77,4 +86,37 @@ fn modular_arithmetic(x: &[u64], n: &[u64], wide: &[u64]) {
     mont::mod_pow_vartime(black_box(&mut out), x, 65537, n);
     mont::mod_pow(black_box(&mut out), x, wide, n);
     black_box(&out);
+}
+
+/// What key shares, agreements and signatures compute of secrets: in lanes, so that the kernels are checked, too.
+fn curve25519(kernel: Avx2Fma, secret: &[u64]) {
+    let mut scalar: order::Scalar = std::array::from_fn(|i| secret[i % secret.len()]);
+    scalar[3] >>= 4;
+    let bytes = order::to_bytes(&scalar);
+    let reduced = order::reduce_hash(&[bytes, bytes].concat().try_into().unwrap());
+    black_box(order::to_bytes(&order::multiply_add(&scalar, &reduced, &reduced)));
+    let mut multiplier = BaseMultiplier::new(kernel);
+    for (point, is_on_curve) in multiplier.points(&[scalar; 3]) {
+        black_box((point, is_on_curve.unwrap_u8()));
+    }
+    multiplier.key_shares(&[scalar; 4]).for_each(|share| _ = black_box(share));
+    let mut ladder = Ladder::new(kernel);
+    let secrets = ladder.run(&[Job { scalar: &bytes, u: &[9; 32] }]);
+    secrets.for_each(|secret| _ = black_box(secret));
+}
+
+/// What signatures, key shares and agreements compute of secrets. Whether a result is a point at all is no secret.
+fn nist_curve<const N: usize, C: Curve<N>>(kernel: Avx2Fma, secret: &[u64])
+where
+    Avx2Fma: PrimeLanes<C>,
+{
+    let scalar: [u64; N] = std::array::from_fn(|i| secret[i % secret.len()] >> 1);
+    let order = C::ORDER;
+    let product = order.add(&order.mul(&scalar, &order.enter(&scalar)), &order.neg(&scalar));
+    let mut inverses = [scalar, product];
+    order.invert_all(&mut inverses);
+    black_box(inverses);
+    let mut lanes = Lanes::<N, C, _>::new(kernel);
+    black_box(&lanes.base_multiples(&[scalar; 3]));
+    black_box(&lanes.multiples(&[scalar; 2], &[C::G; 2]));
 }

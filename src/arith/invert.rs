@@ -69,10 +69,10 @@ fn invert_in(space: &mut [&mut [u64]; 4], out: &mut [u64], x: &[u64], n: &[u64])
     g[..k].copy_from_slice(x);
     e[0] = 1;
     let n_inv = neg_inv_u64(n[0]);
-    let mut delta = 1;
+    let mut twice_delta = 1;
     for _ in 0..batches(64 * k) {
         let matrix;
-        (delta, matrix) = division_steps(delta, f[0], g[0]);
+        (twice_delta, matrix) = division_steps(twice_delta, f[0], g[0]);
         update_fg(f, g, matrix);
         update_de(d, e, matrix, n, n_inv);
     }
@@ -109,12 +109,12 @@ fn negate_masked(a: &mut [u64], mask: u64) {
 }
 
 /// [`BATCH`] division steps on the low words of f and g; every step runs the same instructions.
-fn division_steps(mut delta: i64, mut f: u64, mut g: u64) -> (i64, Matrix) {
+fn division_steps(mut twice_delta: i64, mut f: u64, mut g: u64) -> (i64, Matrix) {
     let (mut u, mut v, mut q, mut r) = (1u64, 0u64, 0u64, 1u64);
     for _ in 0..BATCH {
         let odd = value_barrier((g & 1).wrapping_neg());
-        let swap = value_barrier((delta.wrapping_neg() >> 63) as u64 & odd);
-        delta = (delta ^ swap as i64).wrapping_sub(swap as i64).wrapping_add(2);
+        let swap = value_barrier((twice_delta.wrapping_neg() >> 63) as u64 & odd);
+        twice_delta = (twice_delta ^ swap as i64).wrapping_sub(swap as i64).wrapping_add(2);
         // g ± f in place of g; if swapping, f + (g − f) = g in place of f. The rows of the matrix likewise, but
         // it is the upper row that doubles, not the lower one that is halved.
         g = g.wrapping_add((f ^ swap).wrapping_sub(swap) & odd);
@@ -125,7 +125,7 @@ fn division_steps(mut delta: i64, mut f: u64, mut g: u64) -> (i64, Matrix) {
         v = v.wrapping_add(r & swap) << 1;
         g >>= 1;
     }
-    (delta, Matrix { u: u as i64, v: v as i64, q: q as i64, r: r as i64 })
+    (twice_delta, Matrix { u: u as i64, v: v as i64, q: q as i64, r: r as i64 })
 }
 
 /// `(f, g) = ((u·f + v·g)/2^62, (q·f + r·g)/2^62)`; the divisions are exact.

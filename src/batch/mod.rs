@@ -10,6 +10,10 @@
 //! 4. **Idle**: the thread has nothing else to do; the fullest queue leaves. With a positive `poll_delay` the
 //!    thread waits for company instead.
 //!
+//! **Fairness.** Of all queues that are full or past their deadline, the one whose first request has waited longest leaves
+//! first. So no operation starves behind others that fill their lanes again and again: once a request is past its
+//! deadline, at most one batch of each other operation that is older runs before it.
+//!
 //! ```
 //! use rustls_multibuffer::batch::{Load, Policy, Queue, Reason};
 //! use rustls_multibuffer::ops::Op;
@@ -175,15 +179,9 @@ impl<T, R> Queue<T, R> {
 
     fn choose(&self, now: Instant, load: Load) -> Option<(Op, Reason)> {
         let waiting = || Op::ALL.into_iter().filter(|op| !self.waiting[op.index()].is_empty());
-        let is_full = |op: &Op| self.waiting[op.index()].len() >= self.policy.capacities[op.index()];
-        if let Some(op) = waiting().filter(is_full).min_by_key(|op| self.oldest(*op)) {
-            return Some((op, Reason::Full));
-        }
-        let overdue = |op: &Op| {
-            self.waiting[op.index()].front().and_then(|e| self.deadline(e)).is_some_and(|at| at <= now)
-        };
-        if let Some(op) = waiting().filter(overdue).min_by_key(|op| self.oldest(*op)) {
-            return Some((op, Reason::Deadline));
+        let due = waiting().filter_map(|op| Some((op, self.due(op, now)?)));
+        if let Some(due) = due.min_by_key(|(op, _)| self.oldest(*op)) {
+            return Some(due);
         }
         let reason = match load {
             Load::Draining => Reason::Drain,
@@ -191,6 +189,16 @@ impl<T, R> Queue<T, R> {
             Load::Idle | Load::Busy => return None,
         };
         waiting().max_by(|a, b| self.compare_fill(*a, *b)).map(|op| (op, reason))
+    }
+
+    /// Why the queue must leave whatever the load is, if it must.
+    fn due(&self, op: Op, now: Instant) -> Option<Reason> {
+        let waiting = &self.waiting[op.index()];
+        if waiting.len() >= self.policy.capacities[op.index()] {
+            return Some(Reason::Full);
+        }
+        let deadline = waiting.front().and_then(|entry| self.deadline(entry));
+        deadline.is_some_and(|at| at <= now).then_some(Reason::Deadline)
     }
 
     fn oldest(&self, op: Op) -> Option<Instant> {

@@ -51,6 +51,24 @@ fn of_two_full_queues_the_older_leaves_first() {
     assert_eq!(q.next(now + micros(3), Load::Busy).unwrap().op, A);
 }
 
+/// A request that never finds company runs although another operation is full at every moment.
+#[test]
+fn an_overdue_request_does_not_starve_behind_full_batches() {
+    let mut q = queue([2, 2, 2]);
+    let (start, busy, lone) = (Instant::now(), A, B);
+    push(&mut q, start, lone, 99);
+    let wait = Policy::default().max_wait;
+    let mut ran = Vec::new();
+    for i in 0..20 {
+        let now = start + wait / 8 * i;
+        (0..2).for_each(|j| push(&mut q, now, busy, 2 * i + j));
+        ran.push(q.next(now, Load::Busy).unwrap().op);
+    }
+    // It is overdue after eight rounds, and then the oldest of all.
+    assert_eq!(ran.iter().position(|op| *op == lone), Some(8));
+    assert_eq!(ran.iter().filter(|op| **op == busy).count(), 19);
+}
+
 #[test]
 fn idle_takes_the_fullest_then_the_oldest() {
     let (mut q, now) = (queue([8, 4, 2]), Instant::now());

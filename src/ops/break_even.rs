@@ -3,7 +3,7 @@
 //! A batch costs the same however many of its lanes are filled, so below some fill aws-lc-rs is faster one by one.
 //! The fills are measured with `handshake-bench ops`; `benches/record/` has the figures.
 
-use super::Op;
+use super::{Family, Op};
 use crate::arch::TierKind;
 
 /// The smallest fill that runs in lanes.
@@ -11,10 +11,26 @@ pub(super) fn fill(tier: TierKind, op: Op) -> usize {
     match (tier, op) {
         // aws-lc-rs uses IFMA for RSA where AVX-512 has it: one signature of four is not worth a batch.
         (TierKind::Avx512Ifma, Op::RsaSign2048 | Op::RsaSign3072 | Op::RsaSign4096) => 2,
-        // A batch of four costs what one and a half agreements cost: see `handshake-bench ops --op x25519`.
-        (TierKind::Avx2Fma, Op::X25519) => 2,
-        // A batch of four costs what a little more than two key shares, signatures or verifications cost.
-        (TierKind::Avx2Fma, Op::X25519Keygen | Op::Ed25519Sign | Op::Ed25519Verify) => 3,
+        // A batch of four costs what one and a half to two operations cost,
+        (
+            TierKind::Avx2Fma,
+            Op::RsaVerify2048
+            | Op::RsaVerify3072
+            | Op::RsaVerify4096
+            | Op::X25519
+            | Op::P256Sign
+            | Op::P256Verify
+            | Op::P256Ecdh
+            | Op::P384Verify
+            | Op::P384Ecdh,
+        ) => 2,
+        // and here a little more than two.
+        (TierKind::Avx2Fma, Op::X25519Keygen | Op::Ed25519Sign | Op::Ed25519Verify | Op::P256Keygen) => 3,
+        // No machine with IFMA was at hand: calculated from the instructions of a batch (`ops::counts`), two a cycle,
+        // and from what aws-lc-rs takes for one operation.
+        (TierKind::Avx512Ifma | TierKind::AvxIfma, Op::X25519) => 2,
+        (TierKind::Avx512Ifma, Op::P256Sign) => 4,
+        (TierKind::Avx512Ifma | TierKind::AvxIfma, op) if op.family() != Family::Rsa => 3,
         _ => 1,
     }
 }

@@ -5,6 +5,8 @@
 //! lanes, is decided here and nowhere else.
 
 mod break_even;
+#[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
+mod counts;
 mod curve25519;
 pub mod ecdh;
 pub mod ecdsa;
@@ -53,6 +55,8 @@ pub enum Op {
     P256Sign,
     /// Verification of an ECDSA signature with P-256 (any hash).
     P256Verify,
+    /// The same with a public key that was met often.
+    P256VerifyKnown,
     /// ECDH key agreement with P-256.
     P256Ecdh,
     /// Generation of a P-256 key pair.
@@ -61,6 +65,8 @@ pub enum Op {
     P384Sign,
     /// Verification of an ECDSA signature with P-384 (any hash).
     P384Verify,
+    /// The same with a public key that was met often.
+    P384VerifyKnown,
     /// ECDH key agreement with P-384.
     P384Ecdh,
     /// Generation of a P-384 key pair.
@@ -78,7 +84,7 @@ enum Family {
 
 impl Op {
     /// Every operation, for tables and statistics indexed by [`Op::index`].
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::RsaSign2048,
         Self::RsaSign3072,
         Self::RsaSign4096,
@@ -91,10 +97,12 @@ impl Op {
         Self::Ed25519Verify,
         Self::P256Sign,
         Self::P256Verify,
+        Self::P256VerifyKnown,
         Self::P256Ecdh,
         Self::P256Keygen,
         Self::P384Sign,
         Self::P384Verify,
+        Self::P384VerifyKnown,
         Self::P384Ecdh,
         Self::P384Keygen,
     ];
@@ -107,8 +115,12 @@ impl Op {
     fn family(self) -> Family {
         match self {
             Self::X25519 | Self::X25519Keygen | Self::Ed25519Sign | Self::Ed25519Verify => Family::Curve25519,
-            Self::P256Sign | Self::P256Verify | Self::P256Ecdh | Self::P256Keygen => Family::P256,
-            Self::P384Sign | Self::P384Verify | Self::P384Ecdh | Self::P384Keygen => Family::P384,
+            Self::P256Sign | Self::P256Verify | Self::P256VerifyKnown | Self::P256Ecdh | Self::P256Keygen => {
+                Family::P256
+            }
+            Self::P384Sign | Self::P384Verify | Self::P384VerifyKnown | Self::P384Ecdh | Self::P384Keygen => {
+                Family::P384
+            }
             _ => Family::Rsa,
         }
     }
@@ -128,10 +140,12 @@ impl Op {
             Self::Ed25519Verify => "ed25519-verify",
             Self::P256Sign => "p256-sign",
             Self::P256Verify => "p256-verify",
+            Self::P256VerifyKnown => "p256-verify-known-key",
             Self::P256Ecdh => "p256-ecdh",
             Self::P256Keygen => "p256-keygen",
             Self::P384Sign => "p384-sign",
             Self::P384Verify => "p384-verify",
+            Self::P384VerifyKnown => "p384-verify-known-key",
             Self::P384Ecdh => "p384-ecdh",
             Self::P384Keygen => "p384-keygen",
         }
@@ -260,8 +274,8 @@ impl Runner {
             };
         }
         let lanes = match tier {
-            Tier::Avx512Ifma(kernel) => [boxed!(Lanes::new(kernel)), None, None, None],
-            Tier::AvxIfma(kernel) => [boxed!(Lanes::new(kernel)), None, None, None],
+            Tier::Avx512Ifma(kernel) => all!(kernel),
+            Tier::AvxIfma(kernel) => all!(kernel),
             Tier::Avx2Fma(kernel) => all!(kernel),
             Tier::Portable(kernel) => all!(kernel),
             Tier::Scalar => [None, None, None, None],
@@ -293,6 +307,7 @@ impl Runner {
     /// this but a measurement of what preparing costs.
     pub fn forget_public_keys(&mut self) {
         self.lanes.iter_mut().flatten().for_each(|lanes| lanes.forget_public_keys());
+        ecdsa::forget();
     }
 
     /// Runs `requests`, at most [`Runner::capacity`] and all of one [`Op`], and appends one result for each to

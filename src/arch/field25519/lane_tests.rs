@@ -2,7 +2,7 @@
 
 use super::Field25519Lanes;
 use crate::arch::testing::{Random, with_tier};
-use crate::arch::{Avx2Fma, Portable, Tier, TierKind};
+use crate::arch::{Avx2Fma, Avx512Ifma, AvxIfma, Portable, Tier, TierKind};
 use num_bigint::{BigInt, BigUint};
 
 macro_rules! lane_tests {
@@ -47,6 +47,8 @@ fn portable() -> Option<Portable> {
 
 lane_tests!(portable, TierKind::Portable, portable());
 lane_tests!(avx2_fma, TierKind::Avx2Fma, Avx2Fma::detect());
+lane_tests!(avx_ifma, TierKind::AvxIfma, AvxIfma::detect());
+lane_tests!(avx512_ifma, TierKind::Avx512Ifma, Avx512Ifma::detect());
 
 fn p() -> BigUint {
     (BigUint::from(1u8) << 255) - 19u8
@@ -165,6 +167,9 @@ fn check_small_kernels<L: Field25519Lanes>(tier: L) {
         }
         let mut chosen = sum;
         tier.assign_if(&mut chosen, &difference, &mask);
+        let [mut first_of, mut second_of, mut negated] = [L::Sum::default(); 3];
+        tier.swap_if(&mut first_of, &mut second_of, &x, &y, &mask);
+        tier.negate_if(&mut negated, &x, &mask);
         for lane in 0..L::LANES {
             let [a, b] = [&a[lane], &b[lane]].map(|x| BigInt::from(x.clone()));
             let expect = |sum: &L::Sum, expected: BigInt| {
@@ -178,6 +183,10 @@ fn check_small_kernels<L: Field25519Lanes>(tier: L) {
             // What was carried is an operand of further sums.
             expect(&reduced, &a - &b * 2);
             expect(&scaled, &a + (&a + &b) * 121_665);
+            let is_set = first >> lane & 1 == 1;
+            expect(&first_of, if is_set { b.clone() } else { a.clone() });
+            expect(&second_of, if is_set { a.clone() } else { b.clone() });
+            expect(&negated, if is_set { -a.clone() } else { a.clone() });
             expect(&chosen, if first >> lane & 1 == 1 { &a - &b } else { &a + &b });
         }
     }

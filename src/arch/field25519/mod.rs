@@ -77,6 +77,39 @@ pub trait Field25519Lanes: Copy + Debug + Send + 'static {
     /// out ← a + 121665 · b: (A − 2) / 4 of curve25519.
     fn add_121665(self, out: &mut Self::Sum, a: &Self::Reduced, b: &Self::Sum);
 
+    /// All 255 steps of the Montgomery ladder (RFC 7748 §5), where a tier has one kernel for them: else nothing is done,
+    /// and the answer is `false`.
+    ///
+    /// `points` are x and z of the point that is doubled first, and of the other one; `u` is the x-coordinate of their
+    /// difference. Bit 64·i + j of `swaps` says for each lane whether the step of that bit of the scalar doubles the
+    /// other point than the step before it. In the end the doubled point comes first.
+    fn ladder(self, _points: [&mut Self::Reduced; 4], _u: &Self::Reduced, _swaps: &[Self::Mask; 4]) -> bool {
+        false
+    }
+
     /// out ← `other` in the lanes where `mask` is all ones.
     fn assign_if(self, out: &mut Self::Sum, other: &Self::Sum, mask: &Self::Mask);
+
+    /// a ← x and b ← y, the other way round in the lanes where `mask` is all ones.
+    fn swap_if(
+        self,
+        a: &mut Self::Sum,
+        b: &mut Self::Sum,
+        x: &Self::Reduced,
+        y: &Self::Reduced,
+        mask: &Self::Mask,
+    ) {
+        (*a, *b) = (**x, **y);
+        self.assign_if(a, y, mask);
+        self.assign_if(b, x, mask);
+    }
+
+    /// out ← a, and −a in the lanes where `mask` is all ones.
+    fn negate_if(self, out: &mut Self::Sum, a: &Self::Reduced, mask: &Self::Mask) {
+        let mut negative = Self::Sum::default();
+        self.sub(&mut negative, &Self::Reduced::default(), a);
+        *out = **a;
+        self.assign_if(out, &negative, mask);
+        negative.zeroize();
+    }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::arch::testing::{Random, with_tier};
-use crate::arch::{Avx2Fma, Portable, Tier};
+use crate::arch::{Avx2Fma, Avx512Ifma, AvxIfma, Portable, Tier};
 use num_bigint::{BigInt, BigUint, Sign};
 
 fn big(limbs: &[u64]) -> BigUint {
@@ -159,5 +159,7 @@ fn portable_token() -> Option<Portable> {
 
 prime_lane_tests! {
     portable: portable_token(), TierKind::Portable;
+    avx_ifma: AvxIfma::detect(), TierKind::AvxIfma;
+    avx512_ifma: Avx512Ifma::detect(), TierKind::Avx512Ifma;
     avx2_fma: Avx2Fma::detect(), TierKind::Avx2Fma;
 }

@@ -4,7 +4,7 @@
 //! reduction below 2p.
 
 use super::{MAX_COMBINED, Prime, PrimeLanes, Reduced, Sum};
-use crate::arch::lanes::{Moduli, MontLanes, Shape, Vec4};
+use crate::arch::lanes::{LaneVec, Moduli, MontLanes, Shape, Vec4};
 use crate::arch::tier::{Portable, TierKind};
 use crate::arch::value_barrier;
 
@@ -44,13 +44,43 @@ fn digits<const D: usize>(limbs: &[u64]) -> Wide<D> {
     })
 }
 
-fn load<const D: usize>(sum: &Sum<Vec4, D>, lane: usize) -> Wide<D> {
-    sum.0.map(|v| v.0[lane].into())
+fn load<V: LaneVec, const D: usize>(sum: &Sum<V, D>, lane: usize) -> Wide<D> {
+    sum.0.map(|v| v.as_ref()[lane].into())
 }
 
-fn store<const D: usize>(out: &mut Sum<Vec4, D>, lane: usize, digits: &Wide<D>) {
+fn store<V: LaneVec, const D: usize>(out: &mut Sum<V, D>, lane: usize, digits: &Wide<D>) {
     for (v, digit) in out.0.iter_mut().zip(digits) {
-        v.0[lane] = *digit as u64;
+        v.as_mut()[lane] = *digit as u64;
+    }
+}
+
+/// [`PrimeLanes::set`] of every tier whose digits are these.
+pub(in crate::arch) fn set_digits<V: LaneVec, const D: usize>(
+    out: &mut Reduced<V, D>,
+    lane: usize,
+    limbs: &[u64],
+) {
+    store(&mut out.0, lane, &digits(limbs));
+}
+
+/// [`PrimeLanes::get`] of every tier whose digits are these.
+pub(in crate::arch) fn get_limbs<P: Prime, V: LaneVec, const D: usize>(
+    out: &mut [u64],
+    element: &Reduced<V, D>,
+    lane: usize,
+) {
+    let mut x = load(element, lane);
+    subtract_unless_negative(&mut x, &digits(P::P), 1);
+    out.fill(0);
+    for (i, digit) in x.into_iter().enumerate() {
+        let (limb, shift) = (RADIX as usize * i / 64, RADIX as usize * i % 64);
+        let shifted = (digit as u128) << shift;
+        if let Some(out) = out.get_mut(limb) {
+            *out |= shifted as u64;
+        }
+        if let Some(out) = out.get_mut(limb + 1) {
+            *out |= (shifted >> 64) as u64;
+        }
     }
 }
 
@@ -94,23 +124,11 @@ macro_rules! portable {
             type Reduced = Reduced<Vec4, $digits>;
 
             fn set(out: &mut Self::Reduced, lane: usize, limbs: &[u64]) {
-                store(&mut out.0, lane, &digits(limbs));
+                set_digits(out, lane, limbs);
             }
 
             fn get(out: &mut [u64], element: &Self::Reduced, lane: usize) {
-                let mut x = load(element, lane);
-                subtract_unless_negative(&mut x, &digits(<$prime>::P), 1);
-                out.fill(0);
-                for (i, digit) in x.into_iter().enumerate() {
-                    let (limb, shift) = (RADIX as usize * i / 64, RADIX as usize * i % 64);
-                    let shifted = (digit as u128) << shift;
-                    if let Some(out) = out.get_mut(limb) {
-                        *out |= shifted as u64;
-                    }
-                    if let Some(out) = out.get_mut(limb + 1) {
-                        *out |= (shifted >> 64) as u64;
-                    }
-                }
+                get_limbs::<$prime, _, $digits>(out, element, lane);
             }
 
             fn add(self, out: &mut Self::Sum, a: &Self::Reduced, b: &Self::Reduced) {

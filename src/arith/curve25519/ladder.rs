@@ -36,7 +36,7 @@ pub(crate) struct Job<'a> {
 
 impl<K: Field25519Lanes> Ladder<K> {
     pub(crate) fn new(kernel: K) -> Self {
-        Self { kernel, reduced: Secret::zeroed(10), sums: Secret::zeroed(5), masks: Secret::zeroed(1) }
+        Self { kernel, reduced: Secret::zeroed(10), sums: Secret::zeroed(5), masks: Secret::zeroed(4) }
     }
 
     /// The function X25519 of RFC 7748 §5 on each of `jobs`, at most [`Field25519Lanes::LANES`] of them.
@@ -60,12 +60,29 @@ impl<K: Field25519Lanes> Ladder<K> {
             K::set(x2, lane, &[1, 0, 0, 0]);
             K::set(z3, lane, &[1, 0, 0, 0]);
         }
-        for bit in (0..255).rev() {
-            self.set_masks(&scalars[..jobs.len()], bit);
-            self.step();
+        self.set_swaps(&scalars[..jobs.len()]);
+        let swaps = self.masks.expose().first_chunk().expect("four words");
+        let [u, x2, z2, x3, z3, ..] = self.reduced.expose_mut() else { unreachable!("ten numbers") };
+        if !self.kernel.ladder([x2, z2, x3, z3], u, swaps) {
+            for bit in (0..255).rev() {
+                self.set_masks(&scalars[..jobs.len()], bit);
+                self.step();
+            }
         }
         let count = jobs.len();
         self.affine(count)
+    }
+
+    /// For each bit of each scalar, in lanes: whether it is another one than the bit above it, which is zero above the
+    /// topmost.
+    fn set_swaps(&mut self, scalars: &[[u8; 32]]) {
+        for (lane, scalar) in scalars.iter().enumerate() {
+            let (words, _) = scalar.as_chunks::<8>();
+            for (i, swaps) in self.masks.expose_mut().iter_mut().enumerate() {
+                let at = |i: usize| words.get(i).map_or(0, |bytes| u64::from_le_bytes(*bytes));
+                swaps.as_mut()[lane] = at(i) ^ (at(i) >> 1 | at(i + 1) << 63);
+            }
+        }
     }
 
     /// In each lane: whether the point to be doubled is not the one that the last step doubled.

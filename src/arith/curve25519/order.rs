@@ -2,8 +2,8 @@
 //!
 //! Constant-time: the numbers are nonces and private keys.
 
-use crate::arith::limbs::{adc, add_assign, ct_lt, mask, sub_assign_if};
-use crate::arith::mont::Mont;
+use crate::arith::limbs::{self, adc, add_assign, ct_lt, mask, sub_assign_if};
+use crate::arith::mont::redc;
 use subtle::Choice;
 use zeroize::Zeroizing;
 
@@ -15,6 +15,9 @@ pub(super) const L: Scalar = [0x5812_631a_5cf5_d3ed, 0x14de_f9de_a2f7_9cd6, 0, 1
 
 /// R = 2^256 modulo L, for Montgomery's products.
 const R: Scalar = [0xd6ec_3174_8d98_951d, 0xc6ef_5bf4_737d_cf70, u64::MAX - 1, (1 << 60) - 1];
+
+/// −L⁻¹ modulo 2^64.
+const L_NEG_INV: u64 = 0xd2b5_1da3_1254_7e1b;
 
 /// R² modulo L.
 const R2: Scalar =
@@ -38,29 +41,30 @@ pub(crate) fn is_reduced(scalar: &Scalar) -> Choice {
 
 /// The number of 64 little-endian bytes, a hash, modulo L.
 pub(crate) fn reduce_hash(hash: &[u8; 64]) -> Zeroizing<Scalar> {
-    let mut mont = Mont::new(&L);
     let [low, high] = [0, 1].map(|half| {
         let bytes: &[u8; 32] = hash[32 * half..][..32].try_into().expect("half of 64 bytes");
         Zeroizing::new(from_bytes(bytes))
     });
-    let mut sum = Zeroizing::new([0; 4]);
-    let mut product = Zeroizing::new([0; 4]);
     // low·R/R + high·R²/R
-    mont.mul(&mut *sum, &*low, &R);
-    mont.mul(&mut *product, &*high, &R2);
-    add(&mut sum, &product);
+    let mut sum = montgomery(&low, &R);
+    add(&mut sum, &montgomery(&high, &R2));
     sum
 }
 
 /// (a·b + c) modulo L, for b and c below L and any a.
 pub(crate) fn multiply_add(a: &Scalar, b: &Scalar, c: &Scalar) -> Zeroizing<Scalar> {
-    let mut mont = Mont::new(&L);
-    let mut times_r = Zeroizing::new([0; 4]);
-    let mut product = Zeroizing::new([0; 4]);
-    mont.mul(&mut *times_r, a, &R2);
-    mont.mul(&mut *product, &*times_r, b);
+    let mut product = montgomery(&montgomery(a, &R2), b);
     add(&mut product, c);
     product
+}
+
+/// a·b/R modulo L, for any a and for b below L.
+fn montgomery(a: &Scalar, b: &Scalar) -> Zeroizing<Scalar> {
+    let mut wide = Zeroizing::new([0; 8]);
+    let mut out = Zeroizing::new([0; 4]);
+    limbs::mul(&mut *wide, a, b);
+    redc(&mut *out, &mut *wide, &L, L_NEG_INV);
+    out
 }
 
 /// sum ← sum + other modulo L, both below L.
@@ -103,6 +107,7 @@ mod tests {
         assert_eq!(big(&L), order());
         assert_eq!(big(&R), (BigUint::from(1u8) << 256) % order());
         assert_eq!(big(&R2), (BigUint::from(1u8) << 512) % order());
+        assert_eq!(L_NEG_INV, limbs::neg_inv_u64(L[0]));
     }
 
     #[test]

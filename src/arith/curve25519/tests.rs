@@ -2,7 +2,7 @@ use super::Ladder;
 use super::ladder::Job;
 use crate::arch::field25519::Field25519Lanes;
 use crate::arch::testing::with_tier;
-use crate::arch::{Avx2Fma, Portable, Tier, TierKind};
+use crate::arch::{Avx2Fma, Avx512Ifma, AvxIfma, Portable, Tier, TierKind};
 
 fn portable() -> Option<Portable> {
     match Tier::portable() {
@@ -94,3 +94,5 @@ macro_rules! ladder_tests {
 
 ladder_tests!(portable, TierKind::Portable, portable());
 ladder_tests!(avx2_fma, TierKind::Avx2Fma, Avx2Fma::detect());
+ladder_tests!(avx_ifma, TierKind::AvxIfma, AvxIfma::detect());
+ladder_tests!(avx512_ifma, TierKind::Avx512Ifma, Avx512Ifma::detect());

@@ -81,6 +81,34 @@ fn values_next_to_powers_of_two_and_quotients_of_fibonacci_numbers() {
     }
 }
 
+/// The size that has a bound of its own: the primes of the curves, and any moduli.
+#[test]
+fn many_of_the_length_of_curve_primes() {
+    let p25519 = [u64::MAX - 18, u64::MAX, u64::MAX, u64::MAX >> 1];
+    let p256 = [u64::MAX, 0xffff_ffff, 0, 0xffff_ffff_0000_0001];
+    let mut operands = Operands::new(5);
+    let mut moduli = vec![p25519.to_vec(), p256.to_vec(), vec![u64::MAX; 4]];
+    moduli.extend((0..40).flat_map(|_| operands.moduli(4)));
+    for n in &moduli {
+        (0..5).flat_map(|_| operands.below(n)).for_each(|x| check(&x, n));
+    }
+    // Powers of two, and their opposites: the chains of zeros are the longest.
+    for n in &moduli[..3] {
+        for bit in 0..255 {
+            let power = BigUint::from(1u8) << bit;
+            check(&limbs(&power, 4), n);
+            check(&limbs(&(big(n) - power), 4), n);
+        }
+    }
+    let (mut a, mut b) = (BigUint::from(1u8), BigUint::from(2u8));
+    while b.bits() <= 256 {
+        if b.bit(0) && b.bits() > 192 {
+            check(&limbs(&a, 4), &limbs(&b, 4));
+        }
+        (a, b) = (b.clone(), a + b);
+    }
+}
+
 /// The bound for the lengths of one, 256-bit, 1024-bit and 2048-bit numbers, in whole batches.
 #[test]
 fn step_bound() {

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// The tables of all windows, lowest first.
 #[derive(Debug)]
-pub(super) struct FixedTable<V>(Vec<SharedTable<V>>);
+pub(super) struct FixedTable<V>(pub(super) Vec<SharedTable<V>>);
 
 impl<V> Default for FixedTable<V> {
     fn default() -> Self {
@@ -36,21 +36,31 @@ impl<V: LaneVec> FixedTable<V> {
     }
 
     fn compute<const N: usize, C: Curve<N>, K: PrimeLanes<C, Vec = V>>(lanes: &mut Lanes<N, C, K>) -> Self {
-        let mut tables = Vec::new();
-        for bases in bases(lanes).chunks(K::LANES) {
-            let multiples = odd_multiples(lanes, bases);
-            for lane in 0..bases.len() {
-                let entries: Vec<_> = multiples.iter().map(|point| digits(lanes, &point[lane])).collect();
-                tables.push(SharedTable::new(&entries));
-            }
-        }
-        Self(tables)
+        Self(windows(lanes, &C::G).iter().map(|entries| SharedTable::new(entries)).collect())
     }
 }
 
-/// 2^(w·i)·G for each window i.
-fn bases<const N: usize, C: Curve<N>, K: PrimeLanes<C>>(lanes: &mut Lanes<N, C, K>) -> Vec<Affine<N>> {
-    let [x, y] = lanes.load([C::G].iter());
+/// For each window i, lowest first, the digits of the odd multiples of 2^(w·i)·Q.
+pub(super) fn windows<const N: usize, C: Curve<N>, K: PrimeLanes<C>>(
+    lanes: &mut Lanes<N, C, K>,
+    q: &Affine<N>,
+) -> Vec<Vec<Vec<u64>>> {
+    let mut windows = Vec::new();
+    for bases in bases(lanes, q).chunks(K::LANES) {
+        let multiples = odd_multiples(lanes, bases);
+        for lane in 0..bases.len() {
+            windows.push(multiples.iter().map(|point| digits(lanes, &point[lane])).collect());
+        }
+    }
+    windows
+}
+
+/// 2^(w·i)·Q for each window i.
+fn bases<const N: usize, C: Curve<N>, K: PrimeLanes<C>>(
+    lanes: &mut Lanes<N, C, K>,
+    q: &Affine<N>,
+) -> Vec<Affine<N>> {
+    let [x, y] = lanes.load([*q].iter());
     let mut point = [x, y, lanes.one];
     let mut bases = Vec::new();
     for _ in 0..Odd::<N>::digits(C::FIXED_WINDOW) {

@@ -2,13 +2,15 @@
 
 mod fixed;
 mod group;
+mod prepared;
 mod recode;
 #[cfg(test)]
 mod tests;
 mod variable;
 
 pub(crate) use group::{Affine, Lanes};
-pub(crate) use variable::Check;
+pub(crate) use prepared::PublicTable;
+pub(crate) use variable::Scalars;
 
 use super::modular::Modulus;
 use crate::arch::prime::{P256, P384, Prime};

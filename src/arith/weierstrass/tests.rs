@@ -3,7 +3,7 @@
 use super::*;
 use crate::arch::prime::PrimeLanes;
 use crate::arch::testing::with_tier;
-use crate::arch::{Avx2Fma, Portable, Tier, TierKind};
+use crate::arch::{Avx2Fma, Avx512Ifma, AvxIfma, Portable, Tier, TierKind};
 use crate::arith::testing::{Operands, big, limbs};
 use num_bigint::BigUint;
 
@@ -81,54 +81,86 @@ fn check<const N: usize, C: Curve<N>, K: PrimeLanes<C>>(kernel: K) {
     }
 }
 
-/// Sums u₁·G + u₂·Q, ordinary ones and all exceptional ones: Q = ±G, equal and opposite summands.
-fn check_sums<const N: usize, C: Curve<N>, K: PrimeLanes<C>>(kernel: K) {
-    let mut lanes = Lanes::<N, C, K>::new(kernel);
+/// A sum u₁·G + u₂·Q, the x-coordinate modulo n that it has, and whether a partial sum is exceptional.
+struct Sum<const N: usize> {
+    u1: BigUint,
+    u2: BigUint,
+    q: Affine<N>,
+    r: [u64; N],
+    exceptional: bool,
+}
+
+/// Ordinary sums and all exceptional ones: Q = ±G, equal and opposite summands.
+fn sums<const N: usize, C: Curve<N>>() -> Vec<Sum<N>> {
     let n = big(C::ORDER.limbs());
     let g = reference(&C::G);
     let scalars = scalars::<N, C>();
-    let mut ordinary = Vec::new();
-    for (i, u1) in scalars.iter().enumerate() {
-        let (u2, d) = (&scalars[(i + 3) % scalars.len()], &scalars[(i + 5) % scalars.len()]);
-        ordinary.push((big(u1), big(u2), multiply::<N, C>(&big(d), &g)));
-    }
+    let sum = |u1: BigUint, u2: BigUint, q: Reference, exceptional| {
+        let sum = add::<N, C>(&multiply::<N, C>(&u1, &g), &multiply::<N, C>(&u2, &q));
+        let r = sum.map_or([1; N], |(x, _)| array(&(x % &n)));
+        Sum { u1, u2, q: affine(&q), r, exceptional }
+    };
+    let ordinary = (0..scalars.len()).map(|i| {
+        let at = |j: usize| big(&scalars[(i + j) % scalars.len()]);
+        sum(at(0), at(3), multiply::<N, C>(&at(5), &g), false)
+    });
     let minus_g = multiply::<N, C>(&(&n - 1u8), &g);
     let k = big(&scalars[scalars.len() - 1]);
-    let two = BigUint::from(2u8);
+    let two_g = multiply::<N, C>(&BigUint::from(2u8), &g);
     let exceptional = [
         (k.clone(), k.clone(), g.clone()),
         (k.clone(), &n - &k, g.clone()),
         (k.clone(), k.clone(), minus_g.clone()),
         (k.clone(), &n - &k, minus_g),
         // u₂·Q = ±u₁·G for another Q.
-        (&k * 2u8 % &n, k.clone(), multiply::<N, C>(&two, &g)),
-        (&n - &k * 2u8 % &n, k, multiply::<N, C>(&two, &g)),
+        (&k * 2u8 % &n, k.clone(), two_g.clone()),
+        (&n - &k * 2u8 % &n, k, two_g),
     ];
+    ordinary.chain(exceptional.map(|(u1, u2, q)| sum(u1, u2, q, true))).collect()
+}
+
+/// Checks of the right x-coordinate, or of one that differs in a bit.
+fn checks<const N: usize>(sums: &[Sum<N>], wrong: u64) -> Vec<Scalars<N>> {
+    let check = |sum: &Sum<N>| {
+        let mut r = sum.r;
+        r[0] ^= wrong;
+        Scalars { u1: array(&sum.u1), u2: array(&sum.u2), r }
+    };
+    sums.iter().map(check).collect()
+}
+
+fn check_sums<const N: usize, C: Curve<N>, K: PrimeLanes<C>>(kernel: K) {
+    let mut lanes = Lanes::<N, C, K>::new(kernel);
+    let sums = sums::<N, C>();
     for fill in [1, 2, K::LANES] {
-        for chunk in ordinary.chunks(fill).chain(exceptional.chunks(fill)) {
-            let qs: Vec<Affine<N>> = chunk.iter().map(|(.., q)| affine(q)).collect();
-            let sums = chunk.iter().map(|(u1, u2, q)| {
-                add::<N, C>(&multiply::<N, C>(u1, &g), &multiply::<N, C>(u2, q))
-                    .map(|(x, _)| array::<N>(&(x % &n)))
-            });
-            let sums: Vec<_> = sums.collect();
-            let checks = |wrong: u64| {
-                let all = chunk.iter().zip(&sums).zip(&qs);
-                let all = all.map(|(((u1, u2, _), sum), q)| {
-                    let mut r = sum.unwrap_or([1; N]);
-                    r[0] ^= wrong;
-                    (array(u1), array(u2), q, r)
-                });
-                all.collect::<Vec<_>>()
-            };
+        for chunk in sums.chunks(fill) {
+            let points: Vec<_> = chunk.iter().map(|sum| sum.q).collect();
             for wrong in [0, 1] {
-                let checks = checks(wrong);
-                let checks: Vec<_> =
-                    checks.iter().map(|(u1, u2, q, r)| Check { u1: *u1, u2: *u2, q: **q, r: *r }).collect();
-                let is_exceptional = |i: usize| exceptional.iter().any(|e| *e == chunk[i]);
-                for (i, verdict) in lanes.check(&checks).into_iter().enumerate() {
-                    let expected = (!is_exceptional(i)).then_some(wrong == 0);
-                    assert_eq!(verdict, expected, "{:?}", chunk[i]);
+                let verdicts = lanes.check(&checks(chunk, wrong), &points);
+                for (sum, verdict) in chunk.iter().zip(verdicts) {
+                    assert_eq!(verdict, (!sum.exceptional).then_some(wrong == 0), "{} {}", sum.u1, sum.u2);
+                }
+            }
+        }
+    }
+}
+
+/// The same with tables. There the order of additions is another one, and so are the exceptional sums: never a wrong
+/// verdict, and one wherever two random numbers are added.
+fn check_prepared<const N: usize, C: Curve<N>, K: PrimeLanes<C>>(kernel: K) {
+    let mut lanes = Lanes::<N, C, K>::new(kernel);
+    let sums = sums::<N, C>();
+    let some = &sums[sums.len() - 10..];
+    let tables: Vec<_> = some.iter().map(|sum| PublicTable::new(&mut lanes, &sum.q)).collect();
+    let tables: Vec<_> = tables.iter().collect();
+    for fill in [1, K::LANES] {
+        for (chunk, tables) in some.chunks(fill).zip(tables.chunks(fill)) {
+            for wrong in [0, 1] {
+                let verdicts = lanes.check_prepared(&checks(chunk, wrong), tables);
+                for (sum, verdict) in chunk.iter().zip(verdicts) {
+                    assert!(verdict.is_some() || sum.exceptional);
+                    let is_infinity = sum.r == [1; N];
+                    assert!(verdict.is_none_or(|v| v == (wrong == 0 && !is_infinity)));
                 }
             }
         }
@@ -166,6 +198,11 @@ macro_rules! curve_tests {
             fn lanes_sums() {
                 with_tier($kind, $token, check_sums::<$limbs, $curve, _>);
             }
+
+            #[test]
+            fn lanes_prepared_sums() {
+                with_tier($kind, $token, check_prepared::<$limbs, $curve, _>);
+            }
         }
     )*};
 }
@@ -175,4 +212,8 @@ curve_tests! {
     portable_p384: 6, P384, portable_token(), TierKind::Portable;
     avx2_fma_p256: 4, P256, Avx2Fma::detect(), TierKind::Avx2Fma;
     avx2_fma_p384: 6, P384, Avx2Fma::detect(), TierKind::Avx2Fma;
+    avx_ifma_p256: 4, P256, AvxIfma::detect(), TierKind::AvxIfma;
+    avx_ifma_p384: 6, P384, AvxIfma::detect(), TierKind::AvxIfma;
+    avx512_ifma_p256: 4, P256, Avx512Ifma::detect(), TierKind::Avx512Ifma;
+    avx512_ifma_p384: 6, P384, Avx512Ifma::detect(), TierKind::Avx512Ifma;
 }

@@ -29,11 +29,10 @@ impl<const N: usize> Multiples<N> {
     }
 }
 
-/// One verification: whether the point u₁·G + u₂·Q has an x-coordinate congruent to r modulo n.
-pub(crate) struct Check<const N: usize> {
+/// One verification: whether the point u₁·G + u₂·Q has an x-coordinate congruent to r modulo n. 0 < u₁, u₂ < n.
+pub(crate) struct Scalars<const N: usize> {
     pub(crate) u1: [u64; N],
     pub(crate) u2: [u64; N],
-    pub(crate) q: Affine<N>,
     pub(crate) r: [u64; N],
 }
 
@@ -61,13 +60,12 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
         self.work.wipe();
     }
 
-    /// The verdicts, in order; `None` for a check that met an exceptional sum. 0 < u₁, u₂ < n, Q on the curve.
-    pub(crate) fn check(&mut self, checks: &[Check<N>]) -> Vec<Option<bool>> {
+    /// The verdicts, in order; `None` for a check that met an exceptional sum. The Q are on the curve.
+    pub(crate) fn check(&mut self, checks: &[Scalars<N>], q: &[Affine<N>]) -> Vec<Option<bool>> {
         self.kernel.assert_environment();
         let (u1, u2): (Vec<_>, Vec<_>) = checks.iter().map(|c| (c.u1, c.u2)).unzip();
-        let points: Vec<_> = checks.iter().map(|c| c.q).collect();
         let first = self.multiply_base(&u1);
-        let mut sum = self.multiply(&u2, &points);
+        let mut sum = self.multiply(&u2, q);
         let first = self.cached(&first);
         self.add(&mut sum, &first);
         let lanes = checks.iter().enumerate();
@@ -75,7 +73,7 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
     }
 
     /// Whether x = X/Z² is r modulo n. Since r < n and x < p < 2n, x is r or r + n.
-    fn has_x(&self, point: &Point<K::Reduced>, lane: usize, r: &[u64; N]) -> Option<bool> {
+    pub(super) fn has_x(&self, point: &Point<K::Reduced>, lane: usize, r: &[u64; N]) -> Option<bool> {
         let field: &Modulus<N> = C::FIELD;
         let [x, z] = [0, 2].map(|i| self.get(&point[i], lane));
         if z == [0; N] {

@@ -2,6 +2,7 @@
 
 mod encode;
 mod key;
+mod known;
 mod nonce;
 mod sign;
 #[cfg(test)]
@@ -11,5 +12,6 @@ mod verify;
 pub use key::{EcdsaPrivateKey, SignRequest};
 pub use verify::{VerifyRequest, verify};
 
+pub(super) use known::forget;
 pub(super) use sign::sign_batch;
 pub(super) use verify::verify_batch;

@@ -1,14 +1,30 @@
 //! A batch of signatures to verify.
 
 use super::encode::decode;
+use super::known::{self, Known};
 use crate::arch::prime::PrimeLanes;
 use crate::arith::limbs::is_zero;
 use crate::arith::modular::is_unit;
-use crate::arith::weierstrass::{Affine, Check, Lanes};
+use crate::arith::weierstrass::{Lanes, PublicTable, Scalars};
 use crate::error::Error;
 use crate::ops::nist::{Named, NistCurve, Point, narrow};
 use crate::ops::scalar::{self, Hash, MAX_HASH_LEN};
 use crate::ops::{Counters, Op};
+use std::sync::Arc;
+
+/// What lanes need of a public key.
+#[derive(Clone)]
+enum Key {
+    /// A key that was met often has a table.
+    Known(Arc<Known>),
+    Point(Point),
+}
+
+impl std::fmt::Debug for Key {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if matches!(self, Self::Known(_)) { "Known" } else { "Point" })
+    }
+}
 
 /// A signature to be verified with one public key in some batch.
 #[derive(Clone, Debug)]
@@ -16,7 +32,7 @@ pub struct VerifyRequest {
     curve: NistCurve,
     hash: Hash,
     public_key: Box<[u8]>,
-    point: Point,
+    key: Key,
     pub(super) m_hash: [u8; MAX_HASH_LEN],
     signature: Box<[u8]>,
 }
@@ -34,18 +50,32 @@ impl VerifyRequest {
         message: &[u8],
         signature: &[u8],
     ) -> Option<Self> {
-        let point = curve.decode(public_key)?;
+        let key = match known::prepared(curve, public_key) {
+            Some(known) => Key::Known(known),
+            None => Key::Point(curve.decode(public_key)?),
+        };
         // Hashed here, the message need not be kept.
         let mut m_hash = [0; MAX_HASH_LEN];
         scalar::digest(hash, message, &mut m_hash[..hash.len()]);
-        Some(Self { curve, hash, public_key: public_key.into(), point, m_hash, signature: signature.into() })
+        Some(Self { curve, hash, public_key: public_key.into(), key, m_hash, signature: signature.into() })
     }
 
-    /// The queue that this request belongs to.
+    /// The queue that this request belongs to. Keys that were met often have one of their own, because they take another
+    /// way through the lanes.
     pub fn op(&self) -> Op {
-        match self.curve {
-            NistCurve::P256 => Op::P256Verify,
-            NistCurve::P384 => Op::P384Verify,
+        match (self.curve, &self.key) {
+            (NistCurve::P256, Key::Point(_)) => Op::P256Verify,
+            (NistCurve::P256, Key::Known(_)) => Op::P256VerifyKnown,
+            (NistCurve::P384, Key::Point(_)) => Op::P384Verify,
+            (NistCurve::P384, Key::Known(_)) => Op::P384VerifyKnown,
+        }
+    }
+
+    /// The point. A key that has a table was decoded before.
+    fn point(&self) -> Option<Point> {
+        match &self.key {
+            Key::Point(point) => Some(*point),
+            Key::Known(_) => self.curve.decode(&self.public_key),
         }
     }
 
@@ -79,7 +109,6 @@ pub fn verify(
 struct Work<'a, const N: usize> {
     request: &'a VerifyRequest,
     verdict: &'a mut Result<(), Error>,
-    q: Affine<N>,
     r: [u64; N],
     z: [u64; N],
     /// s, then its inverse, in Montgomery form.
@@ -99,23 +128,53 @@ pub(in crate::ops) fn verify_batch<const N: usize, C: Named<N>, K: PrimeLanes<C>
         work.filter_map(|(request, verdict)| prepare::<N, C>(request, verdict, counters)).collect();
     let mut inverses: Vec<_> = work.iter().map(|w| w.s).collect();
     C::ORDER.invert_all(&mut inverses);
-    let check = |(work, inverse): (&Work<'_, N>, &[u64; N])| Check {
+    let scalars = work.iter().zip(&inverses).map(|(work, inverse)| Scalars {
         // FIPS 186-5 §6.4.2, step 5: u₁ = z·s⁻¹, u₂ = r·s⁻¹ mod n.
         u1: C::ORDER.mul(inverse, &work.z),
         u2: C::ORDER.mul(inverse, &work.r),
-        q: work.q,
         r: work.r,
-    };
-    let checks: Vec<_> = work.iter().zip(&inverses).map(check).collect();
-    for (work, valid) in work.iter_mut().zip(lanes.check(&checks)) {
+    });
+    let scalars: Vec<_> = scalars.collect();
+    let valid = check(lanes, &work, &scalars);
+    for (work, valid) in work.iter_mut().zip(valid) {
         *work.verdict = match valid {
-            Some(true) => Ok(()),
+            Some(true) => {
+                count::<N, C, K>(lanes, work.request);
+                Ok(())
+            }
             Some(false) => Err(Error::InvalidSignature),
             // An exceptional sum: only who knows the private key can bring it about.
             None => redo(work.request, counters),
         };
     }
     verdicts
+}
+
+/// By the tables of the keys, if this tier has made all of them, else by the points.
+fn check<const N: usize, C: Named<N>, K: PrimeLanes<C>>(
+    lanes: &mut Lanes<N, C, K>,
+    work: &[Work<'_, N>],
+    scalars: &[Scalars<N>],
+) -> Vec<Option<bool>> {
+    let tables = work.iter().map(|w| match &w.request.key {
+        Key::Known(known) => known.table::<PublicTable<C, K>>(),
+        Key::Point(_) => None,
+    });
+    match tables.collect::<Option<Vec<_>>>() {
+        Some(tables) => lanes.check_prepared(scalars, &tables),
+        None => {
+            let points = work.iter().map(|w| w.request.point().map(|point| point.affine()));
+            let points: Vec<_> = points.map(|point| point.unwrap_or(C::G)).collect();
+            lanes.check(scalars, &points)
+        }
+    }
+}
+
+/// Counts the use of a key that has no table yet.
+fn count<const N: usize, C: Named<N>, K: PrimeLanes<C>>(lanes: &mut Lanes<N, C, K>, request: &VerifyRequest) {
+    if let Key::Point(point) = &request.key {
+        known::count(C::NAME, &request.public_key, || PublicTable::new(lanes, &point.affine()));
+    }
 }
 
 fn redo(request: &VerifyRequest, counters: &mut Counters) -> Result<(), Error> {
@@ -141,5 +200,5 @@ fn prepare<'a, const N: usize, C: Named<N>>(
         *verdict = redo(request, counters);
         return None;
     }
-    Some(Work { request, verdict, q: request.point.affine(), r, z, s: C::ORDER.enter(&s) })
+    Some(Work { request, verdict, r, z, s: C::ORDER.enter(&s) })
 }

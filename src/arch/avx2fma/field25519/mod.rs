@@ -139,4 +139,21 @@ impl Field25519Lanes for Avx2Fma {
         #[cfg(target_arch = "x86_64")]
         x86_64::assign_if(self, out, other, mask);
     }
+
+    fn swap_if(
+        self,
+        a: &mut Self::Sum,
+        b: &mut Self::Sum,
+        x: &Self::Reduced,
+        y: &Self::Reduced,
+        mask: &Vec4,
+    ) {
+        #[cfg(target_arch = "x86_64")]
+        x86_64::swap_if(self, a, b, x, y, mask);
+    }
+
+    fn negate_if(self, out: &mut Self::Sum, a: &Self::Reduced, mask: &Vec4) {
+        #[cfg(target_arch = "x86_64")]
+        x86_64::negate_if(self, out, a, mask);
+    }
 }

@@ -6,8 +6,8 @@ use crate::arch::lanes::Vec4;
 use crate::arch::tier::Avx2Fma;
 use std::arch::global_asm;
 use std::arch::x86_64::{
-    __m256d, _mm256_add_pd, _mm256_blendv_pd, _mm256_fmadd_pd, _mm256_fmsub_pd, _mm256_load_pd,
-    _mm256_set1_pd, _mm256_store_pd, _mm256_sub_pd,
+    __m256d, _mm256_add_pd, _mm256_and_pd, _mm256_fmadd_pd, _mm256_fmsub_pd, _mm256_load_pd, _mm256_set1_pd,
+    _mm256_store_pd, _mm256_sub_pd, _mm256_xor_pd,
 };
 
 global_asm!(
@@ -116,6 +116,16 @@ pub(super) fn assign_if(_: Avx2Fma, out: &mut Digits, other: &Digits, mask: &Vec
     unsafe { assign_if_avx2fma(out, other, mask) }
 }
 
+pub(super) fn swap_if(_: Avx2Fma, a: &mut Digits, b: &mut Digits, x: &Element, y: &Element, mask: &Vec4) {
+    // SAFETY: the token proves AVX2 and FMA.
+    unsafe { swap_if_avx2fma(a, b, x, y, mask) }
+}
+
+pub(super) fn negate_if(_: Avx2Fma, out: &mut Digits, a: &Element, mask: &Vec4) {
+    // SAFETY: the token proves AVX2 and FMA.
+    unsafe { negate_if_avx2fma(out, a, mask) }
+}
+
 #[target_feature(enable = "avx2,fma")]
 fn add_sub_avx2fma(sum: &mut Digits, difference: &mut Digits, a: &Element, b: &Element) {
     for i in 0..DIGITS {
@@ -175,12 +185,35 @@ fn add_121665_avx2fma(out: &mut Digits, a: &Element, b: &Digits) {
     }
 }
 
+/// Picks with logic and not with a blend: LLVM makes a masked store of a blend with what is in memory, which takes AMD's CPUs
+/// dozens of cycles.
 #[target_feature(enable = "avx2,fma")]
 fn assign_if_avx2fma(out: &mut Digits, other: &Digits, mask: &Vec4) {
     let mask = load(mask);
     for i in 0..DIGITS {
-        let chosen = _mm256_blendv_pd(load(&out.0[i]), load(&other.0[i]), mask);
-        store(&mut out.0[i], chosen);
+        let (kept, other) = (load(&out.0[i]), load(&other.0[i]));
+        let change = _mm256_and_pd(_mm256_xor_pd(kept, other), mask);
+        store(&mut out.0[i], _mm256_xor_pd(kept, change));
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn swap_if_avx2fma(a: &mut Digits, b: &mut Digits, x: &Element, y: &Element, mask: &Vec4) {
+    let mask = load(mask);
+    for i in 0..DIGITS {
+        let (x, y) = (load(&x.0.0[i]), load(&y.0.0[i]));
+        let change = _mm256_and_pd(_mm256_xor_pd(x, y), mask);
+        store(&mut a.0[i], _mm256_xor_pd(x, change));
+        store(&mut b.0[i], _mm256_xor_pd(y, change));
+    }
+}
+
+/// Changes the digits' signs.
+#[target_feature(enable = "avx2,fma")]
+fn negate_if_avx2fma(out: &mut Digits, a: &Element, mask: &Vec4) {
+    let sign = _mm256_and_pd(load(mask), _mm256_set1_pd(-0.0));
+    for i in 0..DIGITS {
+        store(&mut out.0[i], _mm256_xor_pd(load(&a.0.0[i]), sign));
     }
 }
 

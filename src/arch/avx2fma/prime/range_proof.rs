@@ -81,6 +81,7 @@ fn prove<F: Field, const D: usize>(kernel: &Kernel, terms: u64) {
     let result = machine.result();
     for (digit, bound) in result.iter().zip(reduced::<F, D>()) {
         assert!(machine.bound(digit) <= BigUint::from(bound as u64) << SCALE, "a digit is not reduced");
+        assert!(digit.multiple_of >= 0, "a digit is no integer");
     }
     let p = BigInt::from(p::<F>());
     let weight = |bits: u32| BigInt::from(1) << bits;

@@ -34,11 +34,11 @@ mod kernels {
         = "rustls_multibuffer_avx2fma_p256_sqr";
 
     /// asm/avx2fma_p384_mul.S
-    fn mul_p384(out: *mut Vec4, a: *const Vec4, b: *const Vec4, constants: *const Constants<8>)
+    fn mul_p384(out: *mut Vec4, a: *const Vec4, b: *const Vec4, constants: *const Constants<9>)
         = "rustls_multibuffer_avx2fma_p384_mul";
 
     /// asm/avx2fma_p384_sqr.S
-    fn sqr_p384(out: *mut Vec4, unused: *const Vec4, a: *const Vec4, constants: *const Constants<8>)
+    fn sqr_p384(out: *mut Vec4, unused: *const Vec4, a: *const Vec4, constants: *const Constants<9>)
         = "rustls_multibuffer_avx2fma_p384_sqr";
     }
 }
@@ -65,7 +65,7 @@ const N16: f64 = power(-16);
 pub(super) static P256_CONSTANTS: Constants<4> =
     Constants([[round(RADIX); 4], [INV; 4], [power(16); 4], [-power(32); 4]]);
 
-pub(super) static P384_CONSTANTS: Constants<8> = Constants([
+pub(super) static P384_CONSTANTS: Constants<9> = Constants([
     [round(RADIX); 4],
     [INV; 4],
     [round(16); 4],
@@ -74,6 +74,7 @@ pub(super) static P384_CONSTANTS: Constants<8> = Constants([
     [power(32); 4],
     [INV - N16; 4],
     [INV + N16; 4],
+    [1.0 - power(33); 4],
 ]);
 
 macro_rules! products {

@@ -82,29 +82,32 @@ impl<K: Field25519Lanes> Group<K> {
 
     /// p ← 2·p. T is left as it was unless `with_t`: only additions need it.
     ///
-    /// A = X², B = Y², C = 2·Z·Z, E = 2·X·Y, G = B − A, F = C − G, H = A + B; then E·F, G·H, F·G and E·H: the paper's
-    /// §3.3 for a = −1 with the signs of F and H, and so of all coordinates, reversed. Of its sums with three and four
-    /// terms, E is a product instead, and G is carried before it is subtracted.
+    /// A = X², B = Y², C = 2·Z², H = A + B, E = (X + Y)² − H, G = B − A, F = C − G; then E·F, G·H, F·G and E·H: the
+    /// paper's §3.3 for a = −1 with the signs of F and H turned round, which changes the signs of all coordinates. H, G and
+    /// C are carried before something is subtracted from them, or they are.
     fn double(&mut self, p: &mut Point<K::Reduced>, with_t: bool) {
         let k = self.kernel;
-        let [a, b, c, e] = self.reduced.expose_mut() else { unreachable!("four numbers") };
-        let [x2, z2, h, f] = self.sums.expose_mut() else { unreachable!("four numbers") };
-        k.add(x2, &p.x, &p.x);
-        k.add(z2, &p.z, &p.z);
+        let [a, b, c, t] = self.reduced.expose_mut() else { unreachable!("four numbers") };
+        let [sum, h, g, f] = self.sums.expose_mut() else { unreachable!("four numbers") };
+        k.add(sum, &p.x, &p.y);
         k.sqr(a, &p.x);
         k.sqr(b, &p.y);
-        k.mul(c, z2, &p.z);
-        k.mul(e, x2, &p.y);
-        k.add_sub(h, x2, b, a);
-        // A has served.
-        let g = a;
-        k.reduce(g, x2);
-        k.sub(f, c, g);
+        k.sqr(c, &p.z);
+        k.sqr(t, sum);
+        k.add_sub(h, g, b, a);
+        k.add(f, c, c);
+        k.reduce(a, h);
+        k.reduce(b, g);
+        k.reduce(c, f);
+        // A, B and C have served: now they are H, G and C.
+        let e = sum;
+        k.sub(e, t, a);
+        k.sub(f, c, b);
         k.mul(&mut p.x, e, f);
-        k.mul(&mut p.y, g, h);
-        k.mul(&mut p.z, f, g);
+        k.mul(&mut p.y, b, a);
+        k.mul(&mut p.z, f, b);
         if with_t {
-            k.mul(&mut p.t, e, h);
+            k.mul(&mut p.t, e, a);
         }
     }
 
@@ -121,11 +124,8 @@ impl<K: Field25519Lanes> Group<K> {
         let [addend] = self.addend.expose_mut() else { unreachable!("one addend") };
         let [sum, difference, product] = entry;
         // −(x, y) = (−x, y): that swaps Y + X with Y − X and changes the sign of T.
-        (addend.sum, addend.difference, addend.product) = (**sum, **difference, **product);
-        k.assign_if(&mut addend.sum, difference, negative);
-        k.assign_if(&mut addend.difference, sum, negative);
-        k.sub(&mut self.sums.expose_mut()[0], &K::Reduced::default(), product);
-        k.assign_if(&mut addend.product, &self.sums.expose()[0], negative);
+        k.swap_if(&mut addend.sum, &mut addend.difference, sum, difference, negative);
+        k.negate_if(&mut addend.product, product, negative);
         self.add_addend(p, z);
     }
 

@@ -6,13 +6,16 @@ use crate::arch::Secret;
 use crate::arch::field25519::{Digits, Field25519Lanes};
 use crate::arith::curve25519::order;
 use subtle::Choice;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
 /// Bits of a window of the public scalar of a verification.
 const WINDOW: usize = 4;
 
 /// Windows of such a scalar, below 2^253, with the sign: 256 bits.
 const PUBLIC_WINDOWS: usize = 256 / WINDOW;
+
+/// The most windows of any scalar here.
+const DIGITS: usize = if WINDOWS > PUBLIC_WINDOWS { WINDOWS } else { PUBLIC_WINDOWS };
 
 /// Multiples 0 to 8 of the lane's own point.
 const ENTRIES: usize = (1 << (WINDOW - 1)) + 1;
@@ -22,14 +25,14 @@ pub(crate) struct BaseMultiplier<K: Field25519Lanes> {
     group: Group<K>,
     point: Secret<Point<K::Reduced>>,
     entry: Secret<K::Reduced>,
-    /// Index and sign.
-    digit: Secret<K::Mask>,
+    /// The digits of the scalars: index and sign for each window.
+    digits: Secret<K::Mask>,
 }
 
 impl<K: Kernel> BaseMultiplier<K> {
     pub(crate) fn new(kernel: K) -> Self {
         let group = Group::new(kernel);
-        Self { group, point: Secret::zeroed(1), entry: Secret::zeroed(3), digit: Secret::zeroed(2) }
+        Self { group, point: Secret::zeroed(1), entry: Secret::zeroed(3), digits: Secret::zeroed(2 * DIGITS) }
     }
 
     /// The encodings (RFC 8032 §5.1.2) of the multiples by `scalars`, numbers below the group order, at most one for each
@@ -63,11 +66,13 @@ impl<K: Kernel> BaseMultiplier<K> {
         // The base point has the order L, so adding L to an even scalar changes nothing but makes it odd.
         let mut odd = Zeroizing::new([[1, 0, 0, 0]; super::MAX_LANES]);
         odd.iter_mut().zip(scalars).for_each(|(odd, scalar)| *odd = order::odd(scalar));
-        let [point] = self.point.expose_mut() else { unreachable!("one point") };
-        for window in 0..WINDOWS {
-            let [index, negative] = self.digit.expose_mut() else { unreachable!("two words") };
+        let (digits, _) = self.digits.expose_mut().as_chunks_mut();
+        for (window, [index, negative]) in digits[..WINDOWS].iter_mut().enumerate() {
             let words = index.as_mut().iter_mut().zip(negative.as_mut()).zip(odd.iter());
             words.for_each(|((i, n), scalar)| (*i, *n) = fixed_base::digit(scalar, window));
+        }
+        let [point] = self.point.expose_mut() else { unreachable!("one point") };
+        for (window, [index, negative]) in digits[..WINDOWS].iter().enumerate() {
             let entry: &mut Entry<K::Reduced> = self.entry.expose_mut().try_into().expect("three numbers");
             for (number, table) in entry.iter_mut().zip(table.window(window)) {
                 kernel.select_shared(number.digits_mut(), table, index);
@@ -111,8 +116,14 @@ impl<K: Kernel> Combiner<K> {
         let decoded = codec::decode_opposite_vartime(kernel, &mut point, &encodings);
         self.tabulate(point);
         self.base.point.expose_mut()[0] = Point::neutral::<K>();
+        let (digits, _) = self.base.digits.expose_mut().as_chunks_mut();
+        for (window, [index, negative]) in digits[..PUBLIC_WINDOWS].iter_mut().enumerate() {
+            (*index, *negative) = Default::default();
+            let words = index.as_mut().iter_mut().zip(negative.as_mut()).zip(jobs);
+            words.for_each(|((i, n), job)| (*i, *n) = signed_digit(&job.h, window));
+        }
         for window in (0..PUBLIC_WINDOWS).rev() {
-            self.window(jobs, window);
+            self.window(window);
         }
         let scalars: Vec<_> = jobs.iter().map(|job| job.s).collect();
         self.base.add_multiples(&scalars);
@@ -139,18 +150,14 @@ impl<K: Kernel> Combiner<K> {
     }
 
     /// 16 times the sum, and the multiple that belongs to this window of h.
-    fn window(&mut self, jobs: &[Combination<'_>], window: usize) {
-        let Self { base: BaseMultiplier { group, point, entry, digit }, tables } = self;
+    fn window(&mut self, window: usize) {
+        let Self { base: BaseMultiplier { group, point, entry, digits }, tables } = self;
         let [point] = point.expose_mut() else { unreachable!("one point") };
         // The neutral point need not be doubled.
         if window + 1 < PUBLIC_WINDOWS {
             (0..WINDOW).for_each(|i| group.double(point, i + 1 == WINDOW));
         }
-        let [index, negative] = digit.expose_mut() else { unreachable!("two words") };
-        index.zeroize();
-        negative.zeroize();
-        let words = index.as_mut().iter_mut().zip(negative.as_mut()).zip(jobs);
-        words.for_each(|((i, n), job)| (*i, *n) = signed_digit(&job.h, window));
+        let [index, negative] = &digits.expose().as_chunks().0[window];
         let entry: &mut Entry<K::Reduced> = entry.expose_mut().try_into().expect("three numbers");
         let mut z = K::Reduced::default();
         for (number, table) in entry.iter_mut().chain([&mut z]).zip(&*tables) {

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::arch::testing::{Random, with_tier};
-use crate::arch::{Avx2Fma, Portable, Tier, TierKind};
+use crate::arch::{Avx2Fma, Avx512Ifma, AvxIfma, Portable, Tier, TierKind};
 use crate::arith::curve25519::{Job, Ladder, order};
 use fixed_base::Kernel;
 use num_bigint::BigUint;
@@ -311,3 +311,5 @@ macro_rules! edwards_tests {
 
 edwards_tests!(portable, TierKind::Portable, portable());
 edwards_tests!(avx2_fma, TierKind::Avx2Fma, Avx2Fma::detect());
+edwards_tests!(avx_ifma, TierKind::AvxIfma, AvxIfma::detect());
+edwards_tests!(avx512_ifma, TierKind::Avx512Ifma, Avx512Ifma::detect());

@@ -7,16 +7,19 @@ use ring::agreement as other;
 use ring::signature as other_sig;
 use rustls_multibuffer::ops::ecdh::{AgreeRequest, KeyPair};
 use rustls_multibuffer::ops::ecdsa::{EcdsaPrivateKey, SignRequest, VerifyRequest};
-use rustls_multibuffer::ops::{NistCurve, Op, Request, Response};
+use rustls_multibuffer::ops::{NistCurve, Op, Request, Response, Runner};
 
 /// The operations of this module.
-pub(super) const NAMES: [&str; 8] = [
+/// aws-lc-rs and ring treat every public key as one that they never met; so do `p256-verify` and `p384-verify`.
+pub(super) const NAMES: [&str; 10] = [
     "p256-sign",
     "p256-verify",
+    "p256-verify-known-key",
     "p256-ecdh",
     "p256-keygen",
     "p384-sign",
     "p384-verify",
+    "p384-verify-known-key",
     "p384-ecdh",
     "p384-keygen",
 ];
@@ -31,8 +34,9 @@ const KEYS: usize = 8;
 pub(super) fn case(name: &str) -> Result<Box<dyn Case>, String> {
     let curve = if name.starts_with("p256") { Curve::P256 } else { Curve::P384 };
     Ok(match name.split_once('-') {
-        Some((_, "sign")) => Box::new(Ecdsa { verify: false, keys: keys(|| Signer::generate(curve))? }),
-        Some((_, "verify")) => Box::new(Ecdsa { verify: true, keys: keys(|| Signer::generate(curve))? }),
+        Some((_, "sign")) => Box::new(Ecdsa::new(curve, Kind::Sign)?),
+        Some((_, "verify")) => Box::new(Ecdsa::new(curve, Kind::Verify)?),
+        Some((_, "verify-known-key")) => Box::new(Ecdsa::new(curve, Kind::VerifyKnown)?),
         Some((_, "ecdh")) => Box::new(Agree { keys: keys(|| Agreement::generate(curve))? }),
         _ => Box::new(Keygen { curve }),
     })
@@ -121,18 +125,50 @@ impl Signer {
 
 /// Signatures made or verified with keys that take turns.
 struct Ecdsa {
-    verify: bool,
+    kind: Kind,
     keys: Vec<Signer>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Sign,
+    Verify,
+    VerifyKnown,
+}
+
+impl Ecdsa {
+    fn new(curve: Curve, kind: Kind) -> Result<Self, String> {
+        Ok(Self { kind, keys: keys(|| Signer::generate(curve))? })
+    }
 }
 
 impl Case for Ecdsa {
     fn op(&self) -> Op {
-        self.request(0).op()
+        match (self.kind, self.keys[0].curve) {
+            (Kind::VerifyKnown, Curve::P256) => Op::P256VerifyKnown,
+            (Kind::VerifyKnown, Curve::P384) => Op::P384VerifyKnown,
+            _ => self.request(0).op(),
+        }
+    }
+
+    fn prepare(&self, runner: &mut Runner) {
+        match self.kind {
+            Kind::Sign => {}
+            Kind::Verify => runner.forget_public_keys(),
+            // Often enough, once; then nothing is done.
+            Kind::VerifyKnown => {
+                for input in 0..KEYS {
+                    while self.request(input).op() != self.op() {
+                        runner.run(&[&self.request(input), &self.request(input)], &mut Vec::new());
+                    }
+                }
+            }
+        }
     }
 
     fn request(&self, input: usize) -> Request {
         let key = &self.keys[input % KEYS];
-        if !self.verify {
+        if self.kind == Kind::Sign {
             return Request::EcdsaSign(SignRequest::new(&key.ours, &MESSAGE));
         }
         let (curve, public) = (key.ours.curve(), key.ours.public_key());
@@ -143,8 +179,8 @@ impl Case for Ecdsa {
     fn check(&self, input: usize, response: &Response) -> Result<(), String> {
         let key = &self.keys[input % KEYS];
         match response {
-            Response::Verified if self.verify && key.is_valid(&key.signature) => Ok(()),
-            Response::Signature(signature) if !self.verify && key.is_valid(signature) => Ok(()),
+            Response::Verified if self.kind != Kind::Sign && key.is_valid(&key.signature) => Ok(()),
+            Response::Signature(signature) if self.kind == Kind::Sign && key.is_valid(signature) => Ok(()),
             _ => Err("aws-lc-rs disagrees".into()),
         }
     }
@@ -152,7 +188,7 @@ impl Case for Ecdsa {
     fn run_baseline(&self, baseline: Baseline, input: usize) {
         let key = &self.keys[input % KEYS];
         let (public, signature) = (key.ours.public_key(), &key.signature);
-        let done = match (baseline, self.verify) {
+        let done = match (baseline, self.kind != Kind::Sign) {
             (Baseline::AwsLcRs, true) => key.is_valid(signature),
             (Baseline::AwsLcRs, false) => key.aws.sign(&rand::SystemRandom::new(), &MESSAGE).is_ok(),
             (Baseline::Ring, true) => {

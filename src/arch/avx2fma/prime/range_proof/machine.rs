@@ -123,11 +123,12 @@ impl Machine {
                 constant == middle.into() && distance <= half,
                 "{line}: not exact, and in no known binade"
             );
-            let unit = u32::try_from(exponent).unwrap() - SCALE - 52;
-            self.roundings.push(unit - 1);
+            let unit = i32::try_from(exponent).unwrap() - SCALE as i32 - 52;
+            assert!(unit >= 1, "{line}: halves");
+            self.roundings.push(unit as u32 - 1);
             let rounding = Form::symbol(Symbol::Rounding(self.roundings.len() - 1));
             value = value.add(&rounding, 1);
-            value.multiple_of = unit as i32;
+            value.multiple_of = unit;
         }
         self.write(source, to, value);
     }

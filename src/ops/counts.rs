@@ -1,0 +1,58 @@
+//! Instructions of eight operations on curves, everything included, counted by the emulator.
+
+use super::{NistCurve, Op, Request, Response, Runner, ecdh, ecdsa, ed25519, x25519};
+use crate::arch::Tier;
+use crate::arch::counting::counted;
+use std::ffi::CString;
+
+/// A request for each operation.
+fn requests(runner: &mut Runner) -> Vec<Request> {
+    let pair = x25519::KeyPair::generate().unwrap();
+    let agree = x25519::AgreeRequest::new(&pair.private, &pair.public).unwrap();
+    let edwards = ed25519::PrivateKey::from_bytes(&[7; 32]).unwrap();
+    let signature = edwards.sign(b"m").unwrap();
+    let verify = ed25519::VerifyRequest::new(edwards.public_key(), b"m", &signature).unwrap();
+    let mut all = vec![
+        Request::X25519(agree),
+        Request::X25519Keygen,
+        Request::Ed25519Sign(ed25519::SignRequest::new(&edwards, b"m")),
+        Request::Ed25519Verify(verify),
+    ];
+    for (curve, algorithm) in
+        [(NistCurve::P256, &rcgen::PKCS_ECDSA_P256_SHA256), (NistCurve::P384, &rcgen::PKCS_ECDSA_P384_SHA384)]
+    {
+        let der = rcgen::KeyPair::generate_for(algorithm).unwrap().serialize_der();
+        let key = ecdsa::EcdsaPrivateKey::from_pkcs8_der(&der).unwrap();
+        let sign = Request::EcdsaSign(ecdsa::SignRequest::new(&key, b"m"));
+        let mut results = Vec::new();
+        runner.run(&[&sign], &mut results);
+        let Some(Ok(Response::Signature(signature))) = results.pop() else { panic!("no signature") };
+        let verify = ecdsa::VerifyRequest::new(curve, curve.hash(), key.public_key(), b"m", &signature);
+        let pair = ecdh::KeyPair::generate(curve).unwrap();
+        let agree = ecdh::AgreeRequest::new(&pair.private, &pair.public).unwrap();
+        all.extend([
+            sign,
+            Request::EcdsaVerify(verify.unwrap()),
+            Request::Ecdh(agree),
+            Request::EcdhKeygen(curve),
+        ]);
+    }
+    all
+}
+
+#[test]
+#[ignore = "prints instruction counts, in the emulator"]
+fn count_eight_operations() {
+    let mut runner = Runner::new(Tier::detect());
+    for request in requests(&mut runner) {
+        let op: Op = request.op();
+        let lanes = runner.capacity(op);
+        let batch = vec![&request; lanes];
+        let mut results = Vec::new();
+        // The first batch makes tables.
+        runner.run(&batch, &mut results);
+        let label = CString::new(format!("8 times {}", op.name())).unwrap();
+        counted(&label, || (0..8 / lanes).for_each(|_| runner.run(&batch, &mut results)));
+        assert!(results.iter().all(Result::is_ok));
+    }
+}
