@@ -74,13 +74,95 @@ fn a_run_reports_both_implementations_for_every_key() {
 #[test]
 fn other_versions_groups_threads_and_delays_work() {
     let flags =
-        ["--tls", "1.2", "--kx", "p384", "--key", "rsa2048", "--threads", "2", "--poll-delay", "100us"];
+        ["--tls", "1.2", "--kx", "secp384r1", "--key", "rsa2048", "--threads", "2", "--poll-delay", "100us"];
     let (_, json) = short_run("tls12.json", &flags);
-    assert_eq!(json[2]["scenario"], "rsa2048-tls1.2-p384");
+    assert_eq!(json[2]["scenario"], "rsa2048-tls1.2-secp384r1");
     assert_eq!((&json[1]["threads"], &json[1]["poll_delay_us"]), (&2.into(), &100.0.into()));
     let flags = ["--kx", "x25519mlkem768", "--key", "ed25519", "--tier", "scalar"];
     let (_, json) = short_run("hybrid.json", &flags);
     assert_eq!((&json[0]["tier"], &json[1]["tier"]), (&"none".into(), &"scalar".into()));
+}
+
+/// Lanes for RSA are lanes of every tier that has any.
+fn has_lanes() -> bool {
+    Tier::detect() != Tier::Scalar
+}
+
+#[test]
+fn every_key_and_group_works() {
+    let keys = ["rsa2048", "rsa3072", "rsa4096", "p256", "p384", "ed25519"];
+    let (_, json) = short_run("every-key.json", &["--key", &keys.join(","), "--kx", "secp256r1"]);
+    for (scenario, key) in json.chunks(3).zip(keys) {
+        assert_eq!(scenario[0]["scenario"], format!("{key}-tls1.3-secp256r1"));
+        for line in &scenario[..2] {
+            assert_eq!(
+                (&line["key"], &line["kx"], &line["tls"]),
+                (&key.into(), &"secp256r1".into(), &"1.3".into())
+            );
+            assert_eq!((&line["client"], &line["intermediate"]), (&"stock".into(), &false.into()));
+        }
+    }
+    assert_eq!(json.len(), 3 * keys.len());
+    for kx in ["x25519", "secp384r1", "x25519mlkem768"] {
+        let (_, json) = short_run(&format!("{kx}.json"), &["--key", "p256", "--kx", kx]);
+        assert_eq!(json[1]["scenario"], format!("p256-tls1.3-{kx}"));
+    }
+}
+
+#[test]
+fn an_intermediate_authority_is_one_more_verification() {
+    for (flags, name, verifications) in [
+        (&["--key", "rsa2048"][..], "rsa2048-tls1.3-x25519", 2.0),
+        (&["--key", "rsa2048", "--intermediate"], "rsa2048-tls1.3-x25519-intermediate", 3.0),
+    ] {
+        let (_, json) = short_run(&format!("{name}.json"), flags);
+        assert!(json.iter().all(|line| line["scenario"] == name), "{json:?}");
+        assert_eq!(json[1]["intermediate"], verifications == 3.0);
+        let asked = &json[1]["ops_per_handshake"]["rsa2048-verify"];
+        assert_eq!(asked.as_f64(), has_lanes().then_some(verifications), "{}", json[1]);
+    }
+}
+
+#[test]
+fn clients_can_be_of_this_crate() {
+    let (output, json) = short_run("client.json", &["--key", "rsa2048", "--client", "multibuffer"]);
+    for line in &json[..2] {
+        assert_eq!(line["scenario"], "rsa2048-tls1.3-x25519-multibuffer-client");
+        assert_eq!(line["client"], "multibuffer");
+        for op in ["rsa2048-sign", "rsa2048-verify"] {
+            let fill = line["client_fills"][op].as_f64();
+            assert_eq!(fill.is_some_and(|fill| fill >= 1.0), has_lanes(), "{line}");
+        }
+    }
+    assert_eq!(text(&output.stdout).contains("in a batch of the clients"), has_lanes());
+    let (_, json) = short_run("stock-client.json", &["--key", "rsa2048", "--client", "stock"]);
+    assert!(json[..2].iter().all(|line| line["client_fills"] == serde_json::json!({})), "{json:?}");
+}
+
+#[test]
+fn the_help_names_every_choice() {
+    let output = handshake_bench(&["--help"]);
+    let help = text(&output.stdout);
+    for wanted in [
+        "--key",
+        "rsa2048",
+        "rsa3072",
+        "rsa4096",
+        "p256",
+        "p384",
+        "ed25519",
+        "--kx",
+        "x25519",
+        "secp256r1",
+        "secp384r1",
+        "x25519mlkem768",
+        "--client",
+        "stock",
+        "multibuffer",
+        "--intermediate",
+    ] {
+        assert!(help.contains(wanted), "{wanted:?} in {help}");
+    }
 }
 
 #[test]

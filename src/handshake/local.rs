@@ -31,7 +31,7 @@ use tokio::task::yield_now;
 /// # Batches
 /// The first handshake that parks leads: it yields to the runtime, which runs every other ready task and looks at the
 /// network, until such a round brings no further request; then it runs the fullest queue and resumes those that waited.
-/// No task is spawned for that, and a lone handshake waits for one round only. If the leader's future is kept but not
+/// No task is spawned for that, and the only handshake in flight waits for no round at all. If the leader's future is kept but not
 /// polled, the others wait no longer than [`max_wait`](EngineConfig::max_wait).
 ///
 /// The runtime's clock must be enabled (`enable_time`).
@@ -199,7 +199,16 @@ impl Shared {
         pushed.map_err(|_refused| Error::QueueFull)?;
         let waiting = Waiting { shared: self, number, answer };
         while self.run_batch(Load::Busy) {}
+        // With no other handshake admitted, a round of the runtime would bring no company: its price is saved.
+        if self.gate.in_flight() == 1 {
+            self.run_batch(self.load_without_news());
+        }
         Ok(waiting)
+    }
+
+    /// How busy the thread is when nothing came that could bring further requests.
+    fn load_without_news(&self) -> Load {
+        if self.gate.is_draining() { Load::Draining } else { Load::Idle }
     }
 
     /// Runs the batch that is due, if one is, and answers its requests.
@@ -221,12 +230,8 @@ impl Shared {
             let before = self.requests.get();
             self.pause().await;
             let brought_nothing = self.requests.get() == before;
-            let load = match brought_nothing {
-                _ if self.gate.is_draining() => Load::Draining,
-                true => Load::Idle,
-                false => Load::Busy,
-            };
-            self.run_batch(load);
+            let is_idle = brought_nothing || self.gate.is_draining();
+            self.run_batch(if is_idle { self.load_without_news() } else { Load::Busy });
         }
     }
 

@@ -3,15 +3,17 @@
 use crate::pki::{Keys, Setup};
 use crate::support::{
     acceptor_and_client, assert_all_returned, assert_serves, client_hello, config, connect, for_each_engine,
-    localhost, sockets,
+    localhost, run, sockets, until,
 };
 use rustls_multibuffer::batch::{OpStats, Reason};
-use rustls_multibuffer::handshake::{EngineConfig, EngineStats, TlsAcceptor, TlsConnector};
+use rustls_multibuffer::handshake::{EngineConfig, EngineStats, LocalEngine, TlsAcceptor, TlsConnector};
 use std::future::{Future, poll_fn};
+use std::io;
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncWriteExt, DuplexStream};
+use tokio_rustls::server::TlsStream;
 
 /// One thread, and batches of up to 8 on every machine, however slowly it gets round to them.
 fn gathering() -> EngineConfig {
@@ -68,6 +70,10 @@ for_each_engine! {
     async fn a_handshake_that_nobody_polls_holds_up_no_other<E>() {
         let engine = E::start(gathering().max_wait(Duration::from_millis(30)));
         let (acceptor, _) = acceptor_and_client(&engine, Setup::TLS13);
+        // With somebody else in flight, a request waits.
+        let (server, _silent) = sockets().await;
+        let bystander = tokio::task::spawn_local(acceptor.accept(server));
+        until(&engine, |stats| stats.in_flight == 1).await;
         let (server, mut client) = sockets().await;
         client.write_all(&client_hello(Setup::TLS13)).await.unwrap();
         let mut neglected = Box::pin(acceptor.accept(server));
@@ -81,6 +87,7 @@ for_each_engine! {
         .await;
         assert_serves(&engine).await;
         drop(neglected);
+        bystander.abort();
         assert_all_returned(&engine).await;
     }
 
@@ -114,4 +121,46 @@ for_each_engine! {
         assert_eq!((stats.fills[4], left(&stats, Reason::Full)), (1, 1));
         assert_all_returned(&engine).await;
     }
+}
+
+/// A handshake over memory, whose first flight is there, polled once; and the client's end.
+async fn polled_once(
+    acceptor: &TlsAcceptor<LocalEngine>,
+) -> (impl Future<Output = io::Result<TlsStream<DuplexStream>>> + use<>, DuplexStream) {
+    let (server, mut client) = tokio::io::duplex(16_384);
+    client.write_all(&client_hello(Setup::TLS13)).await.unwrap();
+    let mut handshake = Box::pin(acceptor.accept(server));
+    poll_fn(|cx| {
+        assert!(handshake.as_mut().poll(cx).is_pending());
+        Poll::Ready(())
+    })
+    .await;
+    (handshake, client)
+}
+
+#[test]
+fn alone_on_a_local_engine_a_handshake_waits_for_no_round_of_the_runtime() {
+    run(async {
+        let engine = LocalEngine::new(gathering());
+        let (acceptor, _) = acceptor_and_client(&engine, Setup::TLS13);
+        let (_alone, _client) = polled_once(&acceptor).await;
+        let stats = engine.stats();
+        assert_eq!((stats.live_fibers, stats.in_flight), (0, 1), "one poll answered all its requests");
+        assert_eq!((rsa2048(&stats).requests(), left(&rsa2048(&stats), Reason::Idle)), (1, 1));
+        // Not alone any more: it may be worth while to wait.
+        let (_second, _client) = polled_once(&acceptor).await;
+        let stats = engine.stats();
+        assert_eq!((stats.live_fibers, stats.in_flight, rsa2048(&stats).requests()), (1, 2, 1));
+    });
+}
+
+#[test]
+fn alone_on_a_local_engine_a_handshake_still_waits_for_a_poll_delay() {
+    run(async {
+        let engine = LocalEngine::new(gathering().poll_delay(Duration::from_secs(3600)));
+        let (acceptor, _) = acceptor_and_client(&engine, Setup::TLS13);
+        let (_alone, _client) = polled_once(&acceptor).await;
+        let stats = engine.stats();
+        assert_eq!((stats.live_fibers, stats.batches.ops.iter().map(OpStats::requests).sum()), (1, 0_u64));
+    });
 }

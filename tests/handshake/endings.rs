@@ -24,6 +24,11 @@ fn never_flushing() -> EngineConfig {
     config().threads(1).gather(64).poll_delay(Duration::from_secs(3600))
 }
 
+/// Whoever parks waits for a moment, even if nobody else is there.
+fn parking() -> EngineConfig {
+    config().threads(1).gather(4).poll_delay(Duration::from_micros(1))
+}
+
 /// The result of `future`, unless it takes more than `polls` polls: then it is dropped.
 async fn at_most<F: Future>(polls: usize, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
@@ -51,7 +56,7 @@ async fn parked<E: TestEngine>(engine: &E, acceptor: &TlsAcceptor<E>) -> (JoinHa
 for_each_engine! {
     async fn dropping_an_accept_at_any_await_leaks_nothing<E>() {
         for setup in [Setup::MTLS13, Setup::MTLS12] {
-            let engine = E::start(config().threads(1).gather(4));
+            let engine = E::start(parking());
             let (acceptor, connector) = acceptor_and_client(&engine, setup);
             let mut dropped = 0;
             loop {
@@ -77,7 +82,7 @@ for_each_engine! {
 
     async fn dropping_a_connect_at_any_await_leaks_nothing<E>() {
         for setup in [Setup::MTLS13, Setup::MTLS12] {
-            let engine = E::start(config().threads(1).gather(4));
+            let engine = E::start(parking());
             let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(setup.server(Keys::Stock)));
             let connector = TlsConnector::new(engine.clone(), Arc::new(setup.client(Keys::Ours)));
             let mut dropped = 0;

@@ -54,7 +54,13 @@ impl Batches {
         Count { requests: sum(|c| c.requests), batches: sum(|c| c.batches) }.mean()
     }
 
-    /// The same for each operation that had batches, by name.
+    /// Requests for each of `handshakes`, by operation.
+    pub(crate) fn requests_per(&self, handshakes: usize) -> BTreeMap<&'static str, f64> {
+        let named = Op::ALL.iter().zip(self.0).filter(|(_, count)| count.requests > 0);
+        named.map(|(op, count)| (op.name(), count.requests as f64 / handshakes as f64)).collect()
+    }
+
+    /// The mean fill for each operation that had batches, by name.
     pub(crate) fn fills(&self) -> BTreeMap<&'static str, f64> {
         let named = Op::ALL.iter().zip(self.0);
         named.filter_map(|(op, count)| Some((op.name(), count.mean()?))).collect()
@@ -76,6 +82,7 @@ mod tests {
         let between = counts(10, 6).since(&counts(4, 4));
         assert_eq!(between.mean_fill(), Some(3.0));
         assert_eq!(between.fills(), BTreeMap::from([("rsa2048-sign", 3.0)]));
+        assert_eq!(between.requests_per(3), BTreeMap::from([("rsa2048-sign", 2.0)]));
         assert_eq!(counts(4, 4).since(&counts(4, 4)).mean_fill(), None);
     }
 

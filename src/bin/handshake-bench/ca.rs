@@ -17,11 +17,9 @@ pub(crate) struct Identity {
 }
 
 impl Identity {
-    fn new(certificate: &Certificate, key: &KeyPair) -> Self {
-        Self {
-            chain: vec![certificate.der().clone()],
-            key: PrivatePkcs8KeyDer::from(key.serialize_der()).into(),
-        }
+    fn new(certificate: &Certificate, key: &KeyPair, intermediate: Option<&CertificateDer<'static>>) -> Self {
+        let chain = std::iter::once(certificate.der()).chain(intermediate).cloned().collect();
+        Self { chain, key: PrivatePkcs8KeyDer::from(key.serialize_der()).into() }
     }
 
     /// A copy, for one more configuration.
@@ -40,12 +38,19 @@ pub(crate) struct Pki {
 }
 
 impl Pki {
-    /// A new authority with one server and one client; all three have keys of `kind`.
-    pub(crate) fn generate(kind: KeyKind) -> Result<Self, rcgen::Error> {
+    /// A new authority with one server and one client, and with an intermediate authority that issues to both if asked for;
+    /// all have keys of `kind`.
+    pub(crate) fn generate(kind: KeyKind, with_intermediate: bool) -> Result<Self, rcgen::Error> {
         let root_params = authority("bench root");
         let root_key = generate_key(kind)?;
         let root = root_params.self_signed(&root_key)?;
-        let issuer = Issuer::new(root_params, root_key);
+        let mut issuer = Issuer::new(root_params, root_key);
+        let mut intermediate = None;
+        if with_intermediate {
+            let (params, key) = (authority("bench intermediate"), generate_key(kind)?);
+            intermediate = Some(params.signed_by(&key, &issuer)?.der().clone());
+            issuer = Issuer::new(params, key);
+        }
         // The other authority's own key does not matter, so it is of the cheapest kind.
         let stranger = Issuer::new(authority("not the bench root"), generate_key(KeyKind::P256)?);
 
@@ -56,9 +61,9 @@ impl Pki {
         let untrusted = leaf("client")?.signed_by(&client_key, &stranger)?;
         Ok(Self {
             root: root.der().clone(),
-            server: Identity::new(&server, &server_key),
-            client: Identity::new(&client, &client_key),
-            untrusted_client: Identity::new(&untrusted, &client_key),
+            server: Identity::new(&server, &server_key, intermediate.as_ref()),
+            client: Identity::new(&client, &client_key, intermediate.as_ref()),
+            untrusted_client: Identity::new(&untrusted, &client_key, None),
         })
     }
 }

@@ -58,6 +58,12 @@ pub(crate) struct TlsArgs {
     /// The one key exchange group that server and clients are willing to use.
     #[arg(long, value_enum, default_value_t = Kx::X25519)]
     pub(crate) kx: Kx,
+    /// Which implementation the clients use, whichever the server is: `stock` rustls, or rustls-multibuffer.
+    #[arg(long, value_enum, default_value_t = ClientKind::Stock)]
+    pub(crate) client: ClientKind,
+    /// Certificates come from an intermediate authority, which both sides send along: one more signature to verify.
+    #[arg(long)]
+    pub(crate) intermediate: bool,
     /// The one protocol version that server and clients are willing to use.
     #[arg(long, value_enum, default_value_t = TlsVersion::V1_3)]
     pub(crate) tls: TlsVersion,
@@ -120,10 +126,21 @@ pub(crate) enum KeyKind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Kx {
     X25519,
-    P256,
-    P384,
+    #[value(alias = "p256")]
+    Secp256r1,
+    #[value(alias = "p384")]
+    Secp384r1,
     /// The hybrid of ML-KEM-768 and X25519; TLS 1.3 only.
     X25519mlkem768,
+}
+
+/// The implementation that clients use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ClientKind {
+    /// tokio-rustls with rustls' own aws-lc-rs provider.
+    Stock,
+    /// This crate, with an engine on each client thread.
+    Multibuffer,
 }
 
 /// A protocol version.
@@ -240,6 +257,7 @@ mod tests {
         let run = parse(&[]).unwrap().run;
         assert_eq!(run.key, [KeyKind::Rsa2048, KeyKind::P256]);
         assert_eq!((run.tls.kx, run.tls.tls), (Kx::X25519, TlsVersion::V1_3));
+        assert_eq!((run.tls.client, run.tls.intermediate), (ClientKind::Stock, false));
         assert_eq!((run.concurrency, run.threads), (64, 1));
         assert_eq!((run.tls.poll_delay, run.tls.tier), (Duration::ZERO, None));
     }
@@ -260,6 +278,8 @@ mod tests {
             &["--key", "rsa2048,rsa2048"],
             &["--key", "rsa1024"],
             &["--tls", "1.1"],
+            &["--kx", "secp521r1"],
+            &["--client", "openssl"],
             &["--poll-delay", "50"],
             &["--poll-delay", "2s"],
             &["--poll-delay=-1us"],
@@ -273,6 +293,14 @@ mod tests {
         for kind in TierKind::DETECTABLE {
             assert_eq!(parse(&["--tier", kind.name()]).is_ok(), Tier::of_kind(kind).is_some(), "{kind}");
         }
+    }
+
+    #[test]
+    fn groups_have_the_names_of_tls_and_of_curves() {
+        for (name, kx) in [("secp256r1", Kx::Secp256r1), ("p256", Kx::Secp256r1), ("p384", Kx::Secp384r1)] {
+            assert_eq!(parse(&["--kx", name]).unwrap().run.tls.kx, kx);
+        }
+        assert_eq!(name_of(&Kx::Secp384r1), "secp384r1");
     }
 
     #[test]

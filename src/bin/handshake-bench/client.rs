@@ -1,10 +1,13 @@
-//! The load: stock rustls clients, each making one handshake after the other.
+//! The load: clients, each making one handshake after the other.
 
+use crate::batches::Batches;
 use crate::ca::SERVER_NAME;
 use crate::placement::Placement;
+use crate::scenario::Provider;
 use crate::stats::Latencies;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
+use rustls_multibuffer::handshake::{EngineConfig, LocalEngine, TlsConnector};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,22 +15,30 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::task::JoinSet;
-use tokio_rustls::TlsConnector;
+use tokio::task::{JoinSet, LocalSet};
+use tokio_rustls::client::TlsStream;
 
 /// A handshake that takes longer has failed; nothing on loopback should come near.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// After a failure a client pauses, so that a broken server is not hammered.
 const PAUSE: Duration = Duration::from_millis(5);
 
+/// Who makes the handshakes. An engine has to be made on its own thread, so this says how.
+#[derive(Clone)]
+pub(crate) struct Clients {
+    pub(crate) provider: Provider,
+    pub(crate) tls: Arc<ClientConfig>,
+    /// For clients of this crate.
+    pub(crate) engine: EngineConfig,
+    /// How many there are.
+    pub(crate) concurrency: usize,
+}
+
 /// What the clients shall do.
 pub(crate) struct Load<'a> {
     /// The server threads; the clients are spread over them evenly.
     pub(crate) targets: &'a [SocketAddr],
-    /// The clients' configuration.
-    pub(crate) config: &'a Arc<ClientConfig>,
-    /// The number of clients.
-    pub(crate) concurrency: usize,
+    pub(crate) clients: &'a Clients,
     /// No handshake starts later than this after the first.
     pub(crate) duration: Duration,
     /// No more handshakes than this are started.
@@ -45,11 +56,14 @@ pub(crate) struct Outcome {
     pub(crate) first_failure: Option<String>,
     /// From the start of the first handshake to the end of the last.
     pub(crate) elapsed: Duration,
+    /// The batches of the clients' engines; stock clients have none.
+    pub(crate) batches: Batches,
 }
 
 impl Outcome {
     fn add(&mut self, other: Self) {
         self.latencies.append(other.latencies);
+        self.batches.merge(&other.batches);
         self.failures += other.failures;
         self.first_failure = self.first_failure.take().or(other.first_failure);
     }
@@ -85,10 +99,10 @@ pub(crate) fn run(load: &Load<'_>, placement: &Placement) -> io::Result<Outcome>
     let started = Instant::now();
     let end = started + load.duration;
     let budget = Arc::new(Budget { end, left: AtomicUsize::new(load.handshakes) });
-    let threads = placement.client_threads().min(load.concurrency);
+    let threads = placement.client_threads().min(load.clients.concurrency);
     let run_one = |index: usize| {
         placement.enter_client(index);
-        run_thread(load, &budget, (index..load.concurrency).step_by(threads))
+        run_thread(load, &budget, (index..load.clients.concurrency).step_by(threads))
     };
     let mut total = Outcome::default();
     std::thread::scope(|scope| {
@@ -110,22 +124,58 @@ fn run_thread(
     clients: impl Iterator<Item = usize>,
 ) -> io::Result<Outcome> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let connector = TlsConnector::from(load.config.clone());
-    runtime.block_on(async {
+    LocalSet::new().block_on(&runtime, async {
+        let connector = Connector::new(load.clients);
         let mut running = JoinSet::new();
         for client in clients {
             let target = load.targets[client % load.targets.len()];
-            running.spawn(run_client(connector.clone(), target, budget.clone()));
+            running.spawn_local(run_client(connector.clone(), target, budget.clone()));
         }
         let mut total = Outcome::default();
         while let Some(outcome) = running.join_next().await {
             total.add(outcome.map_err(io::Error::other)?);
         }
+        total.batches = connector.batches();
         Ok(total)
     })
 }
 
-async fn run_client(connector: TlsConnector, target: SocketAddr, budget: Arc<Budget>) -> Outcome {
+/// A client's side of either implementation.
+#[derive(Clone)]
+enum Connector {
+    Stock(tokio_rustls::TlsConnector),
+    Multibuffer(TlsConnector<LocalEngine>),
+}
+
+impl Connector {
+    fn new(clients: &Clients) -> Self {
+        let tls = clients.tls.clone();
+        match clients.provider {
+            Provider::Baseline => Self::Stock(tls.into()),
+            Provider::Multibuffer => {
+                Self::Multibuffer(TlsConnector::new(LocalEngine::new(clients.engine.clone()), tls))
+            }
+        }
+    }
+
+    async fn connect(&self, name: ServerName<'static>, tcp: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+        match self {
+            Self::Stock(connector) => connector.connect(name, tcp).await,
+            Self::Multibuffer(connector) => connector.connect(name, tcp).await,
+        }
+    }
+
+    /// What the engine has done, if there is one.
+    fn batches(&self) -> Batches {
+        let mut batches = Batches::default();
+        if let Self::Multibuffer(connector) = self {
+            batches.add(&connector.engine().stats().batches);
+        }
+        batches
+    }
+}
+
+async fn run_client(connector: Connector, target: SocketAddr, budget: Arc<Budget>) -> Outcome {
     let mut outcome = Outcome::default();
     while budget.take() {
         let result = match tokio::time::timeout(PATIENCE, handshake(&connector, target)).await {
@@ -145,7 +195,7 @@ async fn run_client(connector: TlsConnector, target: SocketAddr, budget: Arc<Bud
 /// itself connected before the server has looked at its certificate.
 ///
 /// The latency is from connecting to that byte.
-async fn handshake(connector: &TlsConnector, target: SocketAddr) -> io::Result<Duration> {
+async fn handshake(connector: &Connector, target: SocketAddr) -> io::Result<Duration> {
     let started = Instant::now();
     let tcp = TcpStream::connect(target).await?;
     tcp.set_nodelay(true)?;

@@ -15,12 +15,11 @@ const ATTEMPTS: usize = 16;
 /// # Errors
 /// Says what was counted, or why the control could not be run.
 pub(crate) fn check(scenario: &Scenario, server: &Server, placement: &Placement) -> Result<(), String> {
-    let config = scenario.untrusted_client_config().map_err(|e| e.to_string())?;
+    let clients = scenario.untrusted_clients(ATTEMPTS / 2).map_err(|e| e.to_string())?;
     let before = echoed(server)?;
     let load = Load {
         targets: server.targets(),
-        config: &config,
-        concurrency: ATTEMPTS / 2,
+        clients: &clients,
         duration: Duration::from_secs(30),
         handshakes: ATTEMPTS,
     };
@@ -52,11 +51,12 @@ fn judge(outcome: &Outcome, echoed: usize) -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::{KeyKind, Kx, TlsArgs, TlsVersion};
+    use crate::cli::{ClientKind, KeyKind, Kx, TlsArgs, TlsVersion};
     use crate::scenario::Provider;
 
-    fn scenario(tls: TlsVersion) -> Scenario {
-        let args = TlsArgs { kx: Kx::X25519, tls, tier: None, poll_delay: Duration::ZERO };
+    fn scenario(tls: TlsVersion, client: ClientKind, intermediate: bool) -> Scenario {
+        let args =
+            TlsArgs { kx: Kx::X25519, client, intermediate, tls, tier: None, poll_delay: Duration::ZERO };
         Scenario::new(KeyKind::P256, &args).unwrap()
     }
 
@@ -64,23 +64,27 @@ mod tests {
     fn untrusted_clients_count_zero() {
         let placement = Placement::new(1, 8);
         for tls in [TlsVersion::V1_2, TlsVersion::V1_3] {
-            for provider in Provider::ALL {
-                let scenario = scenario(tls);
-                let server = Server::start(provider, &scenario, 1, 8, &placement).unwrap();
-                assert_eq!(check(&scenario, &server, &placement), Ok(()));
+            for (provider, client) in
+                Provider::ALL.into_iter().zip([ClientKind::Stock, ClientKind::Multibuffer])
+            {
+                for intermediate in [false, true] {
+                    let scenario = scenario(tls, client, intermediate);
+                    let server = Server::start(provider, &scenario, 1, 8, &placement).unwrap();
+                    assert_eq!(check(&scenario, &server, &placement), Ok(()));
+                }
             }
         }
     }
 
     #[test]
     fn the_control_notices_trusted_clients() {
-        let (placement, scenario) = (Placement::new(1, 8), scenario(TlsVersion::V1_3));
+        let placement = Placement::new(1, 8);
+        let scenario = scenario(TlsVersion::V1_3, ClientKind::Stock, false);
         let server = Server::start(Provider::Baseline, &scenario, 1, 8, &placement).unwrap();
-        let config = scenario.client_config().unwrap();
+        let clients = scenario.clients(8).unwrap();
         let load = Load {
             targets: server.targets(),
-            config: &config,
-            concurrency: 8,
+            clients: &clients,
             duration: Duration::from_secs(30),
             handshakes: ATTEMPTS,
         };

@@ -1,7 +1,7 @@
 //! The results of the default run: slots, their summaries, table and JSON.
 
 use crate::batches::Batches;
-use crate::cli::RunArgs;
+use crate::cli::{self, KeyKind, RunArgs};
 use crate::scenario::Provider;
 use crate::stats::{self, Latencies};
 use crate::{host, report};
@@ -21,6 +21,8 @@ pub(crate) struct Slot {
     pub(crate) server_cpu: Duration,
     pub(crate) p50_us: f64,
     pub(crate) batches: Batches,
+    /// Those of the clients' engines.
+    pub(crate) client_batches: Batches,
 }
 
 impl Slot {
@@ -67,10 +69,22 @@ impl Side {
         stats::median(self.each(value)).expect("there is at least one slot")
     }
 
-    fn batches(&self) -> Batches {
+    fn sum(&self, batches: impl Fn(&Slot) -> &Batches) -> Batches {
         let mut sum = Batches::default();
-        self.slots.iter().for_each(|slot| sum.merge(&slot.batches));
+        self.slots.iter().for_each(|slot| sum.merge(batches(slot)));
         sum
+    }
+
+    fn batches(&self) -> Batches {
+        self.sum(|slot| &slot.batches)
+    }
+
+    fn client_batches(&self) -> Batches {
+        self.sum(|slot| &slot.client_batches)
+    }
+
+    fn handshakes(&self) -> usize {
+        self.slots.iter().map(|slot| slot.handshakes).sum()
     }
 
     fn percentiles(&self) -> [f64; 2] {
@@ -82,6 +96,7 @@ impl Side {
 #[derive(Clone, Debug)]
 pub(crate) struct ScenarioResult {
     pub(crate) scenario: String,
+    pub(crate) key: KeyKind,
     pub(crate) sides: Vec<Side>,
 }
 
@@ -111,6 +126,9 @@ pub(crate) fn table(results: &[ScenarioResult]) -> String {
         ));
         for (op, fill) in result.sides[1].batches().fills() {
             text.push_str(&format!("  {op}: {fill:.2} in a batch\n"));
+        }
+        for (op, fill) in result.sides[1].client_batches().fills() {
+            text.push_str(&format!("  {op}: {fill:.2} in a batch of the clients\n"));
         }
     }
     text.push_str(LEGEND);
@@ -142,6 +160,11 @@ fn row(scenario: &str, side: &Side) -> [String; 8] {
 #[derive(Serialize)]
 struct SideLine<'a> {
     scenario: &'a str,
+    key: String,
+    kx: String,
+    tls: String,
+    client: String,
+    intermediate: bool,
     provider: &'static str,
     handshakes_per_s: f64,
     server_cpu_us: f64,
@@ -150,6 +173,10 @@ struct SideLine<'a> {
     mean_fill: Option<f64>,
     /// The mean fill of each operation that has lanes.
     fills: BTreeMap<&'static str, f64>,
+    /// Requests of each such operation for a handshake.
+    ops_per_handshake: BTreeMap<&'static str, f64>,
+    /// The mean fills of the clients; empty for stock clients.
+    client_fills: BTreeMap<&'static str, f64>,
     server_busy: f64,
     handshakes: usize,
     failures: usize,
@@ -188,7 +215,7 @@ impl JsonFile {
         let mut text = Vec::new();
         let to_text = |e: serde_json::Error| e.to_string();
         for side in &result.sides {
-            serde_json::to_writer(&mut text, &side_line(&result.scenario, side, args)).map_err(to_text)?;
+            serde_json::to_writer(&mut text, &side_line(result, side, args)).map_err(to_text)?;
             text.push(b'\n');
         }
         let ratios = RatioLine {
@@ -203,10 +230,15 @@ impl JsonFile {
     }
 }
 
-fn side_line<'a>(scenario: &'a str, side: &Side, args: &RunArgs) -> SideLine<'a> {
+fn side_line<'a>(result: &'a ScenarioResult, side: &Side, args: &RunArgs) -> SideLine<'a> {
     let [p50_us, p99_us] = side.percentiles();
     SideLine {
-        scenario,
+        scenario: &result.scenario,
+        key: cli::name_of(&result.key),
+        kx: cli::name_of(&args.tls.kx),
+        tls: cli::name_of(&args.tls.tls),
+        client: cli::name_of(&args.tls.client),
+        intermediate: args.tls.intermediate,
         provider: side.provider.name(),
         handshakes_per_s: side.median(Slot::rate),
         server_cpu_us: side.median(Slot::cpu_us),
@@ -214,8 +246,10 @@ fn side_line<'a>(scenario: &'a str, side: &Side, args: &RunArgs) -> SideLine<'a>
         p99_us,
         mean_fill: side.batches().mean_fill(),
         fills: side.batches().fills(),
+        ops_per_handshake: side.batches().requests_per(side.handshakes()),
+        client_fills: side.client_batches().fills(),
         server_busy: side.median(Slot::busy),
-        handshakes: side.slots.iter().map(|slot| slot.handshakes).sum(),
+        handshakes: side.handshakes(),
         failures: side.failures,
         slots: side.slots.len(),
         slot_s: args.duration.as_secs_f64(),

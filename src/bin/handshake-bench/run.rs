@@ -2,7 +2,7 @@
 
 use crate::batches::Batches;
 use crate::cli::{KeyKind, RunArgs};
-use crate::client::{self, Load, Outcome};
+use crate::client::{self, Clients, Load, Outcome};
 use crate::placement::Placement;
 use crate::results::{ScenarioResult, Side, Slot};
 use crate::scenario::{Provider, Scenario};
@@ -10,8 +10,6 @@ use crate::server::{Sample, Server};
 use crate::stats::Latencies;
 use crate::{control, limits, report, results};
 use indicatif::ProgressBar;
-use rustls::ClientConfig;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// Runs everything and prints the report; `Err` is what to tell the user.
@@ -40,9 +38,8 @@ pub(crate) fn run(args: &RunArgs) -> Result<(), String> {
 
 /// One implementation under test, and what it has shown so far.
 struct Contender<'a> {
-    args: &'a RunArgs,
     placement: &'a Placement,
-    config: Arc<ClientConfig>,
+    clients: Clients,
     server: Server,
     side: Side,
 }
@@ -73,32 +70,31 @@ fn run_scenario(
             progress.inc(1);
         }
     }
-    Ok(ScenarioResult { scenario: scenario.name(), sides: contenders.into_iter().map(|c| c.side).collect() })
+    Ok(ScenarioResult {
+        scenario: scenario.name(),
+        key,
+        sides: contenders.into_iter().map(|c| c.side).collect(),
+    })
 }
 
 impl<'a> Contender<'a> {
     fn new(
         provider: Provider,
         scenario: &Scenario,
-        args: &'a RunArgs,
+        args: &RunArgs,
         placement: &'a Placement,
     ) -> Result<Self, String> {
         let server = Server::start(provider, scenario, args.threads, args.concurrency, placement)?;
-        let config = scenario.client_config().map_err(|e| e.to_string())?;
-        Ok(Self { args, placement, config, server, side: Side::new(provider) })
+        let clients = scenario.clients(args.concurrency).map_err(|e| e.to_string())?;
+        Ok(Self { placement, clients, server, side: Side::new(provider) })
     }
 
     /// One slot of load. CPU time is read while the server is quiet, so that it belongs to the handshakes
     /// counted and to no others.
     fn slot(&mut self, duration: Duration) -> Result<Slot, String> {
         let before = self.server.quiet_samples()?;
-        let load = Load {
-            targets: self.server.targets(),
-            config: &self.config,
-            concurrency: self.args.concurrency,
-            duration,
-            handshakes: usize::MAX,
-        };
+        let load =
+            Load { targets: self.server.targets(), clients: &self.clients, duration, handshakes: usize::MAX };
         let outcome = client::run(&load, self.placement).map_err(|e| format!("clients: {e}"))?;
         let after = self.server.quiet_samples()?;
         let slot = measured(&before, &after, &outcome)?;
@@ -129,6 +125,7 @@ fn measured(before: &[Sample], after: &[Sample], outcome: &Outcome) -> Result<Sl
         server_cpu: cpu(after) - cpu(before),
         p50_us: outcome.latencies.clone().percentiles_us([50.0]).map_or(f64::NAN, |[p50]| p50),
         batches: batches(after).since(&batches(before)),
+        client_batches: outcome.batches.clone(),
     })
 }
 

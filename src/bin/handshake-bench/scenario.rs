@@ -1,15 +1,17 @@
 //! What is measured: identities, protocol version and key exchange, as configurations for both sides.
 
 use crate::ca::{Identity, Pki};
-use crate::cli::{self, KeyKind, Kx, TlsArgs, TlsVersion};
+use crate::cli::{self, ClientKind, KeyKind, Kx, TlsArgs, TlsVersion};
+use crate::client::Clients;
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
+use rustls_multibuffer::handshake::EngineConfig;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Which implementation a server uses.
+/// Which implementation a server or a client uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Provider {
     /// tokio-rustls with rustls' own aws-lc-rs provider.
@@ -44,23 +46,42 @@ pub(crate) struct Scenario {
     key: KeyKind,
     kx: Kx,
     tls: TlsVersion,
-    /// The tier asked for.
-    pub(crate) tier: Option<rustls_multibuffer::TierKind>,
-    /// How long a request may wait for company.
-    pub(crate) poll_delay: Duration,
+    client: ClientKind,
+    intermediate: bool,
+    tier: Option<rustls_multibuffer::TierKind>,
+    poll_delay: Duration,
 }
 
 impl Scenario {
     /// Issues new certificates of this kind.
     pub(crate) fn new(key: KeyKind, args: &TlsArgs) -> Result<Self, String> {
-        let pki = Pki::generate(key).map_err(|e| format!("cannot issue certificates: {e}"))?;
-        Ok(Self { pki, key, kx: args.kx, tls: args.tls, tier: args.tier, poll_delay: args.poll_delay })
+        let pki =
+            Pki::generate(key, args.intermediate).map_err(|e| format!("cannot issue certificates: {e}"))?;
+        let TlsArgs { kx, client, intermediate, tls, tier, poll_delay } = *args;
+        Ok(Self { pki, key, kx, tls, client, intermediate, tier, poll_delay })
     }
 
-    /// The name in reports, such as `rsa2048-tls1.3-x25519`.
+    /// The name in reports: key, version and group, such as `rsa2048-tls1.3-x25519`, and whatever else is not the default,
+    /// such as `-intermediate`.
     pub(crate) fn name(&self) -> String {
         let names = (cli::name_of(&self.key), cli::name_of(&self.tls), cli::name_of(&self.kx));
-        format!("{}-tls{}-{}", names.0, names.1, names.2)
+        let mut name = format!("{}-tls{}-{}", names.0, names.1, names.2);
+        if self.intermediate {
+            name.push_str("-intermediate");
+        }
+        if self.client != ClientKind::Stock {
+            name.push_str(&format!("-{}-client", cli::name_of(&self.client)));
+        }
+        name
+    }
+
+    /// What engines are told, on either side, where `concurrency` handshakes may meet.
+    pub(crate) fn engine_config(&self, concurrency: usize) -> EngineConfig {
+        let config = EngineConfig::default().poll_delay(self.poll_delay).max_parked(concurrency.max(1));
+        match self.tier {
+            Some(tier) => config.max_tier(tier),
+            None => config,
+        }
     }
 
     /// A server that demands a client certificate and never resumes a session.
@@ -79,18 +100,31 @@ impl Scenario {
         Ok(Arc::new(config))
     }
 
-    /// The client that the server trusts: stock rustls, whichever the server is.
-    pub(crate) fn client_config(&self) -> Result<Arc<ClientConfig>, rustls::Error> {
-        self.client_with(self.pki.client.duplicate())
+    /// Clients that the server trusts: of the same implementation whichever the server is.
+    pub(crate) fn clients(&self, concurrency: usize) -> Result<Clients, rustls::Error> {
+        self.clients_with(&self.pki.client, concurrency)
     }
 
-    /// A client with a certificate of another authority.
-    pub(crate) fn untrusted_client_config(&self) -> Result<Arc<ClientConfig>, rustls::Error> {
-        self.client_with(self.pki.untrusted_client.duplicate())
+    /// Clients with a certificate of another authority.
+    pub(crate) fn untrusted_clients(&self, concurrency: usize) -> Result<Clients, rustls::Error> {
+        self.clients_with(&self.pki.untrusted_client, concurrency)
     }
 
-    fn client_with(&self, identity: Identity) -> Result<Arc<ClientConfig>, rustls::Error> {
-        let crypto = Arc::new(self.with_kx(Provider::Baseline.crypto()));
+    fn clients_with(&self, identity: &Identity, concurrency: usize) -> Result<Clients, rustls::Error> {
+        let provider = match self.client {
+            ClientKind::Stock => Provider::Baseline,
+            ClientKind::Multibuffer => Provider::Multibuffer,
+        };
+        let tls = self.client_config(provider, identity.duplicate())?;
+        Ok(Clients { provider, tls, engine: self.engine_config(concurrency), concurrency })
+    }
+
+    fn client_config(
+        &self,
+        provider: Provider,
+        identity: Identity,
+    ) -> Result<Arc<ClientConfig>, rustls::Error> {
+        let crypto = Arc::new(self.with_kx(provider.crypto()));
         let mut config = ClientConfig::builder_with_provider(crypto)
             .with_protocol_versions(&[self.version()])?
             .with_root_certificates(self.roots()?)
@@ -117,8 +151,8 @@ impl Scenario {
     fn with_kx(&self, crypto: CryptoProvider) -> CryptoProvider {
         let name = match self.kx {
             Kx::X25519 => rustls::NamedGroup::X25519,
-            Kx::P256 => rustls::NamedGroup::secp256r1,
-            Kx::P384 => rustls::NamedGroup::secp384r1,
+            Kx::Secp256r1 => rustls::NamedGroup::secp256r1,
+            Kx::Secp384r1 => rustls::NamedGroup::secp384r1,
             Kx::X25519mlkem768 => rustls::NamedGroup::X25519MLKEM768,
         };
         let only = |group: &&dyn SupportedKxGroup| group.name() == name;

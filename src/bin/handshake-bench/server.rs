@@ -65,11 +65,7 @@ impl Server {
         concurrency: usize,
         placement: &Placement,
     ) -> Result<Self, String> {
-        let mut engine =
-            EngineConfig::default().poll_delay(scenario.poll_delay).max_parked(concurrency.max(1));
-        if let Some(tier) = scenario.tier {
-            engine = engine.max_tier(tier);
-        }
+        let engine = scenario.engine_config(concurrency);
         let tls = scenario.server_config(provider).map_err(|e| e.to_string())?;
         let spec = Spec { provider, tls, engine };
         let mut server = Self { threads: Vec::new(), targets: Vec::new() };

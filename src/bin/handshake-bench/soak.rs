@@ -41,7 +41,7 @@ fn load(
     server: &Server,
     placement: &Placement,
 ) -> Result<Vec<u64>, String> {
-    let config = scenario.client_config().map_err(|e| e.to_string())?;
+    let clients = scenario.clients(args.concurrency).map_err(|e| e.to_string())?;
     let end = Instant::now() + args.time_limit;
     let progress = report::progress(args.handshakes);
     let mut memory = Vec::new();
@@ -49,8 +49,7 @@ fn load(
         let handshakes = args.handshakes * part / PARTS - args.handshakes * (part - 1) / PARTS;
         let load = Load {
             targets: server.targets(),
-            config: &config,
-            concurrency: args.concurrency,
+            clients: &clients,
             duration: end.saturating_duration_since(Instant::now()),
             handshakes,
         };
