@@ -118,5 +118,5 @@ where
     black_box(inverses);
     let mut lanes = Lanes::<N, C, _>::new(kernel);
     black_box(&lanes.base_multiples(&[scalar; 3]));
-    black_box(&lanes.multiples(&[scalar; 2], &[C::G; 2]));
+    black_box(&lanes.multiples_x(&[scalar; 2], &[C::G; 2]));
 }

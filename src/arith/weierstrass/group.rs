@@ -8,8 +8,8 @@
 //! by legal steps only; what to do with the others, which chance never brings about but an attacker who chooses points
 //! and scalars of a verification can, is the caller's decision.
 
+use super::Curve;
 use super::fixed::FixedTable;
-use super::{Curve, Modulus};
 use crate::arch::Secret;
 use crate::arch::prime::PrimeLanes;
 use crate::arith::limbs::is_zero;
@@ -53,7 +53,7 @@ pub(crate) struct Lanes<const N: usize, C: Curve<N>, K: PrimeLanes<C>> {
     pub(super) one: K::Reduced,
     pub(super) r: K::Reduced,
     b: K::Reduced,
-    /// Takes a number from the tier's Montgomery form to that of [`Modulus`], by a multiplication there.
+    /// Takes a number from the tier's Montgomery form to that of [`Modulus`](crate::arith::modular::Modulus), by a multiplication there.
     leave: [u64; N],
     pub(super) table: Arc<FixedTable<K::Vec>>,
     pub(super) work: Work<C, K>,
@@ -232,7 +232,7 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
         })
     }
 
-    /// The coordinate in one lane, in the Montgomery form of [`Modulus`].
+    /// The coordinate in one lane, in the Montgomery form of the scalar arithmetic.
     pub(super) fn get(&self, element: &K::Reduced, lane: usize) -> [u64; N] {
         let mut limbs = Zeroizing::new([0; N]);
         K::get(&mut *limbs, element, lane);
@@ -240,21 +240,46 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
     }
 
     /// The affine coordinates of p in the first `count` lanes; zero for the point at infinity.
-    ///
-    /// One inversion for all of them.
     pub(super) fn affine(&self, p: &Point<K::Reduced>, count: usize) -> Zeroizing<[Affine<N>; MAX_LANES]> {
-        let field: &Modulus<N> = C::FIELD;
+        let (field, inverses) = (C::FIELD, self.inverses(p, count));
+        let mut points = self.affine_x(p, &inverses, count);
+        for (lane, (point, inverse)) in points.iter_mut().zip(&inverses[..count]).enumerate() {
+            let cube = Zeroizing::new(field.mul(&field.mul(inverse, inverse), inverse));
+            point.y = field.leave(&field.mul(&self.get(&p[1], lane), &cube));
+        }
+        points
+    }
+
+    /// The same without y, which stays zero.
+    pub(super) fn affine_without_y(
+        &self,
+        p: &Point<K::Reduced>,
+        count: usize,
+    ) -> Zeroizing<[Affine<N>; MAX_LANES]> {
+        self.affine_x(p, &self.inverses(p, count), count)
+    }
+
+    /// 1/Z: one inversion for all lanes.
+    fn inverses(&self, p: &Point<K::Reduced>, count: usize) -> Zeroizing<[[u64; N]; MAX_LANES]> {
         let mut inverses = Zeroizing::new([[0; N]; MAX_LANES]);
         for (lane, inverse) in inverses[..count].iter_mut().enumerate() {
             *inverse = self.get(&p[2], lane);
         }
-        field.invert_all(&mut inverses[..count]);
+        C::FIELD.invert_all(&mut inverses[..count]);
+        inverses
+    }
+
+    fn affine_x(
+        &self,
+        p: &Point<K::Reduced>,
+        inverses: &[[u64; N]; MAX_LANES],
+        count: usize,
+    ) -> Zeroizing<[Affine<N>; MAX_LANES]> {
+        let field = C::FIELD;
         let mut points = Zeroizing::new([Affine::default(); MAX_LANES]);
         for (lane, (point, inverse)) in points.iter_mut().zip(&inverses[..count]).enumerate() {
             let square = Zeroizing::new(field.mul(inverse, inverse));
-            let cube = Zeroizing::new(field.mul(&square, inverse));
             point.x = field.leave(&field.mul(&self.get(&p[0], lane), &square));
-            point.y = field.leave(&field.mul(&self.get(&p[1], lane), &cube));
         }
         points
     }

@@ -39,19 +39,22 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
     /// k·G for each k, 0 < k < n; constant-time.
     pub(crate) fn base_multiples(&mut self, scalars: &[[u64; N]]) -> Multiples<N> {
         self.kernel.assert_environment();
-        let point = Zeroizing::new(self.multiply_base(scalars));
-        self.finish(&point, scalars.len())
+        let (point, count) = (Zeroizing::new(self.multiply_base(scalars)), scalars.len());
+        Multiples { valid: self.is_valid(&point, count), points: self.affine(&point, count), count }
     }
 
-    /// k·Q for each pair, 0 < k < n and Q on the curve; constant-time.
-    pub(crate) fn multiples(&mut self, scalars: &[[u64; N]], points: &[Affine<N>]) -> Multiples<N> {
+    /// The same, but only x: y is zero in the results.
+    pub(crate) fn base_multiples_x(&mut self, scalars: &[[u64; N]]) -> Multiples<N> {
         self.kernel.assert_environment();
-        let point = Zeroizing::new(self.multiply(scalars, points));
-        self.finish(&point, scalars.len())
+        let (point, count) = (Zeroizing::new(self.multiply_base(scalars)), scalars.len());
+        Multiples { valid: self.is_valid(&point, count), points: self.affine_without_y(&point, count), count }
     }
 
-    fn finish(&mut self, point: &Point<K::Reduced>, count: usize) -> Multiples<N> {
-        Multiples { valid: self.is_valid(point, count), points: self.affine(point, count), count }
+    /// x of k·Q for each pair, 0 < k < n and Q on the curve; y is zero in the results. Constant-time.
+    pub(crate) fn multiples_x(&mut self, scalars: &[[u64; N]], points: &[Affine<N>]) -> Multiples<N> {
+        self.kernel.assert_environment();
+        let (point, count) = (Zeroizing::new(self.multiply(scalars, points)), scalars.len());
+        Multiples { valid: self.is_valid(&point, count), points: self.affine_without_y(&point, count), count }
     }
 
     /// Wipes what the last operation left.

@@ -20,7 +20,7 @@ pub(in crate::ops) fn agree_batch<const N: usize, C: Named<N>, K: PrimeLanes<C>>
     let scalars = requests.iter().map(|r| narrow(r.key.expose()));
     let scalars = Zeroizing::new(scalars.collect::<Vec<[u64; N]>>());
     let points: Vec<_> = requests.iter().map(|r| r.point.affine()).collect();
-    let multiples = lanes.multiples(&scalars, &points);
+    let multiples = lanes.multiples_x(&scalars, &points);
     let results = requests.iter().zip(multiples.iter()).map(|(request, point)| match point {
         Some(point) => {
             counters.in_lanes += 1;

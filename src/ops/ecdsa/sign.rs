@@ -47,7 +47,7 @@ pub(super) fn sign_with<const N: usize, C: Named<N>, K: PrimeLanes<C>>(
         let made = nonce(C::NAME, request.key.expose(), &z, additional);
         failures.push(made.map(|made| *k = narrow(&made)).err());
     }
-    let multiples = lanes.base_multiples(&nonces);
+    let multiples = lanes.base_multiples_x(&nonces);
     let order = C::ORDER;
     let mut inverses = Zeroizing::new(nonces.iter().map(|k| order.enter(k)).collect::<Vec<_>>());
     order.invert_all(&mut inverses);
