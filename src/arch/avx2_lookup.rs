@@ -12,19 +12,19 @@ use std::arch::x86_64::{
 macro_rules! lookups {
     ($($token:ty),*) => {$(
         impl LookupLanes<Vec4> for $token {
-            fn select_own(self, out: &mut [Vec4], table: &[Vec4], index: &Vec4) {
-                assert!(!out.is_empty() && table.len().is_multiple_of(out.len()));
+            fn select_own(self, out: &mut [Vec4], table: &[Vec4], entry_len: usize, start: usize, index: &Vec4) {
+                assert!(table.len().is_multiple_of(entry_len) && start + out.len() <= entry_len);
                 // SAFETY: the token proves AVX2.
-                unsafe { own(out, table, load(index)) }
+                unsafe { own(out, table, (entry_len, start), load(index)) }
             }
 
-            fn select_shared(self, out: &mut [Vec4], table: &SharedTable<Vec4>, index: &Vec4) {
+            fn select_shared(self, out: &mut [Vec4], table: &SharedTable<Vec4>, start: usize, index: &Vec4) {
                 // SAFETY: the token proves AVX2.
                 unsafe {
                     match table.entries() {
-                        16 => shared::<4>(out, table, load(index)),
-                        32 => shared::<8>(out, table, load(index)),
-                        _ => shared::<16>(out, table, load(index)),
+                        16 => shared::<4>(out, table, start, load(index)),
+                        32 => shared::<8>(out, table, start, load(index)),
+                        _ => shared::<16>(out, table, start, load(index)),
                     }
                 }
             }
@@ -35,15 +35,15 @@ lookups!(Avx2Fma, AvxIfma);
 
 /// Six digits at a time stay in registers while all entries pass by.
 #[target_feature(enable = "avx2")]
-fn own(out: &mut [Vec4], table: &[Vec4], index: __m256i) {
+fn own(out: &mut [Vec4], table: &[Vec4], (entry_len, start): (usize, usize), index: __m256i) {
     let digits = out.len();
     let (blocks, rest) = out.as_chunks_mut();
     for (i, block) in blocks.iter_mut().enumerate() {
-        own_columns::<6>(block, table, digits, 6 * i, index);
+        own_columns::<6>(block, table, entry_len, start + 6 * i, index);
     }
-    let start = digits - rest.len();
+    let start = start + digits - rest.len();
     for (i, digit) in rest.iter_mut().enumerate() {
-        own_columns::<1>(std::array::from_mut(digit), table, digits, start + i, index);
+        own_columns::<1>(std::array::from_mut(digit), table, entry_len, start + i, index);
     }
 }
 
@@ -73,14 +73,14 @@ fn own_columns<const N: usize>(
 /// halves of a vector, and each further bit halves the candidates. (Choosing one of four words needs a permutation
 /// across the halves, which costs twice as much as it saves on AMD's Zen 3.)
 #[target_feature(enable = "avx2")]
-fn shared<const N: usize>(out: &mut [Vec4], table: &SharedTable<Vec4>, index: __m256i) {
+fn shared<const N: usize>(out: &mut [Vec4], table: &SharedTable<Vec4>, start: usize, index: __m256i) {
     // The permutation looks at bit 1, a blend at the sign bit.
     let lowest = _mm256_slli_epi64::<1>(index);
     let mut bits = [_mm256_setzero_pd(); 5];
     for (i, bit) in bits.iter_mut().enumerate() {
         *bit = _mm256_castsi256_pd(_mm256_sll_epi64(index, _mm_cvtsi64_si128(62 - i as i64)));
     }
-    let columns = table.columns(out.len());
+    let columns = table.columns(start);
     for (out, column) in out.iter_mut().zip(columns) {
         let column: &[Vec4; N] = column.try_into().expect("as many vectors as the entries fill");
         let (groups, _) = column.as_chunks::<4>();

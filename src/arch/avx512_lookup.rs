@@ -10,19 +10,19 @@ use std::arch::x86_64::{
 };
 
 impl LookupLanes<Vec8> for Avx512Ifma {
-    fn select_own(self, out: &mut [Vec8], table: &[Vec8], index: &Vec8) {
-        assert!(!out.is_empty() && table.len().is_multiple_of(out.len()));
+    fn select_own(self, out: &mut [Vec8], table: &[Vec8], entry_len: usize, start: usize, index: &Vec8) {
+        assert!(table.len().is_multiple_of(entry_len) && start + out.len() <= entry_len);
         // SAFETY: the token proves AVX-512 F.
-        unsafe { own(out, table, load(index)) }
+        unsafe { own(out, table, (entry_len, start), load(index)) }
     }
 
-    fn select_shared(self, out: &mut [Vec8], table: &SharedTable<Vec8>, index: &Vec8) {
+    fn select_shared(self, out: &mut [Vec8], table: &SharedTable<Vec8>, start: usize, index: &Vec8) {
         // SAFETY: the token proves AVX-512 F.
         unsafe {
             match table.entries() {
-                16 => shared::<2, 1>(out, table, load(index)),
-                32 => shared::<4, 2>(out, table, load(index)),
-                _ => shared::<8, 4>(out, table, load(index)),
+                16 => shared::<2, 1>(out, table, start, load(index)),
+                32 => shared::<4, 2>(out, table, start, load(index)),
+                _ => shared::<8, 4>(out, table, start, load(index)),
             }
         }
     }
@@ -30,15 +30,15 @@ impl LookupLanes<Vec8> for Avx512Ifma {
 
 /// Five digits at a time stay in registers while all entries pass by.
 #[target_feature(enable = "avx512f")]
-fn own(out: &mut [Vec8], table: &[Vec8], index: __m512i) {
+fn own(out: &mut [Vec8], table: &[Vec8], (entry_len, start): (usize, usize), index: __m512i) {
     let digits = out.len();
     let (blocks, rest) = out.as_chunks_mut();
     for (i, block) in blocks.iter_mut().enumerate() {
-        own_columns::<5>(block, table, digits, 5 * i, index);
+        own_columns::<5>(block, table, entry_len, start + 5 * i, index);
     }
-    let start = digits - rest.len();
+    let start = start + digits - rest.len();
     for (i, digit) in rest.iter_mut().enumerate() {
-        own_columns::<1>(std::array::from_mut(digit), table, digits, start + i, index);
+        own_columns::<1>(std::array::from_mut(digit), table, entry_len, start + i, index);
     }
 }
 
@@ -67,10 +67,15 @@ fn own_columns<const N: usize>(
 /// A table of `N` vectors a digit. The four low bits of an index choose a word of two vectors, by permutation, and each
 /// further bit halves the `HALF` candidates.
 #[target_feature(enable = "avx512f")]
-fn shared<const N: usize, const HALF: usize>(out: &mut [Vec8], table: &SharedTable<Vec8>, index: __m512i) {
+fn shared<const N: usize, const HALF: usize>(
+    out: &mut [Vec8],
+    table: &SharedTable<Vec8>,
+    start: usize,
+    index: __m512i,
+) {
     const { assert!(N == 2 * HALF) };
     let bits = [16, 32].map(|bit| _mm512_test_epi64_mask(index, _mm512_set1_epi64(bit)));
-    let columns = table.columns(out.len());
+    let columns = table.columns(start);
     for (out, column) in out.iter_mut().zip(columns) {
         let column: &[Vec8; N] = column.try_into().expect("as many vectors as the entries fill");
         let mut candidates = [_mm512_setzero_si512(); HALF];

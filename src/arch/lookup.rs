@@ -13,12 +13,12 @@ const MAX_ENTRIES: usize = 64;
 
 /// Constant-time look-ups, one in each lane.
 pub trait LookupLanes<V: LaneVec>: Copy + Send + 'static {
-    /// out ← entry `index[lane]` of the lane's own table. `table` is a sequence of entries of `out.len()` vectors
-    /// each, and has more than any index.
-    fn select_own(self, out: &mut [V], table: &[V], index: &V);
+    /// out ← digits `start..start + out.len()` of entry `index[lane]` of the lane's own table. `table` is a sequence of
+    /// entries of `entry_len` vectors each, and has more than any index.
+    fn select_own(self, out: &mut [V], table: &[V], entry_len: usize, start: usize, index: &V);
 
-    /// out ← entry `index[lane]` of the table that all lanes share.
-    fn select_shared(self, out: &mut [V], table: &SharedTable<V>, index: &V);
+    /// out ← digits `start..start + out.len()` of entry `index[lane]` of the table that all lanes share.
+    fn select_shared(self, out: &mut [V], table: &SharedTable<V>, start: usize, index: &V);
 }
 
 /// A table for all lanes: 16, 32 or 64 entries, transposed, so that a permutation of a vector is a look-up.
@@ -28,6 +28,8 @@ pub trait LookupLanes<V: LaneVec>: Copy + Send + 'static {
 pub struct SharedTable<V> {
     vectors: Box<[V]>,
     entries: usize,
+    /// Vectors with one digit of all entries.
+    column_len: usize,
 }
 
 impl<V: LaneVec> SharedTable<V> {
@@ -44,7 +46,8 @@ impl<V: LaneVec> SharedTable<V> {
                 vectors.push(vector);
             }
         }
-        Self { vectors: vectors.into(), entries: entries.len() }
+        let column_len = entries.len() / lanes;
+        Self { vectors: vectors.into(), entries: entries.len(), column_len }
     }
 
     /// How many entries it has.
@@ -59,21 +62,16 @@ impl<V: LaneVec> SharedTable<V> {
         self.vectors[index / lanes].as_ref()[index % lanes]
     }
 
-    /// For each digit, the vectors with that digit of all entries.
-    ///
-    /// # Panics
-    /// If the entries have another number of digits.
-    pub(super) fn columns(&self, digits: usize) -> std::slice::ChunksExact<'_, V> {
-        let columns = self.vectors.chunks_exact(self.vectors.len() / digits);
-        assert!(columns.len() == digits && columns.remainder().is_empty());
-        columns
+    /// For each digit from `start` on, the vectors with that digit of all entries.
+    pub(super) fn columns(&self, start: usize) -> std::slice::ChunksExact<'_, V> {
+        self.vectors[start * self.column_len..].chunks_exact(self.column_len)
     }
 }
 
 impl LookupLanes<Vec4> for Portable {
-    fn select_own(self, out: &mut [Vec4], table: &[Vec4], index: &Vec4) {
-        for (entry, digits) in table.chunks_exact(out.len()).enumerate() {
-            for (out, digit) in out.iter_mut().zip(digits) {
+    fn select_own(self, out: &mut [Vec4], table: &[Vec4], entry_len: usize, start: usize, index: &Vec4) {
+        for (entry, digits) in table.chunks_exact(entry_len).enumerate() {
+            for (out, digit) in out.iter_mut().zip(&digits[start..]) {
                 for (lane, index) in index.0.iter().enumerate() {
                     out.0[lane].conditional_assign(&digit.0[lane], index.ct_eq(&(entry as u64)));
                 }
@@ -81,9 +79,8 @@ impl LookupLanes<Vec4> for Portable {
         }
     }
 
-    fn select_shared(self, out: &mut [Vec4], table: &SharedTable<Vec4>, index: &Vec4) {
-        let columns = table.columns(out.len());
-        for (out, column) in out.iter_mut().zip(columns) {
+    fn select_shared(self, out: &mut [Vec4], table: &SharedTable<Vec4>, start: usize, index: &Vec4) {
+        for (out, column) in out.iter_mut().zip(table.columns(start)) {
             for (entry, digit) in column.iter().flat_map(|v| v.0).enumerate() {
                 for (lane, index) in index.0.iter().enumerate() {
                     out.0[lane].conditional_assign(&digit, index.ct_eq(&(entry as u64)));
@@ -125,15 +122,17 @@ mod tests {
                 let lanes = index.as_ref().len();
                 index.as_mut()[round % lanes] = (round % entries) as u64;
                 let mut out = vec![random(&mut seed); digits];
-                kernel.select_own(&mut out, &own, &index);
-                for (digit, out) in out.iter().enumerate() {
+                let start = round % digits;
+                kernel.select_own(&mut out[start..], &own, digits, start, &index);
+                for (digit, out) in out.iter().enumerate().skip(start) {
                     for (lane, word) in out.as_ref().iter().enumerate() {
                         let entry = index.as_ref()[lane] as usize;
                         assert_eq!(*word, own[entry * digits + digit].as_ref()[lane]);
                     }
                 }
-                kernel.select_shared(&mut out, &table, &index);
-                for (digit, out) in out.iter().enumerate() {
+                let end = digits - start / 2;
+                kernel.select_shared(&mut out[start / 2..end], &table, start / 2, &index);
+                for (digit, out) in out.iter().enumerate().take(end).skip(start / 2) {
                     for (lane, word) in out.as_ref().iter().enumerate() {
                         assert_eq!(*word, shared[index.as_ref()[lane] as usize][digit]);
                     }

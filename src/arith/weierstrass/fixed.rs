@@ -103,31 +103,30 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
         assert!(scalars.len() <= K::LANES);
         let scalars: Vec<_> = scalars.iter().map(|k| Odd::new(k, C::ORDER)).collect();
         let windows = Odd::<N>::digits(C::FIXED_WINDOW);
-        let [x, y] = self.look_up(&scalars, windows - 1);
-        let mut point = [x, y, self.one];
+        let mut multiple = [K::Reduced::default(); 2];
+        self.look_up(&mut multiple, &scalars, windows - 1);
+        let mut point = [multiple[0], multiple[1], self.one];
         for window in (0..windows - 1).rev() {
-            let multiple = self.look_up(&scalars, window);
+            self.look_up(&mut multiple, &scalars, window);
             self.add_affine(&mut point, &multiple);
         }
         self.negate(&mut point[1], &scalars);
         point
     }
 
-    fn look_up(&self, scalars: &[Odd<N>], window: usize) -> [K::Reduced; 2] {
+    /// The point that a digit of each scalar names: `found` ← x, y.
+    fn look_up(&self, found: &mut [K::Reduced; 2], scalars: &[Odd<N>], window: usize) {
         let (mut index, mut negative) = (K::Vec::default(), K::Vec::default());
         for (lane, scalar) in scalars.iter().enumerate() {
             let digit: Digit = scalar.digit(window, C::FIXED_WINDOW);
             index.as_mut()[lane] = digit.index;
             negative.as_mut()[lane] = digit.negative;
         }
-        let mut found = [K::Reduced::default(); 2];
         let digits = found[0].digits().len();
-        let mut both = [K::Vec::default(); 2 * MAX_DIGITS];
-        self.kernel.select_shared(&mut both[..2 * digits], &self.table.0[window], &index);
-        found[0].digits_mut().copy_from_slice(&both[..digits]);
-        found[1].digits_mut().copy_from_slice(&both[digits..2 * digits]);
+        for (i, element) in found.iter_mut().enumerate() {
+            self.kernel.select_shared(element.digits_mut(), &self.table.0[window], i * digits, &index);
+        }
         self.kernel.negate_if(&mut found[1], &negative);
-        found
     }
 
     /// Negates y where a scalar stands for its negative.
@@ -139,6 +138,3 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
         self.kernel.negate_if(y, &mask);
     }
 }
-
-/// The most digits that an element has.
-pub(super) const MAX_DIGITS: usize = 9;

@@ -3,7 +3,7 @@
 //! Scalars and points of a verification are public, so entries are read where they are, each lane in the table of its key.
 
 use super::Curve;
-use super::fixed::{self, MAX_DIGITS};
+use super::fixed;
 use super::group::{Affine, Lanes, Point};
 use super::recode::{Digit, Odd};
 use super::variable::Scalars;
@@ -28,6 +28,9 @@ impl<C, K> PublicTable<C, K> {
         Self { words: words.collect(), owner: PhantomData }
     }
 }
+
+/// The most digits that an element has.
+const MAX_DIGITS: usize = 8;
 
 /// What one lane adds for one window: digits of both coordinates, to be negated or not.
 type Addend = ([u64; 2 * MAX_DIGITS], u64);

@@ -1,47 +1,32 @@
-//! Every tier against affine arithmetic with big integers, at every fill.
+//! Every tier against aws-lc-rs, at every fill.
+//!
+//! All points here are multiples of the base point, by scalars that are known: so every result is one, and aws-lc-rs
+//! computes it as a public key.
 
 use super::*;
 use crate::arch::prime::PrimeLanes;
 use crate::arch::testing::with_tier;
 use crate::arch::{Avx2Fma, Avx512Ifma, AvxIfma, Portable, Tier, TierKind};
 use crate::arith::testing::{Operands, big, limbs};
+use aws_lc_rs::agreement::{ECDH_P256, ECDH_P384, PrivateKey};
 use num_bigint::BigUint;
 
-/// The group law of the textbook; `None` is the point at infinity.
-type Reference = Option<(BigUint, BigUint)>;
-
-fn add<const N: usize, C: Curve<N>>(a: &Reference, b: &Reference) -> Reference {
-    let p = big(C::FIELD.limbs());
-    let (Some((x1, y1)), Some((x2, y2))) = (a, b) else { return a.clone().or(b.clone()) };
-    let (numerator, denominator) = match x1 == x2 {
-        true if y1 == y2 => (x1 * x1 * 3u8 + &p - 3u8, y1 * 2u8),
-        true => return None,
-        false => (y2 + &p - y1, x2 + &p - x1),
-    };
-    let slope = numerator * (denominator % &p).modinv(&p).unwrap() % &p;
-    let x = (&slope * &slope + &p + &p - x1 - x2) % &p;
-    let y = (slope * (x1 + &p - &x) + &p - y1) % &p;
-    Some((x, y))
-}
-
-fn multiply<const N: usize, C: Curve<N>>(k: &BigUint, q: &Reference) -> Reference {
-    (0..k.bits()).rev().fold(None, |sum, bit| {
-        let double = add::<N, C>(&sum, &sum);
-        if k.bit(bit) { add::<N, C>(&double, q) } else { double }
-    })
-}
-
-fn reference<const N: usize>(point: &Affine<N>) -> Reference {
-    Some((big(&point.x), big(&point.y)))
+/// k·G; `None` is the point at infinity.
+fn multiple<const N: usize, C: Curve<N>>(k: &BigUint) -> Option<Affine<N>> {
+    let k = k % big(C::ORDER.limbs());
+    if k == BigUint::ZERO {
+        return None;
+    }
+    let bytes: Vec<u8> = limbs(&k, N).iter().rev().flat_map(|limb| limb.to_be_bytes()).collect();
+    let curve = if N == 4 { &ECDH_P256 } else { &ECDH_P384 };
+    let public = PrivateKey::from_private_key(curve, &bytes).unwrap().compute_public_key().unwrap();
+    let (x, y) = public.as_ref()[1..].split_at(8 * N);
+    let [x, y] = [x, y].map(|bytes| array(&BigUint::from_bytes_be(bytes)));
+    Some(Affine { x, y })
 }
 
 fn array<const N: usize>(x: &BigUint) -> [u64; N] {
     limbs(x, N).try_into().unwrap()
-}
-
-fn affine<const N: usize>(point: &Reference) -> Affine<N> {
-    let (x, y) = point.as_ref().unwrap();
-    Affine { x: array(x), y: array(y) }
 }
 
 /// Scalars: the ends, powers of two and their neighbours, and random ones.
@@ -58,24 +43,23 @@ fn scalars<const N: usize, C: Curve<N>>() -> Vec<[u64; N]> {
 fn check<const N: usize, C: Curve<N>, K: PrimeLanes<C>>(kernel: K) {
     let mut lanes = Lanes::<N, C, K>::new(kernel);
     let scalars = scalars::<N, C>();
-    let g = reference(&C::G);
-    let points: Vec<_> = scalars.iter().map(|k| multiply::<N, C>(&big(k), &g)).collect();
+    let points: Vec<_> = scalars.iter().map(|k| multiple::<N, C>(&big(k))).collect();
     for fill in 1..=K::LANES {
         for (scalars, points) in scalars.chunks(fill).zip(points.chunks(fill)) {
             let multiples = lanes.base_multiples(scalars);
-            let found: Vec<_> = multiples.iter().map(|m| reference(m.expect("a point"))).collect();
-            assert_eq!(found, points);
+            assert_eq!(multiples.iter().map(|point| point.copied()).collect::<Vec<_>>(), points);
         }
     }
     // Each scalar with a point that belongs to another one, in rotating lanes.
     let pairs: Vec<_> =
-        (0..scalars.len()).map(|i| (scalars[i], &points[(7 * i + 3) % points.len()])).collect();
+        (0..scalars.len()).map(|i| (scalars[i], scalars[(7 * i + 3) % scalars.len()])).collect();
     for fill in [1, K::LANES - 1, K::LANES] {
         for chunk in pairs.chunks(fill) {
-            let (ks, qs): (Vec<_>, Vec<_>) = chunk.iter().map(|(k, q)| (*k, affine::<N>(q))).unzip();
-            let multiples = lanes.multiples(&ks, &qs);
-            for ((k, q), found) in chunk.iter().zip(multiples.iter()) {
-                assert_eq!(found.map(reference), Some(multiply::<N, C>(&big(k), q)), "{k:x?}");
+            let (ks, ds): (Vec<_>, Vec<_>) = chunk.iter().copied().unzip();
+            let points: Vec<_> = ds.iter().map(|d| multiple::<N, C>(&big(d)).unwrap()).collect();
+            let multiples = lanes.multiples(&ks, &points);
+            for ((k, d), found) in chunk.iter().zip(multiples.iter()) {
+                assert_eq!(found.copied(), multiple::<N, C>(&(big(k) * big(d))), "{k:x?}");
             }
         }
     }
@@ -93,30 +77,28 @@ struct Sum<const N: usize> {
 /// Ordinary sums and all exceptional ones: Q = ±G, equal and opposite summands.
 fn sums<const N: usize, C: Curve<N>>() -> Vec<Sum<N>> {
     let n = big(C::ORDER.limbs());
-    let g = reference(&C::G);
     let scalars = scalars::<N, C>();
-    let sum = |u1: BigUint, u2: BigUint, q: Reference, exceptional| {
-        let sum = add::<N, C>(&multiply::<N, C>(&u1, &g), &multiply::<N, C>(&u2, &q));
-        let r = sum.map_or([1; N], |(x, _)| array(&(x % &n)));
-        Sum { u1, u2, q: affine(&q), r, exceptional }
+    // Q = d·G.
+    let sum = |u1: BigUint, u2: BigUint, d: BigUint, exceptional| {
+        let r = multiple::<N, C>(&(&u1 + &u2 * &d)).map_or([1; N], |point| array(&(big(&point.x) % &n)));
+        Sum { u1, u2, q: multiple::<N, C>(&d).unwrap(), r, exceptional }
     };
     let ordinary = (0..scalars.len()).map(|i| {
         let at = |j: usize| big(&scalars[(i + j) % scalars.len()]);
-        sum(at(0), at(3), multiply::<N, C>(&at(5), &g), false)
+        sum(at(0), at(3), at(5), false)
     });
-    let minus_g = multiply::<N, C>(&(&n - 1u8), &g);
     let k = big(&scalars[scalars.len() - 1]);
-    let two_g = multiply::<N, C>(&BigUint::from(2u8), &g);
+    let [one, two] = [1u8, 2].map(BigUint::from);
     let exceptional = [
-        (k.clone(), k.clone(), g.clone()),
-        (k.clone(), &n - &k, g.clone()),
-        (k.clone(), k.clone(), minus_g.clone()),
-        (k.clone(), &n - &k, minus_g),
+        (k.clone(), k.clone(), one.clone()),
+        (k.clone(), &n - &k, one.clone()),
+        (k.clone(), k.clone(), &n - &one),
+        (k.clone(), &n - &k, &n - one),
         // u₂·Q = ±u₁·G for another Q.
-        (&k * 2u8 % &n, k.clone(), two_g.clone()),
-        (&n - &k * 2u8 % &n, k, two_g),
+        (&k * 2u8 % &n, k.clone(), two.clone()),
+        (&n - &k * 2u8 % &n, k, two),
     ];
-    ordinary.chain(exceptional.map(|(u1, u2, q)| sum(u1, u2, q, true))).collect()
+    ordinary.chain(exceptional.map(|(u1, u2, d)| sum(u1, u2, d, true))).collect()
 }
 
 /// Checks of the right x-coordinate, or of one that differs in a bit.

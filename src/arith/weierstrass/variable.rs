@@ -1,7 +1,6 @@
 //! Multiples of any point, and what ECDSA and ECDH want of the curve.
 
 use super::Curve;
-use super::fixed::MAX_DIGITS;
 use super::group::{Affine, Cached, Lanes, MAX_LANES, Point};
 use super::recode::{Digit, Odd};
 use crate::arch::Secret;
@@ -95,11 +94,12 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
         let scalars: Vec<_> = scalars.iter().map(|k| Odd::new(k, C::ORDER)).collect();
         let table = self.odd_multiples(points);
         let digits = Odd::<N>::digits(WINDOW);
-        let top = self.look_up_own(&table, &scalars, digits - 1);
-        let mut point = [top[0], top[1], top[2]];
+        let mut multiple = [K::Reduced::default(); 5];
+        self.look_up_own(&mut multiple, &table, &scalars, digits - 1);
+        let mut point = [multiple[0], multiple[1], multiple[2]];
         for digit in (0..digits - 1).rev() {
             (0..WINDOW).for_each(|_| self.double(&mut point));
-            let multiple = self.look_up_own(&table, &scalars, digit);
+            self.look_up_own(&mut multiple, &table, &scalars, digit);
             self.add(&mut point, &multiple);
         }
         self.negate(&mut point[1], &scalars);
@@ -126,21 +126,24 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
         table
     }
 
-    fn look_up_own(&self, table: &Secret<K::Vec>, scalars: &[Odd<N>], window: usize) -> Cached<K::Reduced> {
+    /// The point that a digit of each scalar names: `found` ← X, Y, Z, Z², Z³.
+    fn look_up_own(
+        &mut self,
+        found: &mut Cached<K::Reduced>,
+        table: &Secret<K::Vec>,
+        scalars: &[Odd<N>],
+        window: usize,
+    ) {
         let (mut index, mut negative) = (K::Vec::default(), K::Vec::default());
         for (lane, scalar) in scalars.iter().enumerate() {
             let digit: Digit = scalar.digit(window, WINDOW);
             index.as_mut()[lane] = digit.index;
             negative.as_mut()[lane] = digit.negative;
         }
-        let mut found = [K::Reduced::default(); 5];
         let digits = found[0].digits().len();
-        let mut all = [K::Vec::default(); 5 * MAX_DIGITS];
-        self.kernel.select_own(&mut all[..5 * digits], table.expose(), &index);
-        for (out, digits) in found.iter_mut().zip(all.chunks_exact(digits)) {
-            out.digits_mut().copy_from_slice(digits);
+        for (i, element) in found.iter_mut().enumerate() {
+            self.kernel.select_own(element.digits_mut(), table.expose(), 5 * digits, i * digits, &index);
         }
         self.kernel.negate_if(&mut found[1], &negative);
-        found
     }
 }

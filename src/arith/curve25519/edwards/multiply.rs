@@ -75,7 +75,7 @@ impl<K: Kernel> BaseMultiplier<K> {
         for (window, [index, negative]) in digits[..WINDOWS].iter().enumerate() {
             let entry: &mut Entry<K::Reduced> = self.entry.expose_mut().try_into().expect("three numbers");
             for (number, table) in entry.iter_mut().zip(table.window(window)) {
-                kernel.select_shared(number.digits_mut(), table, index);
+                kernel.select_shared(number.digits_mut(), table, 0, index);
             }
             self.group.add(point, entry, None, negative);
         }
@@ -161,7 +161,9 @@ impl<K: Kernel> Combiner<K> {
         let entry: &mut Entry<K::Reduced> = entry.expose_mut().try_into().expect("three numbers");
         let mut z = K::Reduced::default();
         for (number, table) in entry.iter_mut().chain([&mut z]).zip(&*tables) {
-            group.kernel.select_own(number.digits_mut(), table, index);
+            let digits = number.digits_mut();
+            let len = digits.len();
+            group.kernel.select_own(digits, table, len, 0, index);
         }
         group.add(point, entry, Some(&z), negative);
     }
