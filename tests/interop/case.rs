@@ -185,7 +185,15 @@ pub(crate) struct Requests(BTreeMap<&'static str, u64>);
 impl Requests {
     pub(crate) fn of(batches: &Stats) -> Self {
         let mut requests = Self::default();
-        batches.ops.iter().for_each(|op| requests.add(op.op, op.requests()));
+        for op in &batches.ops {
+            // Keys that are met often have queues of their own; how often that is, is not the matter here.
+            let kind = match op.op {
+                Op::P256VerifyKnown => Op::P256Verify,
+                Op::P384VerifyKnown => Op::P384Verify,
+                other => other,
+            };
+            requests.add(kind, op.requests());
+        }
         requests
     }
 

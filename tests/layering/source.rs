@@ -52,12 +52,12 @@ impl Reader<'_> {
         if self.test_ends.is_some_and(|end| self.at >= end) {
             self.test_ends = None;
         }
-        if ["#", "[", "cfg", "(", "test", ")", "]"]
-            .iter()
-            .enumerate()
-            .all(|(i, token)| self.peek(i) == *token)
+        let begins = |wanted: &[&str]| wanted.iter().enumerate().all(|(i, token)| self.peek(i) == *token);
+        // For tests only, perhaps under further conditions.
+        if begins(&["#", "[", "cfg", "(", "test", ")"])
+            || begins(&["#", "[", "cfg", "(", "all", "(", "test", ","])
         {
-            self.at += 7;
+            self.at = self.after_bracket(self.at + 1);
             self.test_module();
         } else if self.peek(0) == "use" {
             self.at += 1;
@@ -109,12 +109,15 @@ impl Reader<'_> {
         let mut segments = prefix.to_vec();
         loop {
             match self.peek(0) {
-                "::" => self.at += 1,
+                // A macro's variable is read as a name of its own.
+                "::" | "$" => self.at += 1,
                 "{" => {
                     self.at += 1;
                     while !matches!(self.peek(0), "}" | "") {
+                        let before = self.at;
                         self.use_tree(&segments);
-                        if self.peek(0) == "," {
+                        // Whatever cannot be read is passed over: the reader always gets on.
+                        if self.peek(0) == "," || self.at == before {
                             self.at += 1;
                         }
                     }
@@ -130,6 +133,7 @@ impl Reader<'_> {
                     segments.push(name.to_owned());
                     self.at += 1;
                 }
+                _ if segments.len() == prefix.len() => return,
                 _ => {
                     let last = segments.last().cloned().unwrap_or_default();
                     return self.imported(segments, last);
@@ -282,8 +286,18 @@ mod tests {
     #[test]
     fn groups_are_resolved() {
         assert_eq!(paths("use a::{self, b::{c, d as e}, *};"), ["a", "a::b::c", "a::b::d", "a::*"]);
+        assert_eq!(paths("use a::{b::$c, $d::e, f};"), ["a::b::c", "a::d::e", "a::f"]);
+        assert_eq!(paths("use a::{%, b}; c::d"), ["a::b", "c::d"], "what is no path does not stop it");
         let imports = Source::parse("use a::{self, b::{c, d as e, f::{self}}};").imports;
         assert_eq!(imports.into_iter().collect::<Vec<_>>(), ["c", "e", "f"], "`a` itself is not brought in");
+    }
+
+    #[test]
+    fn modules_for_tests_are_known() {
+        let text = "#[cfg(test)] mod a; #[cfg(all(test, unix))] mod b; #[cfg(not(test))] mod c; #[cfg(any(test, unix))] mod d;";
+        assert_eq!(Source::parse(text).test_modules, ["a", "b"]);
+        let inside = Source::parse("#[cfg(all(test, unix))] mod a { use b::c; } use d::e;").paths;
+        assert_eq!(inside.iter().map(|path| path.in_test).collect::<Vec<_>>(), [true, false]);
     }
 
     #[test]
