@@ -1,5 +1,12 @@
 //! CPU tiers and everything that needs `unsafe`: proof tokens, lane kernels, wiping of secrets.
 #![allow(unsafe_code, reason = "this is the layer that holds the crate's unsafe code")]
+#![cfg_attr(
+    not(target_arch = "x86_64"),
+    allow(
+        unused,
+        reason = "the tiers exist everywhere, so that what is above compiles; their kernels on x86-64 only"
+    )
+)]
 
 #[cfg(all(test, target_arch = "x86_64"))]
 mod abi;

@@ -274,9 +274,16 @@ impl Runner {
             };
         }
         let lanes = match tier {
+            #[cfg(target_arch = "x86_64")]
             Tier::Avx512Ifma(kernel) => all!(kernel),
+            #[cfg(target_arch = "x86_64")]
             Tier::AvxIfma(kernel) => all!(kernel),
+            #[cfg(target_arch = "x86_64")]
             Tier::Avx2Fma(kernel) => all!(kernel),
+            #[cfg(not(target_arch = "x86_64"))]
+            Tier::Avx512Ifma(_) | Tier::AvxIfma(_) | Tier::Avx2Fma(_) => {
+                unreachable!("no tier with kernels is ever detected off x86-64")
+            }
             Tier::Portable(kernel) => all!(kernel),
             Tier::Scalar => [None, None, None, None],
         };
@@ -303,8 +310,8 @@ impl Runner {
         self.counters
     }
 
-    /// Forgets the prepared public keys of peers: the next verification with each of them prepares it anew. Nothing needs
-    /// this but a measurement of what preparing costs.
+    /// Forgets the prepared public keys of peers, those of ECDSA for all runners: the next verification with each of them
+    /// prepares it anew. Nothing needs this but a measurement of what preparing costs.
     pub fn forget_public_keys(&mut self) {
         self.lanes.iter_mut().flatten().for_each(|lanes| lanes.forget_public_keys());
         ecdsa::forget();
