@@ -1,6 +1,7 @@
 //! Public keys that are met often: certification authorities above all, and peers that come back.
 //!
-//! A key whose signatures were valid often enough gets a table of its multiples, with which a verification costs a third.
+//! A key whose signatures were verified in lanes, and valid, often enough gets a table of its multiples, with which a
+//! verification costs a third. (Batches below the break-even fill are not counted: they have no lanes at hand.)
 //! Tables hold public keys and nothing else; all threads share them. Peers may learn from the time that a verification
 //! takes whether a key was met often, and may displace others' keys, which costs what making a table costs.
 
@@ -15,6 +16,10 @@ pub(super) const THRESHOLD: u64 = 64;
 /// The most keys that are counted, and of these the most that have a table: 4 to 5 MiB.
 const COUNTED: usize = 128;
 const PREPARED: usize = 16;
+
+/// A table that was used within the last so many uses of all keys is not displaced: else more keys than there is room for
+/// would displace each other's tables again and again.
+const RECENT: u64 = 1 << 14;
 
 /// A key that was met.
 pub(super) struct Known {
@@ -63,11 +68,31 @@ pub(super) fn count<T: Any + Send + Sync>(curve: NistCurve, key: &[u8], make: im
     known.last.store(now, Relaxed);
     // Exactly one use is the one that is due.
     if known.uses.fetch_add(1, Relaxed) + 1 == THRESHOLD {
-        let table: Box<dyn Any + Send + Sync> = Box::new(make());
-        make_room();
-        // Nobody else sets it: the use that is due is this one.
-        let _ = known.table.set(table);
+        known.uses.store(0, Relaxed);
+        if has_room(now) {
+            keep(&known, Box::new(make()));
+        }
     }
+}
+
+/// Whether one more table may be made.
+fn has_room(now: u64) -> bool {
+    let keys = KEYS.read().unwrap_or_else(PoisonError::into_inner);
+    let tables = || keys.iter().filter(|known| known.table.get().is_some());
+    let oldest = tables().map(|known| known.last.load(Relaxed)).min();
+    tables().count() < PREPARED || oldest.is_some_and(|last| last + RECENT < now)
+}
+
+/// Gives a key its table, if it is still counted and has none. Tables that were not used for the longest time make room.
+fn keep(known: &Arc<Known>, table: Box<dyn Any + Send + Sync>) {
+    let mut keys = KEYS.write().unwrap_or_else(PoisonError::into_inner);
+    if known.table.get().is_some() || !keys.iter().any(|other| Arc::ptr_eq(other, known)) {
+        return;
+    }
+    while keys.iter().filter(|known| known.table.get().is_some()).count() >= PREPARED {
+        remove_oldest(&mut keys, |known| known.table.get().is_some());
+    }
+    let _ = known.table.set(table);
 }
 
 /// Begins to count a key, in the place of the one that was not used for the longest time if there are too many.
@@ -81,14 +106,6 @@ fn insert(curve: NistCurve, key: &[u8], now: u64) {
     }
     let (uses, last) = (AtomicU64::new(1), AtomicU64::new(now));
     keys.push(Arc::new(Known { curve, key: key.into(), uses, last, table: OnceLock::new() }));
-}
-
-/// Drops tables, those that were not used for the longest time, until one more may be made.
-fn make_room() {
-    let mut keys = KEYS.write().unwrap_or_else(PoisonError::into_inner);
-    while keys.iter().filter(|known| known.table.get().is_some()).count() >= PREPARED {
-        remove_oldest(&mut keys, |known| known.table.get().is_some());
-    }
 }
 
 fn remove_oldest(keys: &mut Vec<Arc<Known>>, of: impl Fn(&Known) -> bool) {
