@@ -12,7 +12,7 @@
 //!
 //! **Fairness.** Of all queues that are full or past their deadline, the one whose first request has waited longest leaves
 //! first. So no operation starves behind others that fill their lanes again and again: once a request is past its
-//! deadline, at most one batch of each other operation that is older runs before it.
+//! deadline, only batches whose first request is older run before it.
 //!
 //! ```
 //! use rustls_multibuffer::batch::{Load, Policy, Queue, Reason};

@@ -21,9 +21,9 @@ pub use nist::NistCurve;
 pub use scalar::Hash;
 pub use shared_secret::SharedSecret;
 
-use crate::arch::Tier;
 use crate::arch::lanes::MontLanes;
 use crate::arch::prime::{P256, P384};
+use crate::arch::{Tier, wipe_stack};
 use crate::error::Error;
 use std::fmt;
 
@@ -327,7 +327,10 @@ impl Runner {
         assert!(requests.len() <= self.capacity(op) && requests.iter().all(|r| r.op() == op));
         let worthwhile = requests.len() >= self.break_even(op);
         match self.lanes[op.family() as usize].as_mut().filter(|_| worthwhile) {
-            Some(lanes) => lanes.run(requests, &mut self.counters, results),
+            Some(lanes) => {
+                lanes.run(requests, &mut self.counters, results);
+                wipe_stack();
+            }
             None => {
                 self.counters.scalar += requests.len() as u64;
                 results.extend(requests.iter().map(|r| r.run_scalar()));

@@ -150,6 +150,28 @@ fn check_prepared<const N: usize, C: Curve<N>, K: PrimeLanes<C>>(kernel: K) {
     }
 }
 
+/// The scalars whose last digit is added to its opposite: there is no result, and so no wrong one.
+fn check_exceptional_scalars<K: PrimeLanes<P384>>(kernel: K) {
+    let mut lanes = Lanes::<6, P384, K>::new(kernel);
+    let scalar = |k: u64| std::array::from_fn(|i| if i == 0 { k } else { 0 });
+    for k in [scalar(102), P384::ORDER.neg(&scalar(102))] {
+        let found: Vec<_> = lanes.base_multiples(&[k, scalar(1)]).iter().map(|p| p.is_some()).collect();
+        assert_eq!(found, [false, true]);
+    }
+    for k in [scalar(38), P384::ORDER.neg(&scalar(38))] {
+        let found = lanes.multiples_x(&[k, scalar(39)], &[P384::G; 2]);
+        assert_eq!(found.iter().map(|p| p.is_some()).collect::<Vec<_>>(), [false, true]);
+    }
+}
+
+#[test]
+fn lanes_exceptional_scalars() {
+    with_tier(TierKind::Portable, portable_token(), check_exceptional_scalars);
+    with_tier(TierKind::Avx2Fma, Avx2Fma::detect(), check_exceptional_scalars);
+    with_tier(TierKind::AvxIfma, AvxIfma::detect(), check_exceptional_scalars);
+    with_tier(TierKind::Avx512Ifma, Avx512Ifma::detect(), check_exceptional_scalars);
+}
+
 #[test]
 fn points_of_the_curve_are_told_from_others() {
     assert!(bool::from(is_on_curve::<4, P256>(&P256::G)));

@@ -36,7 +36,8 @@ pub(crate) struct Scalars<const N: usize> {
 }
 
 impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
-    /// k·G for each k, 0 < k < n; constant-time.
+    /// k·G for each k, 0 < k < n; constant-time. `None` for the few k whose last digit makes an exceptional sum, such as 102
+    /// on P-384.
     pub(crate) fn base_multiples(&mut self, scalars: &[[u64; N]]) -> Multiples<N> {
         self.kernel.assert_environment();
         let (point, count) = (Zeroizing::new(self.multiply_base(scalars)), scalars.len());
@@ -50,7 +51,8 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
         Multiples { valid: self.is_valid(&point, count), points: self.affine_without_y(&point, count), count }
     }
 
-    /// x of k·Q for each pair, 0 < k < n and Q on the curve; y is zero in the results. Constant-time.
+    /// x of k·Q for each pair, 0 < k < n and Q on the curve; y is zero in the results. Constant-time. `None` for the few k
+    /// whose last digit makes an exceptional sum, such as 38 on P-384.
     pub(crate) fn multiples_x(&mut self, scalars: &[[u64; N]], points: &[Affine<N>]) -> Multiples<N> {
         self.kernel.assert_environment();
         let (point, count) = (Zeroizing::new(self.multiply(scalars, points)), scalars.len());

@@ -40,18 +40,21 @@ pub(in crate::ops) fn generate_batch<const N: usize, C: Named<N>, K: PrimeLanes<
     count: usize,
     counters: &mut Counters,
 ) -> Vec<Result<KeyPair, Error>> {
-    let scalars: Result<Vec<_>, Error> = (0..count).map(|_| C::NAME.random_scalar()).collect();
-    let scalars = match scalars {
-        Ok(scalars) => scalars,
-        Err(e) => return vec![Err(e); count],
-    };
+    // Of the final size at once, and its elements stay in it: what it held is wiped when it is dropped.
+    let mut scalars = Vec::with_capacity(count);
+    for _ in 0..count {
+        match C::NAME.random_scalar() {
+            Ok(scalar) => scalars.push(scalar),
+            Err(e) => return vec![Err(e); count],
+        }
+    }
     let narrowed = Zeroizing::new(scalars.iter().map(|d| narrow(d)).collect::<Vec<[u64; N]>>());
     let multiples = lanes.base_multiples(&narrowed);
-    let results = scalars.into_iter().zip(multiples.iter()).map(|(d, point)| match point {
+    let results = scalars.iter().zip(multiples.iter()).map(|(d, point)| match point {
         Some(point) => {
             counters.in_lanes += 1;
             let public = C::NAME.encode(&point.x, &point.y);
-            Ok(KeyPair::from_parts(C::NAME, d, public))
+            Ok(KeyPair::from_parts(C::NAME, d.clone(), public))
         }
         None => {
             counters.redone += 1;

@@ -145,6 +145,22 @@ fn project_wycheproof() {
     assert_eq!(counts, [(330, 25), (771, 19)]);
 }
 
+/// The private key 38 of P-384 makes an exceptional sum in lanes: aws-lc-rs does it.
+#[test]
+fn a_lane_without_a_result_is_done_again() {
+    let curve = NistCurve::P384;
+    let mut bytes = vec![0; curve.scalar_len()];
+    bytes[curve.scalar_len() - 1] = 38;
+    let private = PrivateKey::from_bytes(curve, &bytes).unwrap();
+    let peer = KeyPair::generate(curve).unwrap().public;
+    let expected = private.agree(&peer).unwrap();
+    let mut runner = Runner::new(Tier::portable());
+    let requests = vec![Request::Ecdh(AgreeRequest::new(&private, &peer).unwrap()); 2];
+    let secret = || Ok(Response::SharedSecret(expected.clone()));
+    assert_eq!(run(&mut runner, &requests), [secret(), secret()]);
+    assert_eq!((runner.counters().in_lanes, runner.counters().redone), (0, 2));
+}
+
 #[test]
 fn peers_off_the_curve_are_refused() {
     for curve in [NistCurve::P256, NistCurve::P384] {

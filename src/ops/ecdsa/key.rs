@@ -54,7 +54,13 @@ impl EcdsaPrivateKey {
             return Err(KeyError::Algorithm);
         }
         let curve = info.algorithm.parameters_oid().map_err(|_| KeyError::Algorithm)?;
-        Self::from_sec1(info.private_key, Some(curve))
+        let key = Self::from_sec1(info.private_key, Some(curve))?;
+        if let Some(public) = info.public_key {
+            // RFC 5958 §2: version 2 may have the public key out here.
+            let private = key.curve().bytes(key.expose());
+            EcdsaKey::new(key.curve(), &private, public)?;
+        }
+        Ok(key)
     }
 
     /// Imports a SEC 1 `ECPrivateKey` (RFC 5915), DER.

@@ -71,11 +71,10 @@ impl VerifyRequest {
         }
     }
 
-    /// The point. A key that has a table was decoded before.
-    fn point(&self) -> Option<Point> {
+    fn point(&self) -> Point {
         match &self.key {
-            Key::Point(point) => Some(*point),
-            Key::Known(_) => self.curve.decode(&self.public_key),
+            Key::Point(point) => *point,
+            Key::Known(_) => self.curve.decode(&self.public_key).expect("it was decoded when it was counted"),
         }
     }
 
@@ -126,6 +125,9 @@ pub(in crate::ops) fn verify_batch<const N: usize, C: Named<N>, K: PrimeLanes<C>
     let work = requests.iter().zip(&mut verdicts);
     let mut work: Vec<_> =
         work.filter_map(|(request, verdict)| prepare::<N, C>(request, verdict, counters)).collect();
+    if work.is_empty() {
+        return verdicts;
+    }
     let mut inverses: Vec<_> = work.iter().map(|w| w.s).collect();
     C::ORDER.invert_all(&mut inverses);
     let scalars = work.iter().zip(&inverses).map(|(work, inverse)| Scalars {
@@ -143,7 +145,7 @@ pub(in crate::ops) fn verify_batch<const N: usize, C: Named<N>, K: PrimeLanes<C>
                 Ok(())
             }
             Some(false) => Err(Error::InvalidSignature),
-            // An exceptional sum: only who knows the private key can bring it about.
+            // An exceptional sum: only who knows the private key can bring it about, as often as he likes.
             None => redo(work.request, counters),
         };
     }
@@ -163,8 +165,7 @@ fn check<const N: usize, C: Named<N>, K: PrimeLanes<C>>(
     match tables.collect::<Option<Vec<_>>>() {
         Some(tables) => lanes.check_prepared(scalars, &tables),
         None => {
-            let points = work.iter().map(|w| w.request.point().map(|point| point.affine()));
-            let points: Vec<_> = points.map(|point| point.unwrap_or(C::G)).collect();
+            let points: Vec<_> = work.iter().map(|w| w.request.point().affine()).collect();
             lanes.check(scalars, &points)
         }
     }
@@ -177,9 +178,10 @@ fn count<const N: usize, C: Named<N>, K: PrimeLanes<C>>(lanes: &mut Lanes<N, C, 
     }
 }
 
+/// No fault of a lane, so not counted as one.
 fn redo(request: &VerifyRequest, counters: &mut Counters) -> Result<(), Error> {
     counters.in_lanes -= 1;
-    counters.redone += 1;
+    counters.scalar += 1;
     request.run_scalar()
 }
 

@@ -2,7 +2,6 @@
 
 use super::Named;
 use crate::arch::prime::PrimeLanes;
-use crate::arch::wipe_stack;
 use crate::arith::weierstrass;
 use crate::error::Error;
 use crate::ops::{Counters, LaneRunner, Op, Request, Response, ecdh, ecdsa, of_kind};
@@ -54,6 +53,5 @@ impl<const N: usize, C: Named<N>, K: PrimeLanes<C>> LaneRunner for Lanes<N, C, K
         }
         // The numbers of a batch do not stay.
         lanes.wipe();
-        wipe_stack();
     }
 }
