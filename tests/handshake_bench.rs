@@ -140,6 +140,15 @@ fn clients_can_be_of_this_crate() {
 }
 
 #[test]
+fn clients_can_have_many_identities() {
+    let (_, json) = short_run("identities.json", &["--key", "p256", "--identities", "5"]);
+    for line in &json[..2] {
+        assert_eq!(line["scenario"], "p256-tls1.3-x25519-5-identities");
+        assert_eq!(line["identities"], 5);
+    }
+}
+
+#[test]
 fn the_help_names_every_choice() {
     let output = handshake_bench(&["--help"]);
     let help = text(&output.stdout);
@@ -160,6 +169,7 @@ fn the_help_names_every_choice() {
         "stock",
         "multibuffer",
         "--intermediate",
+        "--identities",
     ] {
         assert!(help.contains(wanted), "{wanted:?} in {help}");
     }
@@ -186,6 +196,17 @@ fn ops_writes_json_to_standard_output_and_nothing_else() {
         assert_eq!(of_tier("aws-lc-rs"), of_tier("ring"), "{kind}");
         assert_eq!(text(&output.stderr).contains(&format!("tier {kind}: not run")), !runs);
     }
+}
+
+/// Keys that are met often have tables in lanes only: elsewhere that operation is another name for verification.
+#[test]
+fn the_scalar_tier_has_every_operation_but_known_keys() {
+    let output = handshake_bench(&["ops", "--pairs", "1", "--json", "--tier", "scalar"]);
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    let rows = lines(text(&output.stdout));
+    let has = |name: &str| rows.iter().any(|row| row["op"] == name);
+    assert!(has("rsa4096-pss-sign") && has("p256-verify") && has("ed25519-verify"));
+    assert!(!has("p256-verify-known-key") && !has("p384-verify-known-key"));
 }
 
 #[test]

@@ -32,15 +32,20 @@ impl Identity {
 pub(crate) struct Pki {
     pub(crate) root: CertificateDer<'static>,
     pub(crate) server: Identity,
-    pub(crate) client: Identity,
-    /// The client's key once more, in a certificate of another authority: the server must refuse it.
+    /// At least one.
+    pub(crate) clients: Vec<Identity>,
+    /// A client's key once more, in a certificate of another authority: the server must refuse it.
     pub(crate) untrusted_client: Identity,
 }
 
 impl Pki {
-    /// A new authority with one server and one client, and with an intermediate authority that issues to both if asked for;
-    /// all have keys of `kind`.
-    pub(crate) fn generate(kind: KeyKind, with_intermediate: bool) -> Result<Self, rcgen::Error> {
+    /// A new authority with one server and that many clients, at least one, and with an intermediate authority that issues to
+    /// all of them if asked for; all have keys of `kind`.
+    pub(crate) fn generate(
+        kind: KeyKind,
+        clients: usize,
+        with_intermediate: bool,
+    ) -> Result<Self, rcgen::Error> {
         let root_params = authority("bench root");
         let root_key = generate_key(kind)?;
         let root = root_params.self_signed(&root_key)?;
@@ -55,15 +60,21 @@ impl Pki {
         let stranger = Issuer::new(authority("not the bench root"), generate_key(KeyKind::P256)?);
 
         let server_key = generate_key(kind)?;
-        let client_key = generate_key(kind)?;
         let server = leaf("server")?.signed_by(&server_key, &issuer)?;
-        let client = leaf("client")?.signed_by(&client_key, &issuer)?;
-        let untrusted = leaf("client")?.signed_by(&client_key, &stranger)?;
+        let client = |key: &KeyPair| {
+            let certificate = leaf("client")?.signed_by(key, &issuer)?;
+            Ok(Identity::new(&certificate, key, intermediate.as_ref()))
+        };
+        let first = generate_key(kind)?;
+        let untrusted = leaf("client")?.signed_by(&first, &stranger)?;
+        let mut clients =
+            (1..clients).map(|_| client(&generate_key(kind)?)).collect::<Result<Vec<_>, rcgen::Error>>()?;
+        clients.push(client(&first)?);
         Ok(Self {
             root: root.der().clone(),
             server: Identity::new(&server, &server_key, intermediate.as_ref()),
-            client: Identity::new(&client, &client_key, intermediate.as_ref()),
-            untrusted_client: Identity::new(&untrusted, &client_key, None),
+            clients,
+            untrusted_client: Identity::new(&untrusted, &first, None),
         })
     }
 }

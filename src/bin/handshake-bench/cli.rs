@@ -64,6 +64,9 @@ pub(crate) struct TlsArgs {
     /// Certificates come from an intermediate authority, which both sides send along: one more signature to verify.
     #[arg(long)]
     pub(crate) intermediate: bool,
+    /// Different certificates and keys among the clients, who take turns with them.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) identities: usize,
     /// The one protocol version that server and clients are willing to use.
     #[arg(long, value_enum, default_value_t = TlsVersion::V1_3)]
     pub(crate) tls: TlsVersion,
@@ -195,6 +198,9 @@ impl TlsArgs {
         if self.kx == Kx::X25519mlkem768 && self.tls == TlsVersion::V1_2 {
             return Err("--kx x25519mlkem768 exists in TLS 1.3 only, not with --tls 1.2".into());
         }
+        if self.identities == 0 {
+            return Err("--identities must be above zero".into());
+        }
         match self.tier {
             Some(TierKind::Portable) => {
                 Err("--tier portable is the executable specification, for tests and `ops` only".into())
@@ -257,7 +263,7 @@ mod tests {
         let run = parse(&[]).unwrap().run;
         assert_eq!(run.key, [KeyKind::Rsa2048, KeyKind::P256]);
         assert_eq!((run.tls.kx, run.tls.tls), (Kx::X25519, TlsVersion::V1_3));
-        assert_eq!((run.tls.client, run.tls.intermediate), (ClientKind::Stock, false));
+        assert_eq!((run.tls.client, run.tls.intermediate, run.tls.identities), (ClientKind::Stock, false, 1));
         assert_eq!((run.concurrency, run.threads), (64, 1));
         assert_eq!((run.tls.poll_delay, run.tls.tier), (Duration::ZERO, None));
     }
@@ -269,6 +275,7 @@ mod tests {
             &["--threads", "2", "--concurrency", "1"],
             &["--threads", "0"],
             &["--concurrency", "0"],
+            &["--identities", "0"],
             &["--duration", "0"],
             &["--duration", "-1"],
             &["--duration", "NaN"],

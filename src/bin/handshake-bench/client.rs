@@ -10,6 +10,7 @@ use rustls::pki_types::ServerName;
 use rustls_multibuffer::handshake::{EngineConfig, LocalEngine, TlsConnector};
 use std::io;
 use std::net::SocketAddr;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -27,7 +28,8 @@ const PAUSE: Duration = Duration::from_millis(5);
 #[derive(Clone)]
 pub(crate) struct Clients {
     pub(crate) provider: Provider,
-    pub(crate) tls: Arc<ClientConfig>,
+    /// One for each identity, in turn.
+    pub(crate) tls: Vec<Arc<ClientConfig>>,
     /// For clients of this crate.
     pub(crate) engine: EngineConfig,
     /// How many there are.
@@ -129,7 +131,9 @@ fn run_thread(
         let mut running = JoinSet::new();
         for client in clients {
             let target = load.targets[client % load.targets.len()];
-            running.spawn_local(run_client(connector.clone(), target, budget.clone()));
+            // Every client begins with an identity of its own, if there are enough, and all meet all of them.
+            let identities = (client..).step_by(load.clients.concurrency);
+            running.spawn_local(run_client(connector.clone(), identities, target, budget.clone()));
         }
         let mut total = Outcome::default();
         while let Some(outcome) = running.join_next().await {
@@ -140,45 +144,57 @@ fn run_thread(
     })
 }
 
-/// A client's side of either implementation.
+/// A client's side of either implementation: a connector for each identity.
 #[derive(Clone)]
 enum Connector {
-    Stock(tokio_rustls::TlsConnector),
-    Multibuffer(TlsConnector<LocalEngine>),
+    Stock(Rc<[tokio_rustls::TlsConnector]>),
+    /// With one engine.
+    Multibuffer(Rc<[TlsConnector<LocalEngine>]>),
 }
 
 impl Connector {
     fn new(clients: &Clients) -> Self {
-        let tls = clients.tls.clone();
+        let tls = clients.tls.iter().cloned();
         match clients.provider {
-            Provider::Baseline => Self::Stock(tls.into()),
+            Provider::Baseline => Self::Stock(tls.map(Into::into).collect()),
             Provider::Multibuffer => {
-                Self::Multibuffer(TlsConnector::new(LocalEngine::new(clients.engine.clone()), tls))
+                let engine = LocalEngine::new(clients.engine.clone());
+                Self::Multibuffer(tls.map(|tls| TlsConnector::new(engine.clone(), tls)).collect())
             }
         }
     }
 
-    async fn connect(&self, name: ServerName<'static>, tcp: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    async fn connect(
+        &self,
+        identity: usize,
+        name: ServerName<'static>,
+        tcp: TcpStream,
+    ) -> io::Result<TlsStream<TcpStream>> {
         match self {
-            Self::Stock(connector) => connector.connect(name, tcp).await,
-            Self::Multibuffer(connector) => connector.connect(name, tcp).await,
+            Self::Stock(connectors) => connectors[identity % connectors.len()].connect(name, tcp).await,
+            Self::Multibuffer(connectors) => connectors[identity % connectors.len()].connect(name, tcp).await,
         }
     }
 
     /// What the engine has done, if there is one.
     fn batches(&self) -> Batches {
         let mut batches = Batches::default();
-        if let Self::Multibuffer(connector) = self {
-            batches.add(&connector.engine().stats().batches);
+        if let Self::Multibuffer(connectors) = self {
+            batches.add(&connectors[0].engine().stats().batches);
         }
         batches
     }
 }
 
-async fn run_client(connector: Connector, target: SocketAddr, budget: Arc<Budget>) -> Outcome {
+async fn run_client(
+    connector: Connector,
+    identities: impl Iterator<Item = usize>,
+    target: SocketAddr,
+    budget: Arc<Budget>,
+) -> Outcome {
     let mut outcome = Outcome::default();
-    while budget.take() {
-        let result = match tokio::time::timeout(PATIENCE, handshake(&connector, target)).await {
+    for identity in identities.take_while(|_| budget.take()) {
+        let result = match tokio::time::timeout(PATIENCE, handshake(&connector, identity, target)).await {
             Ok(result) => result,
             Err(_) => Err(io::Error::other(format!("no answer within {PATIENCE:?}"))),
         };
@@ -195,14 +211,14 @@ async fn run_client(connector: Connector, target: SocketAddr, budget: Arc<Budget
 /// itself connected before the server has looked at its certificate.
 ///
 /// The latency is from connecting to that byte.
-async fn handshake(connector: &Connector, target: SocketAddr) -> io::Result<Duration> {
+async fn handshake(connector: &Connector, identity: usize, target: SocketAddr) -> io::Result<Duration> {
     let started = Instant::now();
     let tcp = TcpStream::connect(target).await?;
     tcp.set_nodelay(true)?;
     // Closes by a reset: thousands of handshakes a second would use up the ports if each stayed in TIME_WAIT.
     tcp.set_zero_linger()?;
     let name = ServerName::try_from(SERVER_NAME).expect("the name is constant");
-    let mut tls = connector.connect(name, tcp).await?;
+    let mut tls = connector.connect(identity, name, tcp).await?;
     tls.write_all(b"?").await?;
     tls.flush().await?;
     match tls.read_u8().await? {

@@ -55,8 +55,15 @@ mod tests {
     use crate::scenario::Provider;
 
     fn scenario(tls: TlsVersion, client: ClientKind, intermediate: bool) -> Scenario {
-        let args =
-            TlsArgs { kx: Kx::X25519, client, intermediate, tls, tier: None, poll_delay: Duration::ZERO };
+        let args = TlsArgs {
+            kx: Kx::X25519,
+            client,
+            intermediate,
+            identities: 3,
+            tls,
+            tier: None,
+            poll_delay: Duration::ZERO,
+        };
         Scenario::new(KeyKind::P256, &args).unwrap()
     }
 

@@ -42,6 +42,10 @@ impl Baseline {
 trait Case {
     /// The queue that serves it.
     fn op(&self) -> Op;
+    /// Whether the operation differs from the others on this runner.
+    fn exists_on(&self, _runner: &Runner) -> bool {
+        true
+    }
     /// What the runner is made to forget before each batch.
     fn prepare(&self, _runner: &mut Runner) {}
     /// A request, made as the provider makes it.
@@ -152,6 +156,9 @@ fn selected(wanted: &[String]) -> Result<Vec<&'static str>, String> {
 
 fn measure_fills(name: &'static str, case: &dyn Case, tier: Tier, pairs: usize) -> Result<Vec<Row>, String> {
     let mut runner = Runner::new(tier);
+    if !case.exists_on(&runner) {
+        return Ok(Vec::new());
+    }
     let capacity = runner.capacity(case.op());
     let mut rows = Vec::new();
     for fill in 1..=capacity {

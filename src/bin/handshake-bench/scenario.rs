@@ -55,9 +55,9 @@ pub(crate) struct Scenario {
 impl Scenario {
     /// Issues new certificates of this kind.
     pub(crate) fn new(key: KeyKind, args: &TlsArgs) -> Result<Self, String> {
-        let pki =
-            Pki::generate(key, args.intermediate).map_err(|e| format!("cannot issue certificates: {e}"))?;
-        let TlsArgs { kx, client, intermediate, tls, tier, poll_delay } = *args;
+        let pki = Pki::generate(key, args.identities, args.intermediate)
+            .map_err(|e| format!("cannot issue certificates: {e}"))?;
+        let TlsArgs { kx, client, intermediate, identities: _, tls, tier, poll_delay } = *args;
         Ok(Self { pki, key, kx, tls, client, intermediate, tier, poll_delay })
     }
 
@@ -71,6 +71,9 @@ impl Scenario {
         }
         if self.client != ClientKind::Stock {
             name.push_str(&format!("-{}-client", cli::name_of(&self.client)));
+        }
+        if self.pki.clients.len() > 1 {
+            name.push_str(&format!("-{}-identities", self.pki.clients.len()));
         }
         name
     }
@@ -102,20 +105,21 @@ impl Scenario {
 
     /// Clients that the server trusts: of the same implementation whichever the server is.
     pub(crate) fn clients(&self, concurrency: usize) -> Result<Clients, rustls::Error> {
-        self.clients_with(&self.pki.client, concurrency)
+        self.clients_with(&self.pki.clients, concurrency)
     }
 
     /// Clients with a certificate of another authority.
     pub(crate) fn untrusted_clients(&self, concurrency: usize) -> Result<Clients, rustls::Error> {
-        self.clients_with(&self.pki.untrusted_client, concurrency)
+        self.clients_with(std::slice::from_ref(&self.pki.untrusted_client), concurrency)
     }
 
-    fn clients_with(&self, identity: &Identity, concurrency: usize) -> Result<Clients, rustls::Error> {
+    fn clients_with(&self, identities: &[Identity], concurrency: usize) -> Result<Clients, rustls::Error> {
         let provider = match self.client {
             ClientKind::Stock => Provider::Baseline,
             ClientKind::Multibuffer => Provider::Multibuffer,
         };
-        let tls = self.client_config(provider, identity.duplicate())?;
+        let tls = identities.iter().map(|identity| self.client_config(provider, identity.duplicate()));
+        let tls = tls.collect::<Result<_, _>>()?;
         Ok(Clients { provider, tls, engine: self.engine_config(concurrency), concurrency })
     }
 

@@ -151,6 +151,11 @@ impl Case for Ecdsa {
         }
     }
 
+    /// Only lanes have tables of known keys.
+    fn exists_on(&self, runner: &Runner) -> bool {
+        self.kind != Kind::VerifyKnown || runner.capacity(self.op()) > 1
+    }
+
     fn prepare(&self, runner: &mut Runner) {
         match self.kind {
             Kind::Sign => {}
