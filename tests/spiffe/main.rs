@@ -2,6 +2,8 @@
 
 mod ca;
 mod clock;
+#[cfg(unix)]
+mod files;
 mod negative;
 mod rotation;
 mod support;
