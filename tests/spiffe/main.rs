@@ -4,7 +4,10 @@ mod ca;
 mod clock;
 #[cfg(unix)]
 mod files;
+mod live;
+mod metric;
 mod negative;
 mod rotation;
+mod supervisor;
 mod support;
 mod updates;
