@@ -18,6 +18,8 @@
 //!
 //! Whole numbers are signed here: two's complement with one limb more than n.
 
+pub(crate) use simultaneous::{Field, invert_all};
+
 use super::limbs::{self, MAX_LIMBS, ct_eq, mask, neg_inv_u64};
 use crate::arch::value_barrier;
 use subtle::Choice;
@@ -193,5 +195,6 @@ fn shift_right(a: &mut [u64]) {
     a[top] = (a[top] as i64 >> BATCH) as u64;
 }
 
+mod simultaneous;
 #[cfg(test)]
 mod tests;

@@ -219,7 +219,6 @@ macro_rules! prime_lanes {
         // Tables are looked up with intrinsics, too, so that there is no such tier elsewhere.
         #[cfg(target_arch = "x86_64")]
         impl PrimeLanes<$prime> for $token {
-            const KIND: TierKind = TierKind::$token;
             const LANES: usize = $lanes;
             const R_BITS: usize = 52 * $d;
             type Vec = $vec;

@@ -188,7 +188,7 @@ fn add_multiple<W: Words, const D: usize, const N: i64>(token: W::Token, x: &mut
     }
 }
 
-/// −out where the mask is all ones, as 2p − out.
+/// −out where the mask is all ones, as 2p − out: of zero, 2p itself.
 #[inline(always)]
 pub(super) fn negate_if<M: Modulus<D, C>, W: Words, const D: usize, const C: usize>(
     token: W::Token,

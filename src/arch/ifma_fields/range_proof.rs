@@ -162,12 +162,13 @@ macro_rules! combinations {
 /// Every kernel on every kind of operand, for one prime.
 fn prove<P: Prime + Modulus<D, C>, const D: usize, const C: usize>() {
     let (p, r) = (big::<P>(), BigUint::from(1u8) << (52 * D));
-    let reduced: Number<D> = below(&(&p * 2u8));
+    // −0 is 2p.
+    let reduced: Number<D> = below(&(&p * 2u8 + 1u8));
     let (mut sum, mut difference, mut out) = ([ZERO; D], [ZERO; D], [ZERO; D]);
     prime::sum::<Bound, D>((), &mut sum, &reduced, &reduced);
     // a − b + 2p is not negative.
     prime::difference::<P, Bound, D, C>((), &mut difference, &reduced, &reduced);
-    let sums = [sum, difference].map(|digits| sum_below(digits, &(&p * 4u8)));
+    let sums = [sum, difference].map(|digits| sum_below(digits, &(&p * 4u8 + 1u8)));
     for a in &sums {
         prime::sqr::<P, Bound, D, C>((), &mut out, a);
         assert_clean(&out);
@@ -176,17 +177,19 @@ fn prove<P: Prime + Modulus<D, C>, const D: usize, const C: usize>() {
             assert_clean(&out);
         }
     }
-    // (a·b + m·p)/R for a, b < 4p and m < R is below 2p.
-    assert!(&p * &p * 16u8 + &r * &p <= r * &p * 2u8);
+    // (a·b + m·p)/R for a, b ≤ 4p and m < R is below 2p.
+    assert!(&p * &p * 16u8 + (&r - 1u8) * &p < r * &p * 2u8);
     out = reduced;
     prime::negate_if::<P, Bound, D, C>((), &mut out, &ZERO);
     assert_clean(&out);
+    // 2p − x for 0 ≤ x ≤ 2p is one of them again: intervals do not know it of the last digit.
+    assert!(out[D - 1].max <= reduced[D - 1].max + 1);
 }
 
 #[test]
 fn nothing_overflows_modulo_p256() {
     prove::<P256, 5, 10>();
-    let reduced = below(&(big::<P256>() * 2u8));
+    let reduced = below(&(big::<P256>() * 2u8 + 1u8));
     combinations!(P256, 5, 10, reduced; (12, 0, 0) (0, -12, 0) (4, -4, -4) (1, -1, -10) (-1, 1, 10) (3, 0, 0)
         (-7, 0, 5) (11, -1, 0) (-11, 0, 1) (1, 0, 0) (-1, 0, 0) (6, -6, 0) (-5, -7, 0));
 }
@@ -194,7 +197,7 @@ fn nothing_overflows_modulo_p256() {
 #[test]
 fn nothing_overflows_modulo_p384() {
     prove::<P384, 8, 16>();
-    let reduced = below(&(big::<P384>() * 2u8));
+    let reduced = below(&(big::<P384>() * 2u8 + 1u8));
     combinations!(P384, 8, 16, reduced; (12, 0, 0) (0, -12, 0) (4, -4, -4) (1, -1, -10) (-1, 1, 10) (3, 0, 0)
         (-7, 0, 5) (11, -1, 0) (-11, 0, 1) (1, 0, 0) (-1, 0, 0) (6, -6, 0) (-5, -7, 0));
 }

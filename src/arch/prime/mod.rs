@@ -18,7 +18,6 @@ pub(super) use portable::{get_limbs, set_digits};
 
 use super::lanes::LaneVec;
 use super::lookup::LookupLanes;
-use super::tier::TierKind;
 use std::fmt::Debug;
 use std::ops::Deref;
 
@@ -52,8 +51,6 @@ pub const MAX_COMBINED: u64 = 12;
 ///
 /// Outputs are never inputs: the borrows see to it, and kernels may use an output as their scratch space.
 pub trait PrimeLanes<P: Prime>: LookupLanes<Self::Vec> + Copy + Debug + Send + 'static {
-    /// The tier that the kernels belong to.
-    const KIND: TierKind;
     /// Lanes of a kernel.
     const LANES: usize;
     /// The binary logarithm of R.
@@ -98,7 +95,8 @@ pub trait PrimeLanes<P: Prime>: LookupLanes<Self::Vec> + Copy + Debug + Send + '
     /// out ← a² / R.
     fn sqr(self, out: &mut Self::Reduced, a: &Self::Sum);
 
-    /// out ← −out in the lanes where `mask` is all ones, for elements other than zero.
+    /// out ← −out in the lanes where `mask` is all ones. Where digits are unsigned, −0 is 2p, the one element that is not
+    /// below that: sums and multiplications take it as any other.
     fn negate_if(self, out: &mut Self::Reduced, mask: &Self::Vec);
 
     /// out ← `other` in the lanes where `mask` is all ones.

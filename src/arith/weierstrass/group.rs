@@ -67,7 +67,7 @@ pub(super) struct Work<C: crate::arch::prime::Prime, K: PrimeLanes<C>> {
 
 impl<C: crate::arch::prime::Prime, K: PrimeLanes<C>> Work<C, K> {
     fn new() -> Self {
-        Self { reduced: Secret::zeroed(9), sums: Secret::zeroed(3) }
+        Self { reduced: Secret::zeroed(11), sums: Secret::zeroed(3) }
     }
 
     pub(super) fn wipe(&mut self) {
@@ -146,25 +146,18 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
     pub(super) fn add_affine(&mut self, p: &mut Point<K::Reduced>, q: &[K::Reduced; 2]) {
         let k = self.kernel;
         let [x, y, z] = p;
-        let [zz, u2, s2, hh, hhh, v, t, u, ..] = self.work.reduced.expose_mut() else { unreachable!() };
+        let [zz, u2, s2, u1, s1, t, rest @ ..] = self.work.reduced.expose_mut() else { unreachable!() };
         let [h, r, s] = self.work.sums.expose_mut() else { unreachable!() };
         k.sqr(zz, z);
         k.mul(t, z, &q[1]);
         k.mul(u2, &q[0], zz);
         k.mul(s2, t, zz);
-        k.sub(h, u2, x);
-        k.sub(r, s2, y);
-        k.sqr(hh, h);
-        k.sqr(t, r);
-        k.mul(v, x, hh);
-        k.mul(hhh, h, hh);
-        k.mul(u, z, h);
-        *z = *u;
-        k.combine::<1, -1, -2>(x, t, hhh, v);
-        k.sub(s, v, x);
-        k.mul(t, y, hhh);
-        k.mul(u, r, s);
-        k.combine::<1, -1, 0>(y, u, t, t);
+        (*u1, *s1) = (*x, *y);
+        k.sub(h, u2, u1);
+        k.sub(r, s2, s1);
+        k.mul(t, z, h);
+        *z = *t;
+        finish_addition(k, [x, y], [u1, s1], [h, r, s], rest);
     }
 
     /// p ← p + q.
@@ -172,27 +165,19 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
         let k = self.kernel;
         let [x, y, z] = p;
         let [x2, y2, z2, zz2, zzz2] = q;
-        let [zz, u1, s1, hh, hhh, v, t, u, w] = self.work.reduced.expose_mut() else { unreachable!() };
+        let [zz, u2, s2, u1, s1, t, rest @ ..] = self.work.reduced.expose_mut() else { unreachable!() };
         let [h, r, s] = self.work.sums.expose_mut() else { unreachable!() };
         k.sqr(zz, z);
         k.mul(t, z, y2);
         k.mul(u1, x, zz2);
         k.mul(s1, y, zzz2);
-        k.mul(u, x2, zz);
-        k.mul(w, t, zz);
-        k.sub(h, u, u1);
-        k.sub(r, w, s1);
-        k.sqr(hh, h);
-        k.sqr(t, r);
-        k.mul(u, z, z2);
-        k.mul(v, u1, hh);
-        k.mul(hhh, h, hh);
-        k.mul(z, h, u);
-        k.combine::<1, -1, -2>(x, t, hhh, v);
-        k.sub(s, v, x);
-        k.mul(t, s1, hhh);
-        k.mul(u, r, s);
-        k.combine::<1, -1, 0>(y, u, t, t);
+        k.mul(u2, x2, zz);
+        k.mul(s2, t, zz);
+        k.sub(h, u2, u1);
+        k.sub(r, s2, s1);
+        k.mul(t, z, z2);
+        k.mul(z, h, t);
+        finish_addition(k, [x, y], [u1, s1], [h, r, s], rest);
     }
 
     /// p with the powers of Z that an addition wants.
@@ -239,50 +224,51 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
         C::FIELD.mul(&limbs, &self.leave)
     }
 
-    /// The affine coordinates of p in the first `count` lanes; zero for the point at infinity.
-    pub(super) fn affine(&self, p: &Point<K::Reduced>, count: usize) -> Zeroizing<[Affine<N>; MAX_LANES]> {
-        let (field, inverses) = (C::FIELD, self.inverses(p, count));
-        let mut points = self.affine_x(p, &inverses, count);
-        for (lane, (point, inverse)) in points.iter_mut().zip(&inverses[..count]).enumerate() {
-            let cube = Zeroizing::new(field.mul(&field.mul(inverse, inverse), inverse));
-            point.y = field.leave(&field.mul(&self.get(&p[1], lane), &cube));
-        }
-        points
-    }
-
-    /// The same without y, which stays zero.
-    pub(super) fn affine_without_y(
+    /// The affine coordinates of p in the first `count` lanes, zero for the point at infinity; without `with_y`, y is zero.
+    /// One inversion for all lanes.
+    pub(super) fn affine(
         &self,
         p: &Point<K::Reduced>,
         count: usize,
+        with_y: bool,
     ) -> Zeroizing<[Affine<N>; MAX_LANES]> {
-        self.affine_x(p, &self.inverses(p, count), count)
-    }
-
-    /// 1/Z: one inversion for all lanes.
-    fn inverses(&self, p: &Point<K::Reduced>, count: usize) -> Zeroizing<[[u64; N]; MAX_LANES]> {
+        let field = C::FIELD;
         let mut inverses = Zeroizing::new([[0; N]; MAX_LANES]);
         for (lane, inverse) in inverses[..count].iter_mut().enumerate() {
             *inverse = self.get(&p[2], lane);
         }
-        C::FIELD.invert_all(&mut inverses[..count]);
-        inverses
-    }
-
-    fn affine_x(
-        &self,
-        p: &Point<K::Reduced>,
-        inverses: &[[u64; N]; MAX_LANES],
-        count: usize,
-    ) -> Zeroizing<[Affine<N>; MAX_LANES]> {
-        let field = C::FIELD;
+        field.invert_all(&mut inverses[..count]);
         let mut points = Zeroizing::new([Affine::default(); MAX_LANES]);
         for (lane, (point, inverse)) in points.iter_mut().zip(&inverses[..count]).enumerate() {
-            let square = Zeroizing::new(field.mul(inverse, inverse));
-            point.x = field.leave(&field.mul(&self.get(&p[0], lane), &square));
+            let mut power = Zeroizing::new(field.mul(inverse, inverse));
+            point.x = field.leave(&field.mul(&self.get(&p[0], lane), &power));
+            if with_y {
+                *power = field.mul(&power, inverse);
+                point.y = field.leave(&field.mul(&self.get(&p[1], lane), &power));
+            }
         }
         points
     }
+}
+
+/// The second half of an addition: x = r² − h³ − 2·u₁·h² and y = r·(u₁·h² − x) − s₁·h³, for h = u₂ − u₁ and r = s₂ − s₁.
+fn finish_addition<C: crate::arch::prime::Prime, K: PrimeLanes<C>>(
+    k: K,
+    [x, y]: [&mut K::Reduced; 2],
+    [u1, s1]: [&K::Reduced; 2],
+    [h, r, s]: [&mut K::Sum; 3],
+    work: &mut [K::Reduced],
+) {
+    let [hh, hhh, v, t, u] = work else { unreachable!("five numbers") };
+    k.sqr(hh, h);
+    k.sqr(t, r);
+    k.mul(v, u1, hh);
+    k.mul(hhh, h, hh);
+    k.combine::<1, -1, -2>(x, t, hhh, v);
+    k.sub(s, v, x);
+    k.mul(t, s1, hhh);
+    k.mul(u, r, s);
+    k.combine::<1, -1, 0>(y, u, t, t);
 }
 
 impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> std::fmt::Debug for Lanes<N, C, K> {
