@@ -110,6 +110,7 @@ impl<const N: usize> Modulus<N> {
     }
 
     /// a / R mod n: out of Montgomery form.
+    #[cfg(test)]
     pub(crate) fn leave(&self, a: &[u64; N]) -> [u64; N] {
         let mut one = [0; N];
         one[0] = 1;

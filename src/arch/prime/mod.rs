@@ -95,6 +95,23 @@ pub trait PrimeLanes<P: Prime>: LookupLanes<Self::Vec> + Copy + Debug + Send + '
     /// out ← a² / R.
     fn sqr(self, out: &mut Self::Reduced, a: &Self::Sum);
 
+    /// p ← 2·p on a curve y² = x³ − 3x + b, in Jacobian coordinates, where a tier has one kernel for it: else nothing is
+    /// done, and the answer is `false`. The formulas, and what they are not defined for, are those of
+    /// `arith::weierstrass`.
+    fn double(self, _p: &mut [Self::Reduced; 3]) -> bool {
+        false
+    }
+
+    /// p ← p + q for the affine coordinates of q: see [`double`](Self::double).
+    fn add_affine(self, _p: &mut [Self::Reduced; 3], _q: &[Self::Reduced; 2]) -> bool {
+        false
+    }
+
+    /// p ← p + q for X, Y, Z, Z² and Z³ of q: see [`double`](Self::double).
+    fn add_jacobian(self, _p: &mut [Self::Reduced; 3], _q: &[Self::Reduced; 5]) -> bool {
+        false
+    }
+
     /// out ← −out in the lanes where `mask` is all ones. Where digits are unsigned, −0 is 2p, the one element that is not
     /// below that: sums and multiplications take it as any other.
     fn negate_if(self, out: &mut Self::Reduced, mask: &Self::Vec);

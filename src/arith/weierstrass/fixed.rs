@@ -117,10 +117,8 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
     /// The point that a digit of each scalar names: `found` ← x, y.
     pub(super) fn look_up(&self, found: &mut [K::Reduced; 2], scalars: &Odd<N, K::Vec>, window: usize) {
         let Digit { index, negative } = scalars.digit(window, C::FIXED_WINDOW);
-        let digits = found[0].digits().len();
-        for (i, element) in found.iter_mut().enumerate() {
-            self.kernel.select_shared(element.digits_mut(), &self.table.0[window], i * digits, &index);
-        }
+        let table = &self.table.0[window];
+        self.kernel.select_shared(Digits::all_digits_mut(found), table, 0, &index);
         self.kernel.negate_if(&mut found[1], &negative);
     }
 }

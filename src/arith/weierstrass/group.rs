@@ -11,8 +11,9 @@
 use super::Curve;
 use super::fixed::FixedTable;
 use crate::arch::Secret;
-use crate::arch::prime::PrimeLanes;
-use crate::arith::limbs::is_zero;
+use crate::arch::prime::{Digits, PrimeLanes};
+use crate::arith::invert::invert;
+use crate::arith::limbs::{self, is_zero};
 use std::sync::Arc;
 use subtle::Choice;
 use zeroize::{Zeroize, Zeroizing};
@@ -53,6 +54,8 @@ pub(crate) struct Lanes<const N: usize, C: Curve<N>, K: PrimeLanes<C>> {
     pub(super) one: K::Reduced,
     pub(super) r: K::Reduced,
     b: K::Reduced,
+    /// 1 as it is, by which a multiplication takes a number out of Montgomery form.
+    unit: K::Reduced,
     /// Takes a number from the tier's Montgomery form to that of [`Modulus`](crate::arith::modular::Modulus), by a multiplication there.
     leave: [u64; N],
     pub(super) table: Arc<FixedTable<K::Vec>>,
@@ -97,10 +100,11 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
         // R·R, of which a Montgomery multiplication takes one R away.
         let r = in_all(&field.power_of_two(2 * K::R_BITS));
         let one = in_all(&field.power_of_two(K::R_BITS));
+        let unit = in_all(&field.power_of_two(0));
         let mut b = K::Reduced::default();
         kernel.mul(&mut b, &in_all(&C::B), &r);
         let leave = field.power_of_two(128 * N - K::R_BITS);
-        Self { kernel, one, r, b, leave, table: Arc::default(), work: Work::new() }
+        Self { kernel, one, r, b, unit, leave, table: Arc::default(), work: Work::new() }
     }
 
     /// Loads affine points into the first lanes.
@@ -119,6 +123,9 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
     /// p ← 2·p.
     pub(super) fn double(&mut self, p: &mut Point<K::Reduced>) {
         let k = self.kernel;
+        if k.double(p) {
+            return;
+        }
         let [x, y, z] = p;
         let [delta, gamma, beta, alpha, t, u, ..] = self.work.reduced.expose_mut() else { unreachable!() };
         let [a, b, c] = self.work.sums.expose_mut() else { unreachable!() };
@@ -145,6 +152,9 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
     /// p ← p + q, for an affine q.
     pub(super) fn add_affine(&mut self, p: &mut Point<K::Reduced>, q: &[K::Reduced; 2]) {
         let k = self.kernel;
+        if k.add_affine(p, q) {
+            return;
+        }
         let [x, y, z] = p;
         let [zz, u2, s2, u1, s1, t, rest @ ..] = self.work.reduced.expose_mut() else { unreachable!() };
         let [h, r, s] = self.work.sums.expose_mut() else { unreachable!() };
@@ -163,6 +173,9 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
     /// p ← p + q.
     pub(super) fn add(&mut self, p: &mut Point<K::Reduced>, q: &Cached<K::Reduced>) {
         let k = self.kernel;
+        if k.add_jacobian(p, q) {
+            return;
+        }
         let [x, y, z] = p;
         let [x2, y2, z2, zz2, zzz2] = q;
         let [zz, u2, s2, u1, s1, t, rest @ ..] = self.work.reduced.expose_mut() else { unreachable!() };
@@ -225,29 +238,73 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
     }
 
     /// The affine coordinates of p in the first `count` lanes, zero for the point at infinity; without `with_y`, y is zero.
-    /// One inversion for all lanes.
     pub(super) fn affine(
-        &self,
+        &mut self,
         p: &Point<K::Reduced>,
         count: usize,
         with_y: bool,
     ) -> Zeroizing<[Affine<N>; MAX_LANES]> {
-        let field = C::FIELD;
-        let mut inverses = Zeroizing::new([[0; N]; MAX_LANES]);
-        for (lane, inverse) in inverses[..count].iter_mut().enumerate() {
-            *inverse = self.get(&p[2], lane);
-        }
-        field.invert_all(&mut inverses[..count]);
+        self.invert(&p[2], count);
+        let k = self.kernel;
+        let [inverse, power, product, out, ..] = self.work.reduced.expose_mut() else { unreachable!() };
         let mut points = Zeroizing::new([Affine::default(); MAX_LANES]);
-        for (lane, (point, inverse)) in points.iter_mut().zip(&inverses[..count]).enumerate() {
-            let mut power = Zeroizing::new(field.mul(inverse, inverse));
-            point.x = field.leave(&field.mul(&self.get(&p[0], lane), &power));
-            if with_y {
-                *power = field.mul(&power, inverse);
-                point.y = field.leave(&field.mul(&self.get(&p[1], lane), &power));
-            }
+        k.sqr(power, inverse);
+        k.mul(product, &p[0], power);
+        k.mul(out, product, &self.unit);
+        points[..count].iter_mut().enumerate().for_each(|(lane, point)| K::get(&mut point.x, out, lane));
+        if with_y {
+            k.mul(product, power, inverse);
+            k.mul(power, &p[1], product);
+            k.mul(out, power, &self.unit);
+            points[..count].iter_mut().enumerate().for_each(|(lane, point)| K::get(&mut point.y, out, lane));
         }
         points
+    }
+
+    /// The inverses of z in the first `count` lanes, and zero where it is zero, become the first number of the workspace.
+    ///
+    /// The inverse of the product of all lanes, times what a lane has not brought into it: both products are made of
+    /// products of 1, 2 and 4 neighbours. A zero, or what is in an unused lane, would spoil them and takes part as a one.
+    fn invert(&mut self, z: &K::Reduced, count: usize) {
+        let k = self.kernel;
+        let [out, product, others, rotated, next, ..] = self.work.reduced.expose_mut() else {
+            unreachable!()
+        };
+        let (mut limbs, mut inverse) = (Zeroizing::new([0; N]), Zeroizing::new([0; N]));
+        let mut zero = K::Vec::default();
+        for (lane, mask) in zero.as_mut().iter_mut().enumerate() {
+            K::get(&mut *limbs, z, lane);
+            let is_zero = is_zero(&*limbs) | Choice::from(u8::from(lane >= count));
+            *mask = limbs::mask(is_zero.unwrap_u8().into());
+        }
+        (*product, *others) = (*z, self.one);
+        k.assign_if(product, &self.one, &zero);
+        let mut distance = 1;
+        while distance < K::LANES {
+            rotate(rotated, product, distance);
+            k.mul(next, others, rotated);
+            *others = *next;
+            k.mul(next, product, rotated);
+            *product = *next;
+            distance *= 2;
+        }
+        K::get(&mut *limbs, product, 0);
+        invert(&mut *inverse, &*limbs, C::FIELD.limbs());
+        (0..K::LANES).for_each(|lane| K::set(product, lane, &*inverse));
+        // (x·R)⁻¹ times R² twice, for R each in a multiplication, is x⁻¹·R.
+        k.mul(next, product, &self.r);
+        k.mul(product, next, &self.r);
+        k.mul(out, product, others);
+        k.assign_if(out, &K::Reduced::default(), &zero);
+    }
+}
+
+/// out ← x, with what is `by` lanes further on in each lane.
+fn rotate<R: Digits>(out: &mut R, x: &R, by: usize) {
+    for (out, x) in out.digits_mut().iter_mut().zip(x.digits()) {
+        let (out, x) = (out.as_mut(), x.as_ref());
+        let lanes = x.len();
+        (0..lanes).for_each(|lane| out[lane] = x[(lane + by) % lanes]);
     }
 }
 

@@ -144,10 +144,8 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
         window: usize,
     ) {
         let Digit { index, negative } = scalars.digit(window, WINDOW);
-        let digits = found[0].digits().len();
-        for (i, element) in found.iter_mut().enumerate() {
-            self.kernel.select_own(element.digits_mut(), table.expose(), 5 * digits, i * digits, &index);
-        }
+        let digits = Digits::all_digits_mut(found);
+        self.kernel.select_own(digits, table.expose(), digits.len(), 0, &index);
         self.kernel.negate_if(&mut found[1], &negative);
     }
 }
