@@ -28,18 +28,30 @@ impl LookupLanes<Vec8> for Avx512Ifma {
     }
 }
 
-/// Five digits at a time stay in registers while all entries pass by.
+/// As many digits as there are registers for stay there while all entries pass by: a point's coordinates and powers of P-256
+/// are 25, those of P-384 twice 20.
 #[target_feature(enable = "avx512f")]
 fn own(out: &mut [Vec8], table: &[Vec8], (entry_len, start): (usize, usize), index: __m512i) {
-    let digits = out.len();
-    let (blocks, rest) = out.as_chunks_mut();
-    for (i, block) in blocks.iter_mut().enumerate() {
-        own_columns::<5>(block, table, entry_len, start + 5 * i, index);
+    match out.len() {
+        0 => {}
+        25.. if !out.len().is_multiple_of(20) => own_block::<25>(out, table, (entry_len, start), index),
+        20.. => own_block::<20>(out, table, (entry_len, start), index),
+        5.. => own_block::<5>(out, table, (entry_len, start), index),
+        _ => own_block::<1>(out, table, (entry_len, start), index),
     }
-    let start = start + digits - rest.len();
-    for (i, digit) in rest.iter_mut().enumerate() {
-        own_columns::<1>(std::array::from_mut(digit), table, entry_len, start + i, index);
-    }
+}
+
+/// The first digits, then the others.
+#[target_feature(enable = "avx512f")]
+fn own_block<const N: usize>(
+    out: &mut [Vec8],
+    table: &[Vec8],
+    (entry_len, start): (usize, usize),
+    index: __m512i,
+) {
+    let (block, rest) = out.split_first_chunk_mut().expect("at least as many");
+    own_columns::<N>(block, table, entry_len, start, index);
+    own(rest, table, (entry_len, start + N), index);
 }
 
 #[target_feature(enable = "avx512f")]
@@ -96,12 +108,14 @@ fn shared<const N: usize, const HALF: usize>(
     }
 }
 
+#[inline]
 #[target_feature(enable = "avx512f")]
 fn load(v: &Vec8) -> __m512i {
     // SAFETY: `Vec8` is 64 bytes, aligned to 64.
     unsafe { _mm512_load_si512((v as *const Vec8).cast()) }
 }
 
+#[inline]
 #[target_feature(enable = "avx512f")]
 fn store(v: &mut Vec8, value: __m512i) {
     // SAFETY: `Vec8` is 64 bytes, aligned to 64.

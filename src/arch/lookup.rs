@@ -129,7 +129,7 @@ mod tests {
 
     fn check<V: LaneVec, K: LookupLanes<V>>(kernel: K) {
         let mut seed = Random(64);
-        for (entries, digits) in [(16, 12), (32, 10), (64, 12), (64, 18), (32, 1)] {
+        for (entries, digits) in [(16, 25), (16, 40), (16, 12), (32, 10), (64, 12), (64, 26), (32, 1)] {
             let own: Vec<V> = (0..entries * digits).map(|_| random(&mut seed)).collect();
             let shared: Vec<Vec<u64>> =
                 (0..entries).map(|_| (0..digits).map(|_| seed.word()).collect()).collect();

@@ -15,10 +15,12 @@ use zeroize::{DefaultIsZeroes, Zeroize};
 
 /// `D` digits of the sum or difference of two reduced elements, in each lane.
 #[derive(Clone, Copy, Debug)]
+#[repr(transparent)]
 pub struct Sum<V, const D: usize>(pub(super) [V; D]);
 
 /// `D` reduced digits in each lane.
 #[derive(Clone, Copy, Debug)]
+#[repr(transparent)]
 pub struct Reduced<V, const D: usize>(pub(super) Sum<V, D>);
 
 impl<V: LaneVec, const D: usize> Default for Sum<V, D> {
@@ -60,6 +62,9 @@ pub trait Digits: Number {
 
     /// Its digits, to be replaced by those of another reduced element.
     fn digits_mut(&mut self) -> &mut [Self::Vec];
+
+    /// The digits of several elements, one after the other.
+    fn all_digits_mut(elements: &mut [Self]) -> &mut [Self::Vec];
 }
 
 impl<V: LaneVec, const D: usize> Digits for Reduced<V, D> {
@@ -71,5 +76,11 @@ impl<V: LaneVec, const D: usize> Digits for Reduced<V, D> {
 
     fn digits_mut(&mut self) -> &mut [V] {
         &mut self.0.0
+    }
+
+    fn all_digits_mut(elements: &mut [Self]) -> &mut [V] {
+        // SAFETY: both types are transparent: an element is an array of `D` vectors, and so many are the whole slice.
+        // The borrow is exclusive.
+        unsafe { std::slice::from_raw_parts_mut(elements.as_mut_ptr().cast(), D * elements.len()) }
     }
 }

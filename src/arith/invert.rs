@@ -11,28 +11,42 @@
 //! the bound by convex hulls, and D. J. Bernstein's "hull-light" for all b, which J. Harrison checked in HOL Light. We
 //! always make the number of steps for b = 64·k, so the trace depends on the length only. δ is kept doubled.
 //!
-//! The next 62 steps depend only on the low 62 bits of f and g: they run on single words and give a matrix
-//! ((u, v), (q, r)) with |u| + |v| ≤ 2^62, |q| + |r| ≤ 2^62, which is then applied to the whole numbers. Beside
-//! f and g go d and e with d·x = f and e·x = g modulo n; there the division by 2^62 is exact after adding the
+//! The next 60 steps depend only on the low 60 bits of f and g: they run on single words ([`division_steps`]) and give a
+//! matrix ((u, v), (q, r)) with |u| + |v| ≤ 2^60, |q| + |r| ≤ 2^60, which is then applied to the whole numbers. Beside
+//! f and g go d and e with d·x = f and e·x = g modulo n; there the division by 2^60 is exact after adding the
 //! right multiple of n.
 //!
-//! Whole numbers are signed here: two's complement with one limb more than n.
+//! Whole numbers have limbs of as many bits as there are steps in a batch, 60, so that a division by 2^60 moves limbs, and
+//! a product of a limb and a matrix entry is one signed multiplication. The last limb has the sign.
 
-use super::limbs::{self, MAX_LIMBS, ct_eq, mask, neg_inv_u64};
+pub(crate) use simultaneous::{Field, invert_all};
+
+use super::limbs::{MAX_LIMBS, mask, neg_inv_u64};
 use crate::arch::value_barrier;
-use subtle::Choice;
+use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
 
-/// Division steps made at a time: the most whose matrix has entries that fit a word with sign.
-const BATCH: usize = 62;
+/// Division steps made at a time, and bits of a limb.
+const BATCH: usize = 3 * PART;
 const BATCH_MASK: u64 = (1 << BATCH) - 1;
+
+/// Division steps that one pair of words makes.
+const PART: usize = 20;
 
 /// The division steps needed for numbers below 2^bits, in whole batches.
 const fn batches(bits: usize) -> usize {
     (9437 * bits + 1).div_ceil(4096).div_ceil(BATCH)
 }
 
-/// The matrix of [`BATCH`] division steps, times 2^62.
+/// The limbs of 60 bits for numbers from −2·2^bits to 2^bits.
+const fn signed_limbs(bits: usize) -> usize {
+    (bits + 2).div_ceil(BATCH)
+}
+
+/// The most of them.
+const MAX_SIGNED: usize = signed_limbs(64 * MAX_LIMBS);
+
+/// The matrix of some division steps, times 2 to the power of their number.
 #[derive(Clone, Copy)]
 struct Matrix {
     u: i64,
@@ -48,150 +62,209 @@ struct Matrix {
 pub(crate) fn invert(out: &mut [u64], x: &[u64], n: &[u64]) -> Choice {
     let k = n.len();
     assert!(k <= MAX_LIMBS && x.len() == k && out.len() == k && n[0] & 1 == 1);
-    // The lengths of the curves have code of their own, whose loops the compiler unrolls: a third faster.
+    // The lengths of the curves have code of their own, whose loops the compiler unrolls.
     match k {
-        4 => invert_in(&mut Zeroizing::new([[0; 5]; 4]).each_mut().map(|a| &mut a[..]), out, x, n),
-        6 => invert_in(&mut Zeroizing::new([[0; 7]; 4]).each_mut().map(|a| &mut a[..]), out, x, n),
+        4 => invert_in(
+            &mut Zeroizing::new([[0; signed_limbs(256)]; 5]).each_mut().map(|a| &mut a[..]),
+            out,
+            x,
+            n,
+        ),
+        6 => invert_in(
+            &mut Zeroizing::new([[0; signed_limbs(384)]; 5]).each_mut().map(|a| &mut a[..]),
+            out,
+            x,
+            n,
+        ),
         _ => {
-            let mut space = Zeroizing::new([[0; MAX_LIMBS + 1]; 4]);
-            invert_in(&mut space.each_mut().map(|a| &mut a[..=k]), out, x, n)
+            let mut space = Zeroizing::new([[0; MAX_SIGNED]; 5]);
+            invert_in(&mut space.each_mut().map(|a| &mut a[..signed_limbs(64 * k)]), out, x, n)
         }
     }
 }
 
-/// The same in the caller's space, zero at first, one limb longer than n.
+/// The same in the caller's space, zero at first.
 #[inline(always)]
-fn invert_in(space: &mut [&mut [u64]; 4], out: &mut [u64], x: &[u64], n: &[u64]) -> Choice {
-    let [f, g, d, e] = space;
-    let k = f.len() - 1;
-    let (out, x, n) = (&mut out[..k], &x[..k], &n[..k]);
-    f[..k].copy_from_slice(n);
-    g[..k].copy_from_slice(x);
+fn invert_in(space: &mut [&mut [i64]; 5], out: &mut [u64], x: &[u64], n: &[u64]) -> Choice {
+    let [f, g, d, e, modulus] = space;
+    split(f, n);
+    split(g, x);
+    split(modulus, n);
     e[0] = 1;
-    let n_inv = neg_inv_u64(n[0]);
+    let n_inv = neg_inv_u64(n[0]).wrapping_neg();
     let mut twice_delta = 1;
-    for _ in 0..batches(64 * k) {
+    for _ in 0..batches(64 * n.len()) {
         let matrix;
-        (twice_delta, matrix) = division_steps(twice_delta, f[0], g[0]);
+        (twice_delta, matrix) = division_steps(twice_delta, f[0] | f[1] << BATCH, g[0] | g[1] << BATCH);
         update_fg(f, g, matrix);
-        update_de(d, e, matrix, n, n_inv);
+        update_de(d, e, matrix, modulus, n_inv);
     }
-    finish(out, f, d, n)
+    finish(out, f, d, modulus)
 }
 
-/// From f = ±gcd and d·x = f to the inverse, if the gcd is 1: −n ≤ d < n on entry.
+/// The signed limbs of a number.
 #[inline(always)]
-fn finish(out: &mut [u64], f: &mut [u64], d: &mut [u64], n: &[u64]) -> Choice {
-    let k = n.len();
-    let sign = mask(f[k] >> 63);
-    negate_masked(f, sign);
-    negate_masked(d, sign);
-    let negative = mask(d[k] >> 63);
-    for (out, n) in out.iter_mut().zip(n) {
-        *out = n & negative;
+fn split(out: &mut [i64], x: &[u64]) {
+    for (i, out) in out.iter_mut().enumerate() {
+        let (limb, shift) = (BATCH * i / 64, BATCH * i % 64);
+        let at = |i: usize| u128::from(x.get(i).copied().unwrap_or(0));
+        *out = ((at(limb) | at(limb + 1) << 64) >> shift) as i64 & BATCH_MASK as i64;
     }
-    limbs::add_assign(out, &d[..k]);
-    let mut one = [0; MAX_LIMBS + 1];
-    one[0] = 1;
-    let found = ct_eq(f, &one[..=k]);
-    let found_mask = mask(u64::from(found.unwrap_u8()));
-    out.iter_mut().for_each(|limb| *limb &= found_mask);
+}
+
+/// From f = ±gcd and d·x = f to the inverse, if the gcd is 1: −2n < d < n on entry.
+#[inline(always)]
+fn finish(out: &mut [u64], f: &mut [i64], d: &mut [i64], n: &[i64]) -> Choice {
+    let last = n.len() - 1;
+    let sign = |a: &[i64]| value_barrier((a[last] >> 63) as u64) as i64;
+    let negative = sign(f);
+    normalize(f, negative, n, 0);
+    // −n < d < n, then perhaps −d, then 0 ≤ d < n.
+    let add = sign(d);
+    normalize(d, 0, n, add);
+    normalize(d, negative, n, 0);
+    let add = sign(d);
+    normalize(d, 0, n, add);
+    let others = f[1..].iter().fold(f[0] ^ 1, |others, limb| others | limb);
+    let found = others.ct_eq(&0);
+    let keep = mask(found.unwrap_u8().into());
+    for (i, out) in out.iter_mut().enumerate() {
+        let (limb, shift) = (64 * i / BATCH, 64 * i % BATCH);
+        let at = |i: usize| d.get(i).map_or(0, |limb| *limb as u128);
+        *out = (at(limb) >> shift | at(limb + 1) << (BATCH - shift)) as u64 & keep;
+    }
     found
 }
 
-/// Two's complement `a = −a` if `mask` is all ones, else `a` stays.
+/// a ← −a if `negate` is all ones, plus n if `add` is, with limbs of 60 bits but for the last one.
 #[inline(always)]
-fn negate_masked(a: &mut [u64], mask: u64) {
-    let mut carry = mask & 1;
-    for a in a {
-        (*a, carry) = limbs::adc(*a ^ mask, 0, carry);
+fn normalize(a: &mut [i64], negate: i64, n: &[i64], add: i64) {
+    let (last, mut carry) = (a.len() - 1, 0);
+    for (i, (a, n)) in a.iter_mut().zip(n).enumerate() {
+        carry += (*a ^ negate) - negate + (n & add);
+        if i == last {
+            *a = carry;
+        } else {
+            *a = carry & BATCH_MASK as i64;
+            carry >>= BATCH;
+        }
     }
 }
 
-/// [`BATCH`] division steps on the low words of f and g; every step runs the same instructions.
-fn division_steps(mut twice_delta: i64, mut f: u64, mut g: u64) -> (i64, Matrix) {
-    let (mut u, mut v, mut q, mut r) = (1u64, 0u64, 0u64, 1u64);
-    for _ in 0..BATCH {
-        let odd = value_barrier((g & 1).wrapping_neg());
-        let swap = value_barrier((twice_delta.wrapping_neg() >> 63) as u64 & odd);
-        twice_delta = (twice_delta ^ swap as i64).wrapping_sub(swap as i64).wrapping_add(2);
-        // g ± f in place of g; if swapping, f + (g − f) = g in place of f. The rows of the matrix likewise, but
-        // it is the upper row that doubles, not the lower one that is halved.
-        g = g.wrapping_add((f ^ swap).wrapping_sub(swap) & odd);
-        q = q.wrapping_add((u ^ swap).wrapping_sub(swap) & odd);
-        r = r.wrapping_add((v ^ swap).wrapping_sub(swap) & odd);
-        f = f.wrapping_add(g & swap);
-        u = u.wrapping_add(q & swap) << 1;
-        v = v.wrapping_add(r & swap) << 1;
+/// [`BATCH`] division steps on the low words of f and g, in three parts.
+fn division_steps(twice_delta: i64, f: i64, g: i64) -> (i64, Matrix) {
+    let (twice_delta, first) = part(twice_delta, f, g);
+    let (f, g) = first.apply(f, g);
+    let (twice_delta, second) = part(twice_delta, f, g);
+    let (f, g) = second.apply(f, g);
+    let (twice_delta, third) = part(twice_delta, f, g);
+    (twice_delta, third.after(&second).after(&first))
+}
+
+impl Matrix {
+    /// The low bits of f and g after the steps of one part.
+    #[inline(always)]
+    fn apply(&self, f: i64, g: i64) -> (i64, i64) {
+        let row = |a: i64, b: i64| a.wrapping_mul(f).wrapping_add(b.wrapping_mul(g)) >> PART;
+        (row(self.u, self.v), row(self.q, self.r))
+    }
+
+    /// The product with the matrix of steps before these.
+    #[inline(always)]
+    fn after(&self, before: &Self) -> Self {
+        let row = |a: i64, b: i64| (a * before.u + b * before.q, a * before.v + b * before.r);
+        let ((u, v), (q, r)) = (row(self.u, self.v), row(self.q, self.r));
+        Self { u, v, q, r }
+    }
+}
+
+/// [`PART`] division steps; every step runs the same instructions.
+///
+/// A step needs the lowest bit of g, and so the steps of a part no more than the low 20 bits of f and g. These are
+/// replaced by f + 2^41 and g + 2^62. The steps are linear in f and g: in the end f has become f' + 2^21·u + 2^42·v, for
+/// its row (u, v) of the matrix, and g likewise. |f'| < 2^20, since |u| + |v| ≤ 2^20, and so the three can be told from
+/// each other: v as the nearest multiple of 2^42, if 2^21·u + f' is between ±2^41, with the half that belongs to the
+/// positive side: u may be 2^20, as long as no step swaps, but not −2^20, as v is not zero from the first swap on, nor
+/// is r ever, an odd number.
+///
+/// No sum leaves 64 bits: after j steps |v| + |r| ≤ 2^(j+1) − 1, since the determinant is not zero, so |f| + |g| is less
+/// than 2^63 − 2^(62−j) + 2^(41−j) + 2^21.
+#[inline(always)]
+fn part(mut twice_delta: i64, f: i64, g: i64) -> (i64, Matrix) {
+    let low = (1 << PART) - 1;
+    let (mut f, mut g) = ((f & low) + (1 << 41), (g & low) + (1 << 62));
+    for _ in 0..PART {
+        let odd = value_barrier((g & 1).wrapping_neg() as u64) as i64;
+        let swap = value_barrier((twice_delta.wrapping_neg() >> 63 & odd) as u64) as i64;
+        twice_delta = (twice_delta ^ swap) - swap + 2;
+        // g ± f in place of g; if swapping, f + (g − f) = g in place of f.
+        g += ((f ^ swap) - swap) & odd;
+        f += g & swap;
         g >>= 1;
     }
-    (twice_delta, Matrix { u: u as i64, v: v as i64, q: q as i64, r: r as i64 })
+    let row = |x: i64| {
+        let v = (x + (1 << 41) - (1 << PART)) >> 42;
+        let u = (x - (v << 42) + (1 << PART)) >> 21;
+        (u, v)
+    };
+    let ((u, v), (q, r)) = (row(f), row(g));
+    (twice_delta, Matrix { u, v, q, r })
 }
 
-/// `(f, g) = ((u·f + v·g)/2^62, (q·f + r·g)/2^62)`; the divisions are exact.
-#[inline(always)]
-fn update_fg(f: &mut [u64], g: &mut [u64], m: Matrix) {
-    combine(f, g, m);
-    shift_right(f);
-    shift_right(g);
-}
-
-/// `(d, e) = ((u·d + v·e)/2^62, (q·d + r·e)/2^62)` modulo n; −n ≤ d, e < n before and after.
-#[inline(always)]
-fn update_de(d: &mut [u64], e: &mut [u64], m: Matrix, n: &[u64], n_inv: u64) {
-    combine(d, e, m);
-    divide_mod(d, n, n_inv);
-    divide_mod(e, n, n_inv);
-}
-
-/// `(a, b) = (u·a + v·b, q·a + r·b)`.
+/// `(f, g) = ((u·f + v·g)/2^60, (q·f + r·g)/2^60)`; the divisions are exact.
 ///
-/// A row of the matrix is at most 2^62 in absolute sum: each column sum is below 2^126 and with a carry below
-/// 2^63 it fits `i128`; the results have at most 62 bits more than the larger of a and b.
+/// A row of the matrix is at most 2^60 in absolute sum: each column sum is below 2^121.
 #[inline(always)]
-fn combine(a: &mut [u64], b: &mut [u64], m: Matrix) {
-    let [u, v, q, r] = [m.u, m.v, m.q, m.r].map(i128::from);
-    let (mut upper, mut lower) = (0i128, 0i128);
-    let top = a.len() - 1;
-    for i in 0..top {
-        let (x, y) = (i128::from(a[i]), i128::from(b[i]));
-        upper += u * x + v * y;
-        lower += q * x + r * y;
-        (a[i], b[i]) = (upper as u64, lower as u64);
-        upper >>= 64;
-        lower >>= 64;
+fn update_fg(f: &mut [i64], g: &mut [i64], m: Matrix) {
+    let (mut upper, mut lower) = (0, 0);
+    for i in 0..f.len() {
+        upper += wide(m.u, f[i]) + wide(m.v, g[i]);
+        lower += wide(m.q, f[i]) + wide(m.r, g[i]);
+        shift_in(f, i, &mut upper);
+        shift_in(g, i, &mut lower);
     }
-    let (x, y) = (i128::from(a[top] as i64), i128::from(b[top] as i64));
-    (a[top], b[top]) = ((upper + u * x + v * y) as u64, (lower + q * x + r * y) as u64);
 }
 
-/// `a = a/2^62 mod n` for −2^62·n ≤ a ≤ 2^62·n; the result is at least −n and below n.
+/// `(d, e) = ((u·d + v·e)/2^60, (q·d + r·e)/2^60)` modulo n; −2n < d, e < n before and after.
 ///
-/// Adds to a the multiple c·n, −2^62 ≤ c < 2^62, that makes it divisible: the c ≥ 0 if a < 0, else the c < 0.
+/// With n added to what is negative, d and e are between ±n, and so are the quotients. From them the multiple of n
+/// that makes the division exact takes less than n more.
 #[inline(always)]
-fn divide_mod(a: &mut [u64], n: &[u64], n_inv: u64) {
-    let negative = mask(a[n.len()] >> 63);
-    let multiple = a[0].wrapping_mul(n_inv) & BATCH_MASK;
-    let c = i128::from(multiple as i64 - ((1 << BATCH) & !negative) as i64);
-    let mut acc = 0;
-    for (a, n) in a.iter_mut().zip(n) {
-        acc += i128::from(*a) + c * i128::from(*n);
-        *a = acc as u64;
-        acc >>= 64;
+fn update_de(d: &mut [i64], e: &mut [i64], m: Matrix, n: &[i64], n_inv: u64) {
+    let last = n.len() - 1;
+    let (d_negative, e_negative) = (d[last] >> 63, e[last] >> 63);
+    let multiple = |a: i64, b: i64| {
+        let lifted = (a & d_negative) + (b & e_negative);
+        let low = (a as u64).wrapping_mul(d[0] as u64).wrapping_add((b as u64).wrapping_mul(e[0] as u64));
+        lifted - (low.wrapping_mul(n_inv).wrapping_add(lifted as u64) & BATCH_MASK) as i64
+    };
+    let (of_upper, of_lower) = (multiple(m.u, m.v), multiple(m.q, m.r));
+    let (mut upper, mut lower) = (0, 0);
+    for i in 0..n.len() {
+        upper += wide(m.u, d[i]) + wide(m.v, e[i]) + wide(of_upper, n[i]);
+        lower += wide(m.q, d[i]) + wide(m.r, e[i]) + wide(of_lower, n[i]);
+        shift_in(d, i, &mut upper);
+        shift_in(e, i, &mut lower);
     }
-    a[n.len()] = a[n.len()].wrapping_add(acc as u64);
-    shift_right(a);
 }
 
-/// Two's complement `a = ⌊a/2^62⌋`.
 #[inline(always)]
-fn shift_right(a: &mut [u64]) {
-    let top = a.len() - 1;
-    for i in 0..top {
-        a[i] = a[i] >> BATCH | a[i + 1] << (64 - BATCH);
-    }
-    a[top] = (a[top] as i64 >> BATCH) as u64;
+fn wide(a: i64, b: i64) -> i128 {
+    i128::from(a) * i128::from(b)
 }
 
+/// Column i of a sum, with what the lower ones carry, becomes limb i − 1; the last one gives the last limb, too.
+#[inline(always)]
+fn shift_in(out: &mut [i64], i: usize, column: &mut i128) {
+    if i > 0 {
+        out[i - 1] = *column as i64 & BATCH_MASK as i64;
+    }
+    *column >>= BATCH;
+    if i + 1 == out.len() {
+        out[i] = *column as i64;
+    }
+}
+
+mod simultaneous;
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@
 //!
 //! Everything is exact, below the modulus, and constant-time in the operands.
 
-use super::invert::invert;
+use super::invert::{Field, invert, invert_all};
 use super::limbs::{adc, ct_lt, is_zero, mask, sbb};
 use subtle::{Choice, ConditionallySelectable};
 use zeroize::Zeroizing;
@@ -14,6 +14,8 @@ pub(crate) struct Modulus<const N: usize> {
     n: [u64; N],
     /// −n⁻¹ mod 2^64.
     n0_inv: u64,
+    /// R mod n, which is 1 in Montgomery form.
+    r: [u64; N],
     /// R² mod n.
     r2: [u64; N],
 }
@@ -29,7 +31,7 @@ impl<const N: usize> Modulus<N> {
             inverse = inverse.wrapping_mul(2u64.wrapping_sub(n[0].wrapping_mul(inverse)));
             i += 1;
         }
-        Self { r2: power_of_two(&n, 128 * N), n0_inv: inverse.wrapping_neg(), n }
+        Self { r: power_of_two(&n, 64 * N), r2: power_of_two(&n, 128 * N), n0_inv: inverse.wrapping_neg(), n }
     }
 
     /// n.
@@ -108,44 +110,49 @@ impl<const N: usize> Modulus<N> {
     }
 
     /// a / R mod n: out of Montgomery form.
+    #[cfg(test)]
     pub(crate) fn leave(&self, a: &[u64; N]) -> [u64; N] {
         let mut one = [0; N];
         one[0] = 1;
         self.mul(a, &one)
     }
 
-    /// Replaces each of `elements`, in Montgomery form, by its inverse, and zero by zero. n must be prime.
-    ///
-    /// After P. Montgomery, "Speeding the Pollard and elliptic curve methods of factorization", §10.3.1: the inverse of
-    /// the product of all gives each single one for three multiplications. A zero would spoil the product, so it takes
-    /// part as a one.
+    /// Replaces each of `elements`, at most eight in Montgomery form, by its inverse, and zero by zero. n must be prime.
     pub(crate) fn invert_all(&self, elements: &mut [[u64; N]]) {
-        let one = self.power_of_two(64 * N);
-        let mut before = Zeroizing::new(vec![[0; N]; elements.len()]);
-        let mut product = Zeroizing::new(one);
-        for (element, before) in elements.iter_mut().zip(before.iter_mut()) {
-            *before = *product;
-            let factor = Zeroizing::new(select(element, &one, is_zero(element)));
-            *product = self.mul(&product, &factor);
-        }
-        let mut inverse = Zeroizing::new(self.invert_one(&product));
-        for (element, before) in elements.iter_mut().zip(before.iter()).rev() {
-            let zero = is_zero(element);
-            let own = Zeroizing::new(self.mul(before, &inverse));
-            let factor = Zeroizing::new(select(element, &one, zero));
-            *inverse = self.mul(&inverse, &factor);
-            *element = select(&own, &[0; N], zero);
-        }
+        invert_all(self, elements);
+    }
+}
+
+impl<const N: usize> Field for Modulus<N> {
+    type Element = [u64; N];
+
+    fn zero(&self) -> [u64; N] {
+        [0; N]
     }
 
-    /// The inverse of an element in Montgomery form that is not zero.
-    fn invert_one(&self, element: &[u64; N]) -> [u64; N] {
+    fn one(&self) -> [u64; N] {
+        self.r
+    }
+
+    fn mul(&self, a: &[u64; N], b: &[u64; N]) -> [u64; N] {
+        self.mul(a, b)
+    }
+
+    fn invert(&self, element: &[u64; N]) -> [u64; N] {
         let mut inverse = Zeroizing::new([0; N]);
         // (x·R)⁻¹ = x⁻¹/R; two more factors R² make it x⁻¹·R, for R each in a multiplication.
         let exists = invert(&mut *inverse, element, &self.n);
         debug_assert!(bool::from(exists), "the modulus is prime");
         *inverse = self.enter(&inverse);
         self.enter(&inverse)
+    }
+
+    fn is_zero(&self, a: &[u64; N]) -> Choice {
+        is_zero(a)
+    }
+
+    fn select(&self, a: &[u64; N], b: &[u64; N], condition: Choice) -> [u64; N] {
+        select(a, b, condition)
     }
 }
 

@@ -25,7 +25,7 @@ macro_rules! tier {
         #[cfg(target_arch = "x86_64")]
         mod $module {
             use crate::arch::ifma_fields::prime::{self, Modulus};
-            use crate::arch::ifma_fields::{field25519, vectors::$words};
+            use crate::arch::ifma_fields::{field25519, jacobian, vectors::$words};
             use crate::arch::{lanes::$vec, tier::$token};
 
             type Digits<const D: usize> = [$vec; D];
@@ -92,6 +92,32 @@ macro_rules! tier {
                 mask: &$vec,
             ) {
                 prime::negate_if::<M, $words, D, C>(token, out, mask);
+            }
+
+            #[target_feature(enable = $features)]
+            pub(super) fn prime_double<M: Modulus<D, C>, const D: usize, const C: usize>(
+                token: $token,
+                p: [&mut Digits<D>; 3],
+            ) {
+                jacobian::double::<M, $words, D, C>(token, p);
+            }
+
+            #[target_feature(enable = $features)]
+            pub(super) fn prime_add_affine<M: Modulus<D, C>, const D: usize, const C: usize>(
+                token: $token,
+                p: [&mut Digits<D>; 3],
+                q: [&Digits<D>; 2],
+            ) {
+                jacobian::add_affine::<M, $words, D, C>(token, p, q);
+            }
+
+            #[target_feature(enable = $features)]
+            pub(super) fn prime_add_jacobian<M: Modulus<D, C>, const D: usize, const C: usize>(
+                token: $token,
+                p: [&mut Digits<D>; 3],
+                q: [&Digits<D>; 5],
+            ) {
+                jacobian::add_jacobian::<M, $words, D, C>(token, p, q);
             }
 
             #[target_feature(enable = $features)]
@@ -219,7 +245,6 @@ macro_rules! prime_lanes {
         // Tables are looked up with intrinsics, too, so that there is no such tier elsewhere.
         #[cfg(target_arch = "x86_64")]
         impl PrimeLanes<$prime> for $token {
-            const KIND: TierKind = TierKind::$token;
             const LANES: usize = $lanes;
             const R_BITS: usize = 52 * $d;
             type Vec = $vec;
@@ -260,6 +285,23 @@ macro_rules! prime_lanes {
 
             fn sqr(self, out: &mut Self::Reduced, a: &Self::Sum) {
                 call!($module::prime_sqr[$prime; $d, $c](self, &mut out.0.0, &a.0));
+            }
+
+            fn double(self, p: &mut [Self::Reduced; 3]) -> bool {
+                call!($module::prime_double[$prime; $d, $c](self, p.each_mut().map(|c| &mut c.0.0)));
+                true
+            }
+
+            fn add_affine(self, p: &mut [Self::Reduced; 3], q: &[Self::Reduced; 2]) -> bool {
+                let p = p.each_mut().map(|c| &mut c.0.0);
+                call!($module::prime_add_affine[$prime; $d, $c](self, p, q.each_ref().map(|c| &c.0.0)));
+                true
+            }
+
+            fn add_jacobian(self, p: &mut [Self::Reduced; 3], q: &[Self::Reduced; 5]) -> bool {
+                let p = p.each_mut().map(|c| &mut c.0.0);
+                call!($module::prime_add_jacobian[$prime; $d, $c](self, p, q.each_ref().map(|c| &c.0.0)));
+                true
             }
 
             fn negate_if(self, out: &mut Self::Reduced, mask: &$vec) {

@@ -21,6 +21,7 @@ mod counts;
 #[cfg(all(test, target_arch = "x86_64"))]
 mod digit_tests;
 mod field25519;
+mod jacobian;
 mod kernels;
 mod p256;
 mod p384;
@@ -63,6 +64,11 @@ trait Words: Copy {
     /// States that every word is below `end`.
     #[inline(always)]
     fn below(self, _end: u64) -> Self {
+        self
+    }
+    /// States that no word is negative, because of what the number is that it is the last digit of.
+    #[inline(always)]
+    fn not_negative(self) -> Self {
         self
     }
 }

@@ -38,19 +38,8 @@ pub(super) fn mul<M: Modulus<D, C>, W: Words, const D: usize, const C: usize>(
     a: &[W::Vec; D],
     b: &[W::Vec; D],
 ) {
-    let (a, b) = (load::<W, D>(token, a), load::<W, D>(token, b));
-    let mut t: [W; C] = splat(token, M::SEEDS);
-    let mut reduction = M::start::<W>(token);
-    unrolled!(i < D => {
-        for j in 0..D {
-            t[i + j] = t[i + j].madd_lo(a[j], b[i]);
-            t[i + j + 1] = t[i + j + 1].madd_hi(a[j], b[i]);
-        }
-        // Later rows do not reach this column.
-        M::step(&mut reduction, &mut t, i);
-    });
-    M::end(reduction, &mut t);
-    finish(token, out, &t);
+    let (a, b) = (load(token, a), load(token, b));
+    store(cleaned(token, mul_columns::<M, W, D, C, 1>(token, [0; D], [[&a, &b]])), out);
 }
 
 /// a² / R.
@@ -60,7 +49,42 @@ pub(super) fn sqr<M: Modulus<D, C>, W: Words, const D: usize, const C: usize>(
     out: &mut [W::Vec; D],
     a: &[W::Vec; D],
 ) {
-    let a = load::<W, D>(token, a);
+    let a = load(token, a);
+    store(cleaned(token, sqr_columns::<M, W, D, C>(token, &a)), out);
+}
+
+/// The sum of some products a · b, divided by R: columns that start with `seeds` and have not carried.
+#[inline(always)]
+pub(super) fn mul_columns<M: Modulus<D, C>, W: Words, const D: usize, const C: usize, const TERMS: usize>(
+    token: W::Token,
+    seeds: [u64; D],
+    factors: [[&[W; D]; 2]; TERMS],
+) -> [W; D] {
+    let mut t: [W; C] = splat(token, M::SEEDS);
+    for (i, seed) in seeds.into_iter().enumerate() {
+        t[D + i] = W::splat(token, M::SEEDS[D + i].wrapping_add(seed));
+    }
+    let mut reduction = M::start::<W>(token);
+    unrolled!(i < D => {
+        for [a, b] in factors {
+            for j in 0..D {
+                t[i + j] = t[i + j].madd_lo(a[j], b[i]);
+                t[i + j + 1] = t[i + j + 1].madd_hi(a[j], b[i]);
+            }
+        }
+        // Later rows do not reach this column.
+        M::step(&mut reduction, &mut t, i);
+    });
+    M::end(reduction, &mut t);
+    upper(&t)
+}
+
+/// a² / R, in columns that have not carried.
+#[inline(always)]
+pub(super) fn sqr_columns<M: Modulus<D, C>, W: Words, const D: usize, const C: usize>(
+    token: W::Token,
+    a: &[W; D],
+) -> [W; D] {
     let mut halves = M::SEEDS;
     for seed in &mut halves[1..C - 1] {
         *seed /= 2;
@@ -84,17 +108,35 @@ pub(super) fn sqr<M: Modulus<D, C>, W: Words, const D: usize, const C: usize>(
         M::step(&mut reduction, &mut t, i);
     });
     M::end(reduction, &mut t);
-    finish(token, out, &t);
+    upper(&t)
 }
 
-/// The upper columns as a reduced element.
 #[inline(always)]
-fn finish<W: Words, const D: usize, const C: usize>(token: W::Token, out: &mut [W::Vec; D], t: &[W; C]) {
+fn upper<W: Words, const D: usize, const C: usize>(t: &[W; C]) -> [W; D] {
     let mut x = [t[D]; D];
     x.copy_from_slice(&t[D..]);
+    x
+}
+
+/// Columns as the digits of a reduced element.
+#[inline(always)]
+pub(super) fn cleaned<W: Words, const D: usize>(token: W::Token, mut x: [W; D]) -> [W; D] {
     carry(&mut x);
     clean(token, &mut x);
-    store(x, out);
+    x
+}
+
+/// Takes from columns the multiple of p that their last one tells, about all of it: k times, where k is what that column
+/// has beyond p's bits. The rest is below 2^`TOP_BITS` in that column, and little enough in the others, which are at least
+/// 2^52.
+#[inline(always)]
+pub(super) fn subtract_multiple<M: Modulus<D, C>, W: Words, const D: usize, const C: usize>(
+    token: W::Token,
+    x: &mut [W; D],
+) {
+    let k = x[D - 1].shr(M::TOP_BITS);
+    x[D - 1] = x[D - 1].and(W::splat(token, (1 << M::TOP_BITS) - 1));
+    M::add_complement(x, k);
 }
 
 /// a + b.
@@ -127,8 +169,7 @@ pub(super) fn difference<M: Modulus<D, C>, W: Words, const D: usize, const C: us
 
 /// A·a + B·b + C·c.
 ///
-/// Negative terms are lifted by 2p each, and all by 2p more. What the last column has beyond p's bits, k, is about
-/// the quotient by p. The rest is below 2^`TOP_BITS` in that column, and little enough in the others.
+/// Negative terms are lifted by 2p each, and all by 2p more.
 #[inline(always)]
 pub(super) fn combine<
     M: Modulus<D, C>,
@@ -154,12 +195,8 @@ pub(super) fn combine<
     add_multiple::<W, D, X>(token, &mut x, a);
     add_multiple::<W, D, Y>(token, &mut x, b);
     add_multiple::<W, D, Z>(token, &mut x, c);
-    let k = x[D - 1].shr(M::TOP_BITS);
-    x[D - 1] = x[D - 1].and(W::splat(token, (1 << M::TOP_BITS) - 1));
-    M::add_complement(&mut x, k);
-    carry(&mut x);
-    clean(token, &mut x);
-    store(x, out);
+    subtract_multiple::<M, W, D, C>(token, &mut x);
+    store(cleaned(token, x), out);
 }
 
 /// |n|, if that is negative.
@@ -188,7 +225,7 @@ fn add_multiple<W: Words, const D: usize, const N: i64>(token: W::Token, x: &mut
     }
 }
 
-/// −out where the mask is all ones, as 2p − out.
+/// −out where the mask is all ones, as 2p − out: of zero, 2p itself.
 #[inline(always)]
 pub(super) fn negate_if<M: Modulus<D, C>, W: Words, const D: usize, const C: usize>(
     token: W::Token,

@@ -1,10 +1,11 @@
 //! The range proof: the kernels themselves, run on intervals in place of words.
 //!
 //! [`Bound`] is one of the [`Words`]: what a word can be, in whatever lane. An operation whose result might not fit 64
-//! bits panics, and so does a shift or a product of what might be negative. What intervals of digits cannot show is said
+//! bits panics, and so does a right shift or a product of what might be negative. What intervals of digits cannot show is said
 //! of whole numbers: see [`below`].
 
 use super::field25519::{self, DIGITS};
+use super::jacobian;
 use super::prime::{self, Modulus};
 use super::{MASK, RADIX, Words};
 use crate::arch::prime::{P256, P384, Prime};
@@ -82,7 +83,7 @@ impl Words for Bound {
     }
 
     fn shl(self, bits: u32) -> Self {
-        Self::fitting(self.unsigned().min << bits, self.max << bits)
+        Self::fitting(self.min << bits, self.max << bits)
     }
 
     fn shr(self, bits: u32) -> Self {
@@ -109,6 +110,12 @@ impl Words for Bound {
     fn below(self, end: u64) -> Self {
         assert!(self.unsigned().max < end.into(), "{:x} is not below {end:x}", self.max);
         self
+    }
+
+    /// It may have lent a few units, no more.
+    fn not_negative(self) -> Self {
+        assert!(self.min >= -8, "{:x} is more than a last column has lent", self.min);
+        Self { min: self.min.max(0), max: self.max }.below(1 << RADIX)
     }
 }
 
@@ -162,12 +169,13 @@ macro_rules! combinations {
 /// Every kernel on every kind of operand, for one prime.
 fn prove<P: Prime + Modulus<D, C>, const D: usize, const C: usize>() {
     let (p, r) = (big::<P>(), BigUint::from(1u8) << (52 * D));
-    let reduced: Number<D> = below(&(&p * 2u8));
+    // −0 is 2p.
+    let reduced: Number<D> = below(&(&p * 2u8 + 1u8));
     let (mut sum, mut difference, mut out) = ([ZERO; D], [ZERO; D], [ZERO; D]);
     prime::sum::<Bound, D>((), &mut sum, &reduced, &reduced);
     // a − b + 2p is not negative.
     prime::difference::<P, Bound, D, C>((), &mut difference, &reduced, &reduced);
-    let sums = [sum, difference].map(|digits| sum_below(digits, &(&p * 4u8)));
+    let sums = [sum, difference].map(|digits| sum_below(digits, &(&p * 4u8 + 1u8)));
     for a in &sums {
         prime::sqr::<P, Bound, D, C>((), &mut out, a);
         assert_clean(&out);
@@ -176,17 +184,46 @@ fn prove<P: Prime + Modulus<D, C>, const D: usize, const C: usize>() {
             assert_clean(&out);
         }
     }
-    // (a·b + m·p)/R for a, b < 4p and m < R is below 2p.
-    assert!(&p * &p * 16u8 + &r * &p <= r * &p * 2u8);
+    // (a·b + m·p)/R for a, b ≤ 4p and m < R is below 2p.
+    assert!(&p * &p * 16u8 + (&r - 1u8) * &p < r * &p * 2u8);
     out = reduced;
     prime::negate_if::<P, Bound, D, C>((), &mut out, &ZERO);
     assert_clean(&out);
+    // 2p − x for 0 ≤ x ≤ 2p is one of them again: intervals do not know it of the last digit.
+    assert!(out[D - 1].max <= reduced[D - 1].max + 1);
+}
+
+/// The number is at most 2p, as far as its digits tell.
+#[track_caller]
+fn assert_reduced<P: Prime, const D: usize>(digits: &Number<D>) {
+    assert_clean(digits);
+    let end = (BigUint::from(digits[D - 1].unsigned().max as u128) + 1u8) << (52 * (D - 1));
+    assert!(end <= big::<P>() * 2u8, "{digits:x?}");
+}
+
+/// The group law takes and gives points of reduced elements, and lifts whatever it subtracts by enough.
+fn prove_group_law<P: Prime + Modulus<D, C>, const D: usize, const C: usize>() {
+    let any: Number<D> = below(&(big::<P>() * 2u8 + 1u8));
+    let check = |law: &dyn Fn([&mut Number<D>; 3])| {
+        let mut p = [any; 3];
+        law(p.each_mut());
+        p.iter().for_each(|c| assert_reduced::<P, D>(c));
+    };
+    check(&|p| jacobian::double::<P, Bound, D, C>((), p));
+    check(&|p| jacobian::add_affine::<P, Bound, D, C>((), p, [&any; 2]));
+    check(&|p| jacobian::add_jacobian::<P, Bound, D, C>((), p, [&any; 5]));
+}
+
+#[test]
+fn the_group_law_keeps_its_bounds() {
+    prove_group_law::<P256, 5, 10>();
+    prove_group_law::<P384, 8, 16>();
 }
 
 #[test]
 fn nothing_overflows_modulo_p256() {
     prove::<P256, 5, 10>();
-    let reduced = below(&(big::<P256>() * 2u8));
+    let reduced = below(&(big::<P256>() * 2u8 + 1u8));
     combinations!(P256, 5, 10, reduced; (12, 0, 0) (0, -12, 0) (4, -4, -4) (1, -1, -10) (-1, 1, 10) (3, 0, 0)
         (-7, 0, 5) (11, -1, 0) (-11, 0, 1) (1, 0, 0) (-1, 0, 0) (6, -6, 0) (-5, -7, 0));
 }
@@ -194,7 +231,7 @@ fn nothing_overflows_modulo_p256() {
 #[test]
 fn nothing_overflows_modulo_p384() {
     prove::<P384, 8, 16>();
-    let reduced = below(&(big::<P384>() * 2u8));
+    let reduced = below(&(big::<P384>() * 2u8 + 1u8));
     combinations!(P384, 8, 16, reduced; (12, 0, 0) (0, -12, 0) (4, -4, -4) (1, -1, -10) (-1, 1, 10) (3, 0, 0)
         (-7, 0, 5) (11, -1, 0) (-11, 0, 1) (1, 0, 0) (-1, 0, 0) (6, -6, 0) (-5, -7, 0));
 }
@@ -292,6 +329,18 @@ fn the_proof_can_fail() {
     let fails = |f: fn()| catch_unwind(f).is_err();
     assert!(!fails(prove::<P384, 8, 16>));
     assert!(fails(prove::<Poor, 8, 16>), "columns that lend nothing");
+    assert!(fails(prove_group_law::<Poor, 8, 16>), "columns that lend nothing");
+    let long = below::<5>(&(big::<P256>() * 20u8));
+    let add = |p: Number<5>, q: Number<5>| {
+        jacobian::add_affine::<P256, Bound, 5, 10>((), [p; 3].each_mut(), [&q; 2]);
+    };
+    let reduced = below(&(big::<P256>() * 2u8 + 1u8));
+    assert!(catch_unwind(|| add(reduced, reduced)).is_ok());
+    assert!(
+        catch_unwind(|| add(below(&(big::<P256>() * 4u8)), reduced)).is_err(),
+        "a subtrahend above its lift"
+    );
+    assert!(catch_unwind(|| add(reduced, long)).is_err(), "a factor above the multiplier's");
     let step = |points, u| {
         field25519::ladder_step((), points, &u, ZERO);
     };

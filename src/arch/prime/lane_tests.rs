@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::arch::testing::{Random, with_tier};
-use crate::arch::{Avx2Fma, Avx512Ifma, AvxIfma, Portable, Tier};
+use crate::arch::{Avx2Fma, Avx512Ifma, AvxIfma, Portable, Tier, TierKind};
 use num_bigint::{BigInt, BigUint, Sign};
 
 fn big(limbs: &[u64]) -> BigUint {

@@ -18,7 +18,6 @@ pub(super) use portable::{get_limbs, set_digits};
 
 use super::lanes::LaneVec;
 use super::lookup::LookupLanes;
-use super::tier::TierKind;
 use std::fmt::Debug;
 use std::ops::Deref;
 
@@ -52,8 +51,6 @@ pub const MAX_COMBINED: u64 = 12;
 ///
 /// Outputs are never inputs: the borrows see to it, and kernels may use an output as their scratch space.
 pub trait PrimeLanes<P: Prime>: LookupLanes<Self::Vec> + Copy + Debug + Send + 'static {
-    /// The tier that the kernels belong to.
-    const KIND: TierKind;
     /// Lanes of a kernel.
     const LANES: usize;
     /// The binary logarithm of R.
@@ -98,7 +95,25 @@ pub trait PrimeLanes<P: Prime>: LookupLanes<Self::Vec> + Copy + Debug + Send + '
     /// out ← a² / R.
     fn sqr(self, out: &mut Self::Reduced, a: &Self::Sum);
 
-    /// out ← −out in the lanes where `mask` is all ones, for elements other than zero.
+    /// p ← 2·p on a curve y² = x³ − 3x + b, in Jacobian coordinates, where a tier has one kernel for it: else nothing is
+    /// done, and the answer is `false`. The formulas, and what they are not defined for, are those of
+    /// `arith::weierstrass`.
+    fn double(self, _p: &mut [Self::Reduced; 3]) -> bool {
+        false
+    }
+
+    /// p ← p + q for the affine coordinates of q: see [`double`](Self::double).
+    fn add_affine(self, _p: &mut [Self::Reduced; 3], _q: &[Self::Reduced; 2]) -> bool {
+        false
+    }
+
+    /// p ← p + q for X, Y, Z, Z² and Z³ of q: see [`double`](Self::double).
+    fn add_jacobian(self, _p: &mut [Self::Reduced; 3], _q: &[Self::Reduced; 5]) -> bool {
+        false
+    }
+
+    /// out ← −out in the lanes where `mask` is all ones. Where digits are unsigned, −0 is 2p, the one element that is not
+    /// below that: sums and multiplications take it as any other.
     fn negate_if(self, out: &mut Self::Reduced, mask: &Self::Vec);
 
     /// out ← `other` in the lanes where `mask` is all ones.

@@ -5,7 +5,7 @@
 
 use super::{MAX_COMBINED, Prime, PrimeLanes, Reduced, Sum};
 use crate::arch::lanes::{LaneVec, Moduli, MontLanes, Shape, Vec4};
-use crate::arch::tier::{Portable, TierKind};
+use crate::arch::tier::Portable;
 use crate::arch::value_barrier;
 
 const RADIX: u32 = 52;
@@ -116,7 +116,6 @@ fn reduce<const D: usize>(mut x: Wide<D>, p: &Wide<D>) -> Wide<D> {
 macro_rules! portable {
     ($($prime:ty: $digits:literal),*) => {$(
         impl PrimeLanes<$prime> for Portable {
-            const KIND: TierKind = TierKind::Portable;
             const LANES: usize = LANES;
             const R_BITS: usize = $digits * RADIX as usize;
             type Vec = Vec4;

@@ -1,42 +1,48 @@
-//! One inversion for a whole batch.
+//! Inverses in the field of 2^255 − 19 elements.
 
 use super::P;
 use crate::arch::field25519::Element;
-use crate::arith::invert;
+use crate::arith::invert::{self, Field};
 use subtle::{Choice, ConditionallySelectable};
 use zeroize::Zeroizing;
 
-/// Replaces each of `elements`, at most `N`, by its inverse, and zero by zero; constant-time.
-///
-/// After P. Montgomery, "Speeding the Pollard and elliptic curve methods of factorization", §10.3.1: the inverse of
-/// the product of all gives each single one for three multiplications. A zero would spoil the product, so it takes
-/// part as a one.
-pub(super) fn invert_all<const N: usize>(elements: &mut [Element]) {
-    let mut before = Zeroizing::new([Element::ONE; N]);
-    let mut zeros = [Choice::from(0); N];
-    let mut product = Zeroizing::new(Element::ONE);
-    for ((element, before), zero) in elements.iter_mut().zip(before.iter_mut()).zip(&mut zeros) {
-        *zero = element.is_zero();
-        element.conditional_assign(&Element::ONE, *zero);
-        *before = *product;
-        *product = product.mul(element);
-    }
-    let mut inverse = Zeroizing::new(invert_one(&product));
-    for ((element, before), zero) in elements.iter_mut().zip(before.iter()).zip(&zeros).rev() {
-        let own = before.mul(&inverse);
-        *inverse = inverse.mul(element);
-        *element = Element::conditional_select(&own, &Element::default(), *zero);
-    }
+/// Replaces each of `elements`, at most eight, by its inverse, and zero by zero; constant-time.
+pub(super) fn invert_all(elements: &mut [Element]) {
+    invert::invert_all(&P25519, elements);
 }
 
-/// The inverse of an element that is not zero.
-fn invert_one(element: &Element) -> Element {
-    let mut limbs = Zeroizing::new(element.to_limbs());
-    let mut inverse = Zeroizing::new([0; 4]);
-    let exists = invert::invert(&mut *inverse, &*limbs, &P);
-    debug_assert!(bool::from(exists), "p is prime");
-    limbs.copy_from_slice(&*inverse);
-    Element::from_limbs(&limbs)
+struct P25519;
+
+impl Field for P25519 {
+    type Element = Element;
+
+    fn zero(&self) -> Element {
+        Element::default()
+    }
+
+    fn one(&self) -> Element {
+        Element::ONE
+    }
+
+    fn mul(&self, a: &Element, b: &Element) -> Element {
+        a.mul(b)
+    }
+
+    fn invert(&self, element: &Element) -> Element {
+        let limbs = Zeroizing::new(element.to_limbs());
+        let mut inverse = Zeroizing::new([0; 4]);
+        let exists = invert::invert(&mut *inverse, &*limbs, &P);
+        debug_assert!(bool::from(exists), "p is prime");
+        Element::from_limbs(&inverse)
+    }
+
+    fn is_zero(&self, a: &Element) -> Choice {
+        a.is_zero()
+    }
+
+    fn select(&self, a: &Element, b: &Element, condition: Choice) -> Element {
+        Element::conditional_select(a, b, condition)
+    }
 }
 
 #[cfg(test)]
@@ -58,7 +64,7 @@ mod tests {
                     })
                     .collect();
                 let mut inverses = elements.clone();
-                invert_all::<4>(&mut inverses);
+                invert_all(&mut inverses);
                 for (i, (x, y)) in elements.iter().zip(&inverses).enumerate() {
                     let expected = if zeros >> i & 1 == 1 { [0; 4] } else { one };
                     assert_eq!(x.mul(y).to_limbs(), expected);

@@ -129,7 +129,7 @@ impl<K: Field25519Lanes> Ladder<K> {
         for (lane, element) in inverses[..count].iter_mut().enumerate() {
             *element = K::get(z2, lane);
         }
-        invert_all::<MAX_LANES>(&mut inverses[..count]);
+        invert_all(&mut inverses[..count]);
         (0..count).map(move |lane| {
             let quotient = K::get(x2, lane).mul(&inverses[lane]);
             Zeroizing::new(encode(&quotient.to_limbs()))

@@ -74,7 +74,7 @@ fn values_next_to_powers_of_two_and_quotients_of_fibonacci_numbers() {
     let one = BigUint::from(1u8);
     for bits in 1000u32..1024 {
         let n = (&one << bits) - 1u8;
-        for shift in [0, 1, 61, 62, 63, 64, bits - 1] {
+        for shift in [0, 1, 59, 60, 61, 62, 63, 64, bits - 1] {
             check(&limbs(&(&one << shift), 16), &limbs(&n, 16));
             check(&limbs(&(&n - (&one << shift)), 16), &limbs(&n, 16));
         }
@@ -112,5 +112,35 @@ fn many_of_the_length_of_curve_primes() {
 /// The bound for the lengths of one, 256-bit, 1024-bit and 2048-bit numbers, in whole batches.
 #[test]
 fn step_bound() {
-    assert_eq!([64, 256, 1024, 2048].map(|bits| batches(bits) * BATCH), [186, 620, 2418, 4774]);
+    assert_eq!([64, 256, 1024, 2048].map(|bits| batches(bits) * BATCH), [180, 600, 2400, 4740]);
+}
+
+/// What one part takes from its words is what as many single steps make of a matrix.
+#[test]
+fn parts_are_division_steps() {
+    let mut operands = Operands::new(6);
+    let check = |delta: i64, f: i64, g: i64| {
+        let (mut twice_delta, mut low, mut rows) = (delta, (f, g), [(1, 0), (0, 1)]);
+        for _ in 0..PART {
+            let [upper, lower] = rows;
+            let add = |a: (i64, i64), b: (i64, i64), sign: i64| (a.0 + sign * b.0, a.1 + sign * b.1);
+            if twice_delta > 0 && low.1 & 1 == 1 {
+                (twice_delta, low) = (2 - twice_delta, (low.1, low.1.wrapping_sub(low.0) >> 1));
+                rows = [add(lower, lower, 1), add(lower, upper, -1)];
+            } else {
+                let odd = low.1 & 1;
+                (twice_delta, low.1) = (2 + twice_delta, low.1.wrapping_add(odd * low.0) >> 1);
+                rows = [add(upper, upper, 1), add(lower, upper, odd)];
+            }
+        }
+        let (found_delta, m) = part(delta, f, g);
+        assert_eq!((found_delta, [(m.u, m.v), (m.q, m.r)]), (twice_delta, rows), "{delta} {f:x} {g:x}");
+    };
+    let ends = [0, 1, 2, 3, (1 << 19) - 1, 1 << 19, (1 << 19) + 1, (1 << 20) - 2, (1 << 20) - 1];
+    for delta in [-41, -39, -21, -19, -3, -1, 1, 3, 19, 21, 39, 41] {
+        for f in ends.iter().filter(|f| *f & 1 == 1) {
+            ends.iter().for_each(|g| check(delta, *f, *g));
+        }
+        (0..2000).for_each(|_| check(delta, operands.word() as i64 >> 2 | 1, operands.word() as i64 >> 2));
+    }
 }

@@ -63,8 +63,8 @@ fn bases<const N: usize, C: Curve<N>, K: PrimeLanes<C>>(
     let [x, y] = lanes.load([*q].iter());
     let mut point = [x, y, lanes.one];
     let mut bases = Vec::new();
-    for _ in 0..Odd::<N>::digits(C::FIXED_WINDOW) {
-        bases.push(lanes.affine(&point, 1)[0]);
+    for _ in 0..Odd::<N, K::Vec>::digits(C::FIXED_WINDOW) {
+        bases.push(lanes.affine(&point, 1, true)[0]);
         (0..C::FIXED_WINDOW).for_each(|_| lanes.double(&mut point));
     }
     bases
@@ -82,7 +82,7 @@ fn odd_multiples<const N: usize, C: Curve<N>, K: PrimeLanes<C>>(
     let double = lanes.cached(&double);
     let mut multiples = Vec::new();
     for _ in 0..1 << (C::FIXED_WINDOW - 1) {
-        multiples.push(lanes.affine(&point, bases.len())[..bases.len()].to_vec());
+        multiples.push(lanes.affine(&point, bases.len(), true)[..bases.len()].to_vec());
         lanes.add(&mut point, &double);
     }
     multiples
@@ -101,8 +101,8 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
     /// k·G in each of the first lanes, for 0 < k < n; constant-time.
     pub(super) fn multiply_base(&mut self, scalars: &[[u64; N]]) -> Point<K::Reduced> {
         assert!(scalars.len() <= K::LANES);
-        let scalars: Vec<_> = scalars.iter().map(|k| Odd::new(k, C::ORDER)).collect();
-        let windows = Odd::<N>::digits(C::FIXED_WINDOW);
+        let scalars = Odd::<N, K::Vec>::new(scalars, C::ORDER);
+        let windows = Odd::<N, K::Vec>::digits(C::FIXED_WINDOW);
         let mut multiple = [K::Reduced::default(); 2];
         self.look_up(&mut multiple, &scalars, windows - 1);
         let mut point = [multiple[0], multiple[1], self.one];
@@ -110,31 +110,15 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
             self.look_up(&mut multiple, &scalars, window);
             self.add_affine(&mut point, &multiple);
         }
-        self.negate(&mut point[1], &scalars);
+        self.kernel.negate_if(&mut point[1], scalars.negate());
         point
     }
 
     /// The point that a digit of each scalar names: `found` ← x, y.
-    fn look_up(&self, found: &mut [K::Reduced; 2], scalars: &[Odd<N>], window: usize) {
-        let (mut index, mut negative) = (K::Vec::default(), K::Vec::default());
-        for (lane, scalar) in scalars.iter().enumerate() {
-            let digit: Digit = scalar.digit(window, C::FIXED_WINDOW);
-            index.as_mut()[lane] = digit.index;
-            negative.as_mut()[lane] = digit.negative;
-        }
-        let digits = found[0].digits().len();
-        for (i, element) in found.iter_mut().enumerate() {
-            self.kernel.select_shared(element.digits_mut(), &self.table.0[window], i * digits, &index);
-        }
+    pub(super) fn look_up(&self, found: &mut [K::Reduced; 2], scalars: &Odd<N, K::Vec>, window: usize) {
+        let Digit { index, negative } = scalars.digit(window, C::FIXED_WINDOW);
+        let table = &self.table.0[window];
+        self.kernel.select_shared(Digits::all_digits_mut(found), table, 0, &index);
         self.kernel.negate_if(&mut found[1], &negative);
-    }
-
-    /// Negates y where a scalar stands for its negative.
-    pub(super) fn negate(&self, y: &mut K::Reduced, scalars: &[Odd<N>]) {
-        let mut mask = K::Vec::default();
-        for (word, scalar) in mask.as_mut().iter_mut().zip(scalars) {
-            *word = scalar.negate;
-        }
-        self.kernel.negate_if(y, &mask);
     }
 }

@@ -11,8 +11,9 @@
 use super::Curve;
 use super::fixed::FixedTable;
 use crate::arch::Secret;
-use crate::arch::prime::PrimeLanes;
-use crate::arith::limbs::is_zero;
+use crate::arch::prime::{Digits, PrimeLanes};
+use crate::arith::invert::invert;
+use crate::arith::limbs::{self, is_zero};
 use std::sync::Arc;
 use subtle::Choice;
 use zeroize::{Zeroize, Zeroizing};
@@ -53,6 +54,8 @@ pub(crate) struct Lanes<const N: usize, C: Curve<N>, K: PrimeLanes<C>> {
     pub(super) one: K::Reduced,
     pub(super) r: K::Reduced,
     b: K::Reduced,
+    /// 1 as it is, by which a multiplication takes a number out of Montgomery form.
+    unit: K::Reduced,
     /// Takes a number from the tier's Montgomery form to that of [`Modulus`](crate::arith::modular::Modulus), by a multiplication there.
     leave: [u64; N],
     pub(super) table: Arc<FixedTable<K::Vec>>,
@@ -67,7 +70,7 @@ pub(super) struct Work<C: crate::arch::prime::Prime, K: PrimeLanes<C>> {
 
 impl<C: crate::arch::prime::Prime, K: PrimeLanes<C>> Work<C, K> {
     fn new() -> Self {
-        Self { reduced: Secret::zeroed(9), sums: Secret::zeroed(3) }
+        Self { reduced: Secret::zeroed(11), sums: Secret::zeroed(3) }
     }
 
     pub(super) fn wipe(&mut self) {
@@ -97,10 +100,11 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
         // R·R, of which a Montgomery multiplication takes one R away.
         let r = in_all(&field.power_of_two(2 * K::R_BITS));
         let one = in_all(&field.power_of_two(K::R_BITS));
+        let unit = in_all(&field.power_of_two(0));
         let mut b = K::Reduced::default();
         kernel.mul(&mut b, &in_all(&C::B), &r);
         let leave = field.power_of_two(128 * N - K::R_BITS);
-        Self { kernel, one, r, b, leave, table: Arc::default(), work: Work::new() }
+        Self { kernel, one, r, b, unit, leave, table: Arc::default(), work: Work::new() }
     }
 
     /// Loads affine points into the first lanes.
@@ -119,6 +123,9 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
     /// p ← 2·p.
     pub(super) fn double(&mut self, p: &mut Point<K::Reduced>) {
         let k = self.kernel;
+        if k.double(p) {
+            return;
+        }
         let [x, y, z] = p;
         let [delta, gamma, beta, alpha, t, u, ..] = self.work.reduced.expose_mut() else { unreachable!() };
         let [a, b, c] = self.work.sums.expose_mut() else { unreachable!() };
@@ -145,54 +152,45 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
     /// p ← p + q, for an affine q.
     pub(super) fn add_affine(&mut self, p: &mut Point<K::Reduced>, q: &[K::Reduced; 2]) {
         let k = self.kernel;
+        if k.add_affine(p, q) {
+            return;
+        }
         let [x, y, z] = p;
-        let [zz, u2, s2, hh, hhh, v, t, u, ..] = self.work.reduced.expose_mut() else { unreachable!() };
+        let [zz, u2, s2, u1, s1, t, rest @ ..] = self.work.reduced.expose_mut() else { unreachable!() };
         let [h, r, s] = self.work.sums.expose_mut() else { unreachable!() };
         k.sqr(zz, z);
         k.mul(t, z, &q[1]);
         k.mul(u2, &q[0], zz);
         k.mul(s2, t, zz);
-        k.sub(h, u2, x);
-        k.sub(r, s2, y);
-        k.sqr(hh, h);
-        k.sqr(t, r);
-        k.mul(v, x, hh);
-        k.mul(hhh, h, hh);
-        k.mul(u, z, h);
-        *z = *u;
-        k.combine::<1, -1, -2>(x, t, hhh, v);
-        k.sub(s, v, x);
-        k.mul(t, y, hhh);
-        k.mul(u, r, s);
-        k.combine::<1, -1, 0>(y, u, t, t);
+        (*u1, *s1) = (*x, *y);
+        k.sub(h, u2, u1);
+        k.sub(r, s2, s1);
+        k.mul(t, z, h);
+        *z = *t;
+        finish_addition(k, [x, y], [u1, s1], [h, r, s], rest);
     }
 
     /// p ← p + q.
     pub(super) fn add(&mut self, p: &mut Point<K::Reduced>, q: &Cached<K::Reduced>) {
         let k = self.kernel;
+        if k.add_jacobian(p, q) {
+            return;
+        }
         let [x, y, z] = p;
         let [x2, y2, z2, zz2, zzz2] = q;
-        let [zz, u1, s1, hh, hhh, v, t, u, w] = self.work.reduced.expose_mut() else { unreachable!() };
+        let [zz, u2, s2, u1, s1, t, rest @ ..] = self.work.reduced.expose_mut() else { unreachable!() };
         let [h, r, s] = self.work.sums.expose_mut() else { unreachable!() };
         k.sqr(zz, z);
         k.mul(t, z, y2);
         k.mul(u1, x, zz2);
         k.mul(s1, y, zzz2);
-        k.mul(u, x2, zz);
-        k.mul(w, t, zz);
-        k.sub(h, u, u1);
-        k.sub(r, w, s1);
-        k.sqr(hh, h);
-        k.sqr(t, r);
-        k.mul(u, z, z2);
-        k.mul(v, u1, hh);
-        k.mul(hhh, h, hh);
-        k.mul(z, h, u);
-        k.combine::<1, -1, -2>(x, t, hhh, v);
-        k.sub(s, v, x);
-        k.mul(t, s1, hhh);
-        k.mul(u, r, s);
-        k.combine::<1, -1, 0>(y, u, t, t);
+        k.mul(u2, x2, zz);
+        k.mul(s2, t, zz);
+        k.sub(h, u2, u1);
+        k.sub(r, s2, s1);
+        k.mul(t, z, z2);
+        k.mul(z, h, t);
+        finish_addition(k, [x, y], [u1, s1], [h, r, s], rest);
     }
 
     /// p with the powers of Z that an addition wants.
@@ -239,50 +237,95 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
         C::FIELD.mul(&limbs, &self.leave)
     }
 
-    /// The affine coordinates of p in the first `count` lanes; zero for the point at infinity.
-    pub(super) fn affine(&self, p: &Point<K::Reduced>, count: usize) -> Zeroizing<[Affine<N>; MAX_LANES]> {
-        let (field, inverses) = (C::FIELD, self.inverses(p, count));
-        let mut points = self.affine_x(p, &inverses, count);
-        for (lane, (point, inverse)) in points.iter_mut().zip(&inverses[..count]).enumerate() {
-            let cube = Zeroizing::new(field.mul(&field.mul(inverse, inverse), inverse));
-            point.y = field.leave(&field.mul(&self.get(&p[1], lane), &cube));
-        }
-        points
-    }
-
-    /// The same without y, which stays zero.
-    pub(super) fn affine_without_y(
-        &self,
+    /// The affine coordinates of p in the first `count` lanes, zero for the point at infinity; without `with_y`, y is zero.
+    pub(super) fn affine(
+        &mut self,
         p: &Point<K::Reduced>,
         count: usize,
+        with_y: bool,
     ) -> Zeroizing<[Affine<N>; MAX_LANES]> {
-        self.affine_x(p, &self.inverses(p, count), count)
-    }
-
-    /// 1/Z: one inversion for all lanes.
-    fn inverses(&self, p: &Point<K::Reduced>, count: usize) -> Zeroizing<[[u64; N]; MAX_LANES]> {
-        let mut inverses = Zeroizing::new([[0; N]; MAX_LANES]);
-        for (lane, inverse) in inverses[..count].iter_mut().enumerate() {
-            *inverse = self.get(&p[2], lane);
-        }
-        C::FIELD.invert_all(&mut inverses[..count]);
-        inverses
-    }
-
-    fn affine_x(
-        &self,
-        p: &Point<K::Reduced>,
-        inverses: &[[u64; N]; MAX_LANES],
-        count: usize,
-    ) -> Zeroizing<[Affine<N>; MAX_LANES]> {
-        let field = C::FIELD;
+        self.invert(&p[2], count);
+        let k = self.kernel;
+        let [inverse, power, product, out, ..] = self.work.reduced.expose_mut() else { unreachable!() };
         let mut points = Zeroizing::new([Affine::default(); MAX_LANES]);
-        for (lane, (point, inverse)) in points.iter_mut().zip(&inverses[..count]).enumerate() {
-            let square = Zeroizing::new(field.mul(inverse, inverse));
-            point.x = field.leave(&field.mul(&self.get(&p[0], lane), &square));
+        k.sqr(power, inverse);
+        k.mul(product, &p[0], power);
+        k.mul(out, product, &self.unit);
+        points[..count].iter_mut().enumerate().for_each(|(lane, point)| K::get(&mut point.x, out, lane));
+        if with_y {
+            k.mul(product, power, inverse);
+            k.mul(power, &p[1], product);
+            k.mul(out, power, &self.unit);
+            points[..count].iter_mut().enumerate().for_each(|(lane, point)| K::get(&mut point.y, out, lane));
         }
         points
     }
+
+    /// The inverses of z in the first `count` lanes, and zero where it is zero, become the first number of the workspace.
+    ///
+    /// The inverse of the product of all lanes, times what a lane has not brought into it: both products are made of
+    /// products of 1, 2 and 4 neighbours. A zero, or what is in an unused lane, would spoil them and takes part as a one.
+    fn invert(&mut self, z: &K::Reduced, count: usize) {
+        let k = self.kernel;
+        let [out, product, others, rotated, next, ..] = self.work.reduced.expose_mut() else {
+            unreachable!()
+        };
+        let (mut limbs, mut inverse) = (Zeroizing::new([0; N]), Zeroizing::new([0; N]));
+        let mut zero = K::Vec::default();
+        for (lane, mask) in zero.as_mut().iter_mut().enumerate() {
+            K::get(&mut *limbs, z, lane);
+            let is_zero = is_zero(&*limbs) | Choice::from(u8::from(lane >= count));
+            *mask = limbs::mask(is_zero.unwrap_u8().into());
+        }
+        (*product, *others) = (*z, self.one);
+        k.assign_if(product, &self.one, &zero);
+        let mut distance = 1;
+        while distance < K::LANES {
+            rotate(rotated, product, distance);
+            k.mul(next, others, rotated);
+            *others = *next;
+            k.mul(next, product, rotated);
+            *product = *next;
+            distance *= 2;
+        }
+        K::get(&mut *limbs, product, 0);
+        invert(&mut *inverse, &*limbs, C::FIELD.limbs());
+        (0..K::LANES).for_each(|lane| K::set(product, lane, &*inverse));
+        // (x·R)⁻¹ times R² twice, for R each in a multiplication, is x⁻¹·R.
+        k.mul(next, product, &self.r);
+        k.mul(product, next, &self.r);
+        k.mul(out, product, others);
+        k.assign_if(out, &K::Reduced::default(), &zero);
+    }
+}
+
+/// out ← x, with what is `by` lanes further on in each lane.
+fn rotate<R: Digits>(out: &mut R, x: &R, by: usize) {
+    for (out, x) in out.digits_mut().iter_mut().zip(x.digits()) {
+        let (out, x) = (out.as_mut(), x.as_ref());
+        let lanes = x.len();
+        (0..lanes).for_each(|lane| out[lane] = x[(lane + by) % lanes]);
+    }
+}
+
+/// The second half of an addition: x = r² − h³ − 2·u₁·h² and y = r·(u₁·h² − x) − s₁·h³, for h = u₂ − u₁ and r = s₂ − s₁.
+fn finish_addition<C: crate::arch::prime::Prime, K: PrimeLanes<C>>(
+    k: K,
+    [x, y]: [&mut K::Reduced; 2],
+    [u1, s1]: [&K::Reduced; 2],
+    [h, r, s]: [&mut K::Sum; 3],
+    work: &mut [K::Reduced],
+) {
+    let [hh, hhh, v, t, u] = work else { unreachable!("five numbers") };
+    k.sqr(hh, h);
+    k.sqr(t, r);
+    k.mul(v, u1, hh);
+    k.mul(hhh, h, hh);
+    k.combine::<1, -1, -2>(x, t, hhh, v);
+    k.sub(s, v, x);
+    k.mul(t, s1, hhh);
+    k.mul(u, r, s);
+    k.combine::<1, -1, 0>(y, u, t, t);
 }
 
 impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> std::fmt::Debug for Lanes<N, C, K> {

@@ -1,5 +1,7 @@
 //! The NIST curves y² = x³ − 3x + b in lanes: scalar multiplication for ECDSA and ECDH.
 
+#[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
+mod counts;
 mod fixed;
 mod group;
 mod prepared;
@@ -29,7 +31,7 @@ pub(crate) trait Curve<const N: usize>: Prime {
     const FIXED_WINDOW: usize;
 }
 
-static P256_FIELD: Modulus<4> = Modulus::new([u64::MAX, 0xffff_ffff, 0, 0xffff_ffff_0000_0001]);
+static P256_FIELD: Modulus<4> = Modulus::new(*P256::P.first_chunk().expect("four limbs"));
 static P256_ORDER: Modulus<4> =
     Modulus::new([0xf3b9_cac2_fc63_2551, 0xbce6_faad_a717_9e84, u64::MAX, 0xffff_ffff_0000_0000]);
 
@@ -45,8 +47,7 @@ impl Curve<4> for P256 {
     const FIXED_WINDOW: usize = 7;
 }
 
-static P384_FIELD: Modulus<6> =
-    Modulus::new([0xffff_ffff, 0xffff_ffff_0000_0000, u64::MAX - 1, u64::MAX, u64::MAX, u64::MAX]);
+static P384_FIELD: Modulus<6> = Modulus::new(*P384::P.first_chunk().expect("six limbs"));
 static P384_ORDER: Modulus<6> = Modulus::new([
     0xecec_196a_ccc5_2973,
     0x581a_0db2_48b0_a77a,

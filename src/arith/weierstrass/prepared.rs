@@ -29,12 +29,6 @@ impl<C, K> PublicTable<C, K> {
     }
 }
 
-/// The most digits that an element has.
-const MAX_DIGITS: usize = 8;
-
-/// What one lane adds for one window: digits of both coordinates, to be negated or not.
-type Addend = ([u64; 2 * MAX_DIGITS], u64);
-
 impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
     /// The verdicts, in order, as [`Lanes::check`] gives them; `tables` are those of the checks' keys.
     pub(crate) fn check_prepared(
@@ -44,13 +38,17 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
     ) -> Vec<Option<bool>> {
         assert!(checks.len() == tables.len() && checks.len() <= K::LANES);
         self.kernel.assert_environment();
-        let odd = |scalar: &[u64; N]| Odd::new(scalar, C::ORDER);
-        let u1: Vec<_> = checks.iter().map(|c| odd(&c.u1)).collect();
-        let u2: Vec<_> = checks.iter().map(|c| odd(&c.u2)).collect();
+        let (u1, u2): (Vec<_>, Vec<_>) = checks.iter().map(|c| (c.u1, c.u2)).unzip();
+        let [u1, u2] = [u1, u2].map(|scalars| Odd::<N, K::Vec>::new(&scalars, C::ORDER));
+        let entry_len = 2 * self.one.digits().len();
         let mut sum: Option<Point<K::Reduced>> = None;
-        for window in 0..Odd::<N>::digits(C::FIXED_WINDOW) {
-            let of_g = self.addends(u1.iter().map(|scalar| self.of_base(scalar, window)));
-            let of_q = self.addends(u2.iter().zip(tables).map(|(scalar, t)| self.of_key(scalar, t, window)));
+        for window in 0..Odd::<N, K::Vec>::digits(C::FIXED_WINDOW) {
+            let of_g = self.addends(&u1, window, checks.len(), |_, index, i| {
+                self.table.0[window].word_vartime(index, i)
+            });
+            let of_q = self.addends(&u2, window, checks.len(), |lane, index, i| {
+                tables[lane].words[((window << (C::FIXED_WINDOW - 1)) + index) * entry_len + i]
+            });
             for addend in [of_g, of_q] {
                 match &mut sum {
                     None => sum = Some([addend[0], addend[1], self.one]),
@@ -63,33 +61,24 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
         lanes.map(|(lane, check)| self.has_x(&sum, lane, &check.r)).collect()
     }
 
-    fn of_base(&self, scalar: &Odd<N>, window: usize) -> Addend {
-        let Digit { index, negative } = scalar.digit(window, C::FIXED_WINDOW);
-        let table = &self.table.0[window];
-        let count = 2 * K::Reduced::default().digits().len();
-        let word = |i| if i < count { table.word_vartime(index as usize, i) } else { 0 };
-        (std::array::from_fn(word), negative ^ scalar.negate)
-    }
-
-    fn of_key(&self, scalar: &Odd<N>, table: &PublicTable<C, K>, window: usize) -> Addend {
-        let Digit { index, negative } = scalar.digit(window, C::FIXED_WINDOW);
-        let count = 2 * K::Reduced::default().digits().len();
-        let start = ((window << (C::FIXED_WINDOW - 1)) + index as usize) * count;
-        let mut words = [0; 2 * MAX_DIGITS];
-        words[..count].copy_from_slice(&table.words[start..start + count]);
-        (words, negative ^ scalar.negate)
-    }
-
-    /// One addend in each of the first lanes.
-    fn addends(&self, each: impl Iterator<Item = Addend>) -> [K::Reduced; 2] {
+    /// One addend in each of the first lanes: `word` gives the words of the entry at an index of the lane's table.
+    fn addends(
+        &self,
+        scalars: &Odd<N, K::Vec>,
+        window: usize,
+        count: usize,
+        word: impl Fn(usize, usize, usize) -> u64,
+    ) -> [K::Reduced; 2] {
+        let Digit { index, mut negative } = scalars.digit(window, C::FIXED_WINDOW);
         let mut both = [K::Reduced::default(); 2];
-        let mut negative = K::Vec::default();
         let [x, y] = &mut both;
-        for (lane, (words, sign)) in each.enumerate() {
-            let digits = x.digits_mut().iter_mut().chain(y.digits_mut());
-            digits.zip(words).for_each(|(digit, word)| digit.as_mut()[lane] = word);
-            negative.as_mut()[lane] = sign;
+        for (i, digit) in x.digits_mut().iter_mut().chain(y.digits_mut()).enumerate() {
+            for lane in 0..count {
+                digit.as_mut()[lane] = word(lane, index.as_ref()[lane] as usize, i);
+            }
         }
+        let signs = negative.as_mut().iter_mut().zip(scalars.negate().as_ref());
+        signs.for_each(|(sign, negate)| *sign ^= negate);
         self.kernel.negate_if(&mut both[1], &negative);
         both
     }

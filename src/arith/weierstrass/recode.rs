@@ -4,33 +4,43 @@
 //! k = Σ dᵢ·2^(w·i), each dᵢ odd and |dᵢ| < 2^w. With tᵢ = ⌊k / 2^(w·i)⌋ mod 2^(w+1), made odd, dᵢ = tᵢ − 2^w; the last
 //! digit is what is left, made odd.
 
-use crate::arith::digits::bits_at;
+use crate::arch::lanes::LaneVec;
 use crate::arith::limbs::mask;
 use crate::arith::modular::{Modulus, select};
 use subtle::Choice;
 use zeroize::Zeroizing;
 
-/// An odd scalar, and whether it stands for its negative.
-pub(super) struct Odd<const N: usize> {
-    k: Zeroizing<[u64; N]>,
-    /// All ones if the result is to be negated, else zero.
-    pub(super) negate: u64,
+/// An odd scalar in each lane, and whether it stands for its negative.
+pub(super) struct Odd<const N: usize, V: LaneVec> {
+    /// Limb by limb.
+    k: Zeroizing<[V; N]>,
+    negate: V,
 }
 
-/// One digit: ±(2·`index` + 1).
-pub(super) struct Digit {
-    pub(super) index: u64,
+/// One digit of each scalar: ±(2·`index` + 1).
+pub(super) struct Digit<V> {
+    pub(super) index: V,
     /// All ones for a negative digit, else zero.
-    pub(super) negative: u64,
+    pub(super) negative: V,
 }
 
-impl<const N: usize> Odd<N> {
-    /// For 0 < k < n: one of k and n − k is odd.
-    pub(super) fn new(k: &[u64; N], order: &Modulus<N>) -> Self {
-        let negative = Zeroizing::new(order.neg(k));
-        let even = !k[0] & 1;
-        let k = Zeroizing::new(select(k, &negative, Choice::from(even as u8)));
-        Self { k, negate: mask(even) }
+impl<const N: usize, V: LaneVec> Odd<N, V> {
+    /// For 0 < k < n, at most one for each lane: one of k and n − k is odd. What the other lanes hold means nothing.
+    pub(super) fn new(scalars: &[[u64; N]], order: &Modulus<N>) -> Self {
+        let mut odd = Self { k: Zeroizing::new([V::default(); N]), negate: V::default() };
+        for (lane, k) in scalars.iter().enumerate() {
+            let negative = Zeroizing::new(order.neg(k));
+            let even = !k[0] & 1;
+            let k = Zeroizing::new(select(k, &negative, Choice::from(even as u8)));
+            odd.k.iter_mut().zip(k.iter()).for_each(|(v, limb)| v.as_mut()[lane] = *limb);
+            odd.negate.as_mut()[lane] = mask(even);
+        }
+        odd
+    }
+
+    /// All ones in the lanes whose results are to be negated, else zero.
+    pub(super) fn negate(&self) -> &V {
+        &self.negate
     }
 
     /// How many digits of `window` bits a scalar has.
@@ -39,21 +49,29 @@ impl<const N: usize> Odd<N> {
     }
 
     /// Digit `i`; constant-time.
-    pub(super) fn digit(&self, i: usize, window: usize) -> Digit {
-        let start = window * i;
-        if i + 1 == Self::digits(window) {
-            return Digit { index: bits_at(&*self.k, start, window as u32) >> 1, negative: 0 };
+    #[inline(always)]
+    pub(super) fn digit(&self, i: usize, window: usize) -> Digit<V> {
+        let (limb, shift) = (window * i / 64, window * i % 64);
+        let (low, high) = (&self.k[limb], self.k.get(limb + 1).copied().unwrap_or_default());
+        // The last digit takes what is left, and is positive.
+        let last = u64::from(i + 1 == Self::digits(window)) << window;
+        let mut digit = Digit { index: V::default(), negative: V::default() };
+        let words = low.as_ref().iter().zip(high.as_ref());
+        let out = digit.index.as_mut().iter_mut().zip(digit.negative.as_mut());
+        // Without barriers, so that the compiler may do this in vectors: it sees no condition here, only words.
+        for ((index, negative), (low, high)) in out.zip(words) {
+            let t = low >> shift | high << 1 << (63 - shift) | last;
+            *negative = (t >> window & 1).wrapping_sub(1);
+            *index = (t >> 1 ^ *negative) & ((1 << (window - 1)) - 1);
         }
-        let t = bits_at(&*self.k, start, window as u32 + 1);
-        let negative = mask(t >> window ^ 1);
-        let low = (t & ((1 << window) - 1)) >> 1;
-        Digit { index: low ^ negative & ((1 << (window - 1)) - 1), negative }
+        digit
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::arch::lanes::Vec4;
     use crate::arch::prime::{P256, P384};
     use crate::arith::testing::{Operands, big};
     use crate::arith::weierstrass::Curve;
@@ -64,19 +82,25 @@ mod tests {
         let n = BigInt::from(big(C::ORDER.limbs()));
         let mut scalars = operands.below(C::ORDER.limbs());
         scalars.extend((0..50).map(|_| C::ORDER.reduced(&operands.random(N).try_into().unwrap()).to_vec()));
-        for k in scalars.iter().filter(|k| k.iter().any(|limb| *limb != 0)) {
-            let k: [u64; N] = (*k.as_slice()).try_into().unwrap();
-            let odd = Odd::new(&k, C::ORDER);
+        let scalars = scalars.iter().filter(|k| k.iter().any(|limb| *limb != 0));
+        let scalars: Vec<[u64; N]> = scalars.map(|k| k.as_slice().try_into().unwrap()).collect();
+        for chunk in scalars.chunks(4) {
+            let odd = Odd::<N, Vec4>::new(chunk, C::ORDER);
             for window in 2..=8 {
-                let mut sum = BigInt::ZERO;
-                for i in (0..Odd::<N>::digits(window)).rev() {
+                let mut sums = vec![BigInt::ZERO; chunk.len()];
+                for i in (0..Odd::<N, Vec4>::digits(window)).rev() {
                     let Digit { index, negative } = odd.digit(i, window);
-                    assert!(index < 1 << (window - 1));
-                    let digit = BigInt::from(2 * index + 1) * if negative == 0 { 1 } else { -1 };
-                    sum = (sum << window) + digit;
+                    for (lane, sum) in sums.iter_mut().enumerate() {
+                        let (index, negative) = (index.0[lane], negative.0[lane]);
+                        assert!(index < 1 << (window - 1) && (negative == 0 || negative == u64::MAX));
+                        let digit = BigInt::from(2 * index + 1) * if negative == 0 { 1 } else { -1 };
+                        *sum = (&*sum << window) + digit;
+                    }
                 }
-                let sign = if odd.negate == 0 { 1 } else { -1 };
-                assert_eq!((sum * sign - BigInt::from(big(&k))) % &n, BigInt::ZERO);
+                for (lane, (sum, k)) in sums.into_iter().zip(chunk).enumerate() {
+                    let sign = if odd.negate().0[lane] == 0 { 1 } else { -1 };
+                    assert_eq!((sum * sign - BigInt::from(big(k))) % &n, BigInt::ZERO);
+                }
             }
         }
     }

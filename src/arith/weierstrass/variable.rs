@@ -40,23 +40,27 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
     /// on P-384.
     pub(crate) fn base_multiples(&mut self, scalars: &[[u64; N]]) -> Multiples<N> {
         self.kernel.assert_environment();
-        let (point, count) = (Zeroizing::new(self.multiply_base(scalars)), scalars.len());
-        Multiples { valid: self.is_valid(&point, count), points: self.affine(&point, count), count }
+        let point = Zeroizing::new(self.multiply_base(scalars));
+        self.results(&point, scalars.len(), true)
     }
 
     /// The same, but only x: y is zero in the results.
     pub(crate) fn base_multiples_x(&mut self, scalars: &[[u64; N]]) -> Multiples<N> {
         self.kernel.assert_environment();
-        let (point, count) = (Zeroizing::new(self.multiply_base(scalars)), scalars.len());
-        Multiples { valid: self.is_valid(&point, count), points: self.affine_without_y(&point, count), count }
+        let point = Zeroizing::new(self.multiply_base(scalars));
+        self.results(&point, scalars.len(), false)
     }
 
     /// x of k·Q for each pair, 0 < k < n and Q on the curve; y is zero in the results. Constant-time. `None` for the few k
     /// whose last digit makes an exceptional sum, such as 38 on P-384.
     pub(crate) fn multiples_x(&mut self, scalars: &[[u64; N]], points: &[Affine<N>]) -> Multiples<N> {
         self.kernel.assert_environment();
-        let (point, count) = (Zeroizing::new(self.multiply(scalars, points)), scalars.len());
-        Multiples { valid: self.is_valid(&point, count), points: self.affine_without_y(&point, count), count }
+        let point = Zeroizing::new(self.multiply(scalars, points));
+        self.results(&point, scalars.len(), false)
+    }
+
+    fn results(&mut self, point: &Point<K::Reduced>, count: usize, with_y: bool) -> Multiples<N> {
+        Multiples { valid: self.is_valid(point, count), points: self.affine(point, count, with_y), count }
     }
 
     /// Wipes what the last operation left.
@@ -94,11 +98,11 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
     }
 
     /// k·Q in each of the first lanes.
-    fn multiply(&mut self, scalars: &[[u64; N]], points: &[Affine<N>]) -> Point<K::Reduced> {
+    pub(super) fn multiply(&mut self, scalars: &[[u64; N]], points: &[Affine<N>]) -> Point<K::Reduced> {
         assert!(scalars.len() == points.len() && points.len() <= K::LANES);
-        let scalars: Vec<_> = scalars.iter().map(|k| Odd::new(k, C::ORDER)).collect();
+        let scalars = Odd::<N, K::Vec>::new(scalars, C::ORDER);
         let table = self.odd_multiples(points);
-        let digits = Odd::<N>::digits(WINDOW);
+        let digits = Odd::<N, K::Vec>::digits(WINDOW);
         let mut multiple = [K::Reduced::default(); 5];
         self.look_up_own(&mut multiple, &table, &scalars, digits - 1);
         let mut point = [multiple[0], multiple[1], multiple[2]];
@@ -107,12 +111,12 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
             self.look_up_own(&mut multiple, &table, &scalars, digit);
             self.add(&mut point, &multiple);
         }
-        self.negate(&mut point[1], &scalars);
+        self.kernel.negate_if(&mut point[1], scalars.negate());
         point
     }
 
     /// Q, 3·Q, 5·Q, …: five elements each, as vectors.
-    fn odd_multiples(&mut self, points: &[Affine<N>]) -> Secret<K::Vec> {
+    pub(super) fn odd_multiples(&mut self, points: &[Affine<N>]) -> Secret<K::Vec> {
         let [x, y] = self.load(points.iter());
         let mut point = [x, y, self.one];
         let mut double = point;
@@ -132,23 +136,16 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
     }
 
     /// The point that a digit of each scalar names: `found` ← X, Y, Z, Z², Z³.
-    fn look_up_own(
-        &mut self,
+    pub(super) fn look_up_own(
+        &self,
         found: &mut Cached<K::Reduced>,
         table: &Secret<K::Vec>,
-        scalars: &[Odd<N>],
+        scalars: &Odd<N, K::Vec>,
         window: usize,
     ) {
-        let (mut index, mut negative) = (K::Vec::default(), K::Vec::default());
-        for (lane, scalar) in scalars.iter().enumerate() {
-            let digit: Digit = scalar.digit(window, WINDOW);
-            index.as_mut()[lane] = digit.index;
-            negative.as_mut()[lane] = digit.negative;
-        }
-        let digits = found[0].digits().len();
-        for (i, element) in found.iter_mut().enumerate() {
-            self.kernel.select_own(element.digits_mut(), table.expose(), 5 * digits, i * digits, &index);
-        }
+        let Digit { index, negative } = scalars.digit(window, WINDOW);
+        let digits = Digits::all_digits_mut(found);
+        self.kernel.select_own(digits, table.expose(), digits.len(), 0, &index);
         self.kernel.negate_if(&mut found[1], &negative);
     }
 }

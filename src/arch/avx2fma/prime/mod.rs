@@ -22,7 +22,7 @@
 
 use crate::arch::lanes::Vec4;
 use crate::arch::prime::{MAX_COMBINED, P256, P384, Prime, PrimeLanes, Reduced, Sum};
-use crate::arch::tier::{Avx2Fma, TierKind};
+use crate::arch::tier::Avx2Fma;
 
 mod digits;
 #[cfg(all(test, target_arch = "x86_64"))]
@@ -77,7 +77,6 @@ impl Field for P384 {
 macro_rules! prime_lanes {
     ($($prime:ty, $digits:literal, r: $r_bits:literal, $mul:ident, $sqr:ident;)*) => {$(
         impl PrimeLanes<$prime> for Avx2Fma {
-            const KIND: TierKind = TierKind::Avx2Fma;
             const LANES: usize = 4;
             const R_BITS: usize = $r_bits;
             type Vec = Vec4;

@@ -19,6 +19,7 @@ mod source;
 
 use super::x86_64::{Constants, P256_CONSTANTS, P384_CONSTANTS};
 use super::*;
+use crate::arch::TierKind;
 use crate::arch::testing::{Random, with_tier};
 use form::{SCALE, Symbol};
 use machine::Machine;

@@ -30,7 +30,7 @@ pub(super) fn encode_points<K: Field25519Lanes>(
     for (lane, element) in inverses[..count].iter_mut().enumerate() {
         *element = K::get(&point.z, lane);
     }
-    invert_all::<MAX_LANES>(&mut inverses[..count]);
+    invert_all(&mut inverses[..count]);
     (0..count).map(move |lane| {
         let [x, y] = [&point.x, &point.y].map(|c| Zeroizing::new(K::get(c, lane).mul(&inverses[lane])));
         let mut limbs = y.to_limbs();
@@ -50,7 +50,7 @@ pub(super) fn encode_u<K: Field25519Lanes>(
         let [z, y] = coordinates(lane);
         *element = z.sub(&y);
     }
-    invert_all::<MAX_LANES>(&mut inverses[..count]);
+    invert_all(&mut inverses[..count]);
     (0..count).map(move |lane| {
         let [z, y] = coordinates(lane);
         encode(&Zeroizing::new(z.add(&y).mul(&inverses[lane])).to_limbs())

@@ -1,15 +1,15 @@
 //! The base point's multiples, which all lanes of a tier share, and what is looked up in them.
 //!
-//! A scalar is written with signed odd digits of 5 bits: k = Σ dᵢ·32^i with dᵢ in {±1, ±3, …, ±31}, which every odd k
-//! below 2^260 has, in 52 digits (M. Joye, M. Tunstall, "Exponent recoding and regular exponentiation algorithms",
-//! AFRICACRYPT 2009, §3). No digit is zero, so that 16 entries serve a window. For each window there is a table
-//! of its own: 52 additions, and no doubling.
+//! A scalar is written with signed odd digits of 6 bits: k = Σ dᵢ·64^i with dᵢ in {±1, ±3, …, ±63}, which every odd k
+//! below 2^258 has, in 43 digits (M. Joye, M. Tunstall, "Exponent recoding and regular exponentiation algorithms",
+//! AFRICACRYPT 2009, §3). No digit is zero, so that 32 entries serve a window. For each window there is a table
+//! of its own: 43 additions, and no doubling.
 //!
-//! With windows of 6 bits there are 43 additions, and look-ups that are twice as long, because every entry is read: in lanes
-//! of AVX2 and FMA that takes the same time, but 200 KB of cache instead of 120.
+//! With windows of 5 bits there are 52 additions, and look-ups of half the length, because every entry is read: in lanes
+//! of AVX2 and FMA that takes the same time, with IFMA, where a look-up is a few permutations, a fifth more.
 
 use super::super::invert::invert_all;
-use super::{BASE, D, Group, MAX_LANES, Point};
+use super::{BASE, D, Group, Point};
 use crate::arch::field25519::{Digits, Element, Field25519Lanes};
 use crate::arch::lanes::{LaneVec, Vec4, Vec8};
 use crate::arch::lookup::{LookupLanes, SharedTable};
@@ -17,7 +17,7 @@ use crate::arch::{Avx2Fma, Avx512Ifma, AvxIfma, Portable};
 use std::sync::OnceLock;
 
 /// Bits of a window.
-pub(super) const WINDOW: usize = 5;
+pub(super) const WINDOW: usize = 6;
 
 /// Windows of a scalar below 2^256.
 pub(super) const WINDOWS: usize = 256_usize.div_ceil(WINDOW);
@@ -54,7 +54,7 @@ macro_rules! table_homes {
 }
 table_homes!(Portable: Vec4, Avx2Fma: Vec4, AvxIfma: Vec4, Avx512Ifma: Vec8);
 
-/// For each window i, the entries of (2·j + 1)·32^i·B: half of y + x, half of y − x, and d·x·y.
+/// For each window i, the entries of (2·j + 1)·64^i·B: half of y + x, half of y − x, and d·x·y.
 #[derive(Debug)]
 pub(crate) struct FixedBase<V>(Vec<[SharedTable<V>; 3]>);
 
@@ -68,7 +68,7 @@ impl<V: LaneVec> FixedBase<V> {
         kernel.assert_environment();
         let mut group = Group::new(kernel);
         let mut windows = Vec::with_capacity(WINDOWS);
-        // 32^i·B in lane 0, one window after the other; then the entries of as many windows as there are lanes.
+        // 64^i·B in lane 0, one window after the other; then the entries of as many windows as there are lanes.
         let mut power = Point::neutral::<K>();
         power.set::<K>(0, &BASE);
         for first in (0..WINDOWS).step_by(K::LANES) {
@@ -113,7 +113,7 @@ fn multiples<K: Kernel>(
 fn entries<K: Field25519Lanes>(point: &Point<K::Reduced>, count: usize) -> Vec<[Vec<u64>; 3]> {
     let [half, d] = [&HALF, &D].map(Element::from_limbs);
     let mut inverses: Vec<_> = (0..count).map(|lane| K::get(&point.z, lane)).collect();
-    invert_all::<MAX_LANES>(&mut inverses);
+    invert_all(&mut inverses);
     let entry = |(lane, inverse): (usize, &Element)| {
         let [x, y] = [&point.x, &point.y].map(|coordinate| K::get(coordinate, lane).mul(inverse));
         let entry = [y.add(&x).mul(&half), y.sub(&x).mul(&half), x.mul(&y).mul(&d)];
@@ -128,7 +128,7 @@ fn entries<K: Field25519Lanes>(point: &Point<K::Reduced>, count: usize) -> Vec<[
 
 /// Which entry an odd scalar below 2^256 takes in window i, and whether with a minus sign, all ones for yes.
 ///
-/// With k' = (k + 2^260 − 1)/2 = ⌊k/2⌋ + 2^259 the digit is 2·b + 1 − 32, for the window b of k': positive from b = 16 on.
+/// With k' = (k + 2^258 − 1)/2 = ⌊k/2⌋ + 2^257 the digit is 2·b + 1 − 64, for the window b of k': positive from b = 32 on.
 pub(super) fn digit(scalar: &[u64; 4], i: usize) -> (u64, u64) {
     let bit = WINDOW * i + 1;
     let limb = |at: usize| scalar.get(at).copied().unwrap_or(0);
