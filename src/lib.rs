@@ -11,11 +11,14 @@
 //! | 3 | [`batch`], [`fiber`] | the queue that forms batches; stacks that can be parked |
 //! | 4 | [`provider`] | what rustls sees: signing keys, `CryptoProvider` |
 //! | 5 | [`handshake`] | the engine, and the tokio acceptor and connector |
+//! | 7 | `config` (feature `config`) | the configuration of Envoy, Istio and ASM |
 #![warn(missing_docs)]
 
 pub mod arch;
 mod arith;
 pub mod batch;
+#[cfg(feature = "config")]
+pub mod config;
 pub mod error;
 pub mod fiber;
 #[cfg(feature = "tokio")]
