@@ -4,7 +4,6 @@ use super::node::{Data, Document, Node, Scalar};
 use super::path::{Location, Path, Position};
 use super::problem::{ConfigError, Problem};
 use granit_parser::{Event, Marker, Parser, ScalarStyle, Tag};
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -170,5 +169,5 @@ impl Loader {
 
 /// Whether the value is marked as a string, as `!!str 1` is.
 fn is_string(tag: Option<&Tag>) -> bool {
-    tag.is_some_and(|tag| Cow::from(tag.to_string()).ends_with("str"))
+    tag.is_some_and(|tag| tag.core_suffix() == Some("str"))
 }

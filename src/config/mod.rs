@@ -4,6 +4,7 @@
 //! * [`envoy`]: `DownstreamTlsContext` and `UpstreamTlsContext`, with `private_key_provider` as the switch.
 //! * [`istio`]: `meshConfig.defaultConfig`, `ProxyConfig` objects, pod annotations, and ASM's templates, resolved by the
 //!   precedence of Istio or of ASM, with an explanation.
+//! * [`TlsIdentity`]: `tls_identity`, a certificate with its roots from a directory, an SDS server or the SPIFFE Workload API.
 //! * [`TlsAcceleration`]: `tls_acceleration: {enabled, max_tier, poll_delay, break_even, max_parked, threads, pin}`.
 //!
 //! YAML and JSON are read alike, with field names in `snake_case` or in `lowerCamelCase`. What is wrong is told with file,
@@ -51,6 +52,7 @@ mod acceleration;
 mod data_source;
 mod duration;
 pub mod envoy;
+mod identity;
 pub mod istio;
 mod load;
 mod node;
@@ -62,6 +64,7 @@ mod schema;
 
 pub use acceleration::{Acceleration, TlsAcceleration};
 pub use data_source::DataSource;
+pub use identity::TlsIdentity;
 pub use node::Document;
 pub use path::{Location, Path, Position};
 pub use problem::{Checked, ConfigError, Mode, Problem};

@@ -2,6 +2,7 @@
 
 use super::acceleration::RawTlsAcceleration;
 use super::envoy::{Downstream, Upstream};
+use super::identity::RawTlsIdentity;
 use super::istio::{ProxyConfigSpec, RawProxyConfig, TemplateSpec};
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
@@ -17,6 +18,7 @@ fn messages() -> (Vec<Value>, BTreeMap<String, Value>) {
         generator.subschema_for::<Downstream>(),
         generator.subschema_for::<Upstream>(),
         generator.subschema_for::<RawTlsAcceleration>(),
+        generator.subschema_for::<RawTlsIdentity>(),
         generator.subschema_for::<RawProxyConfig>(),
         generator.subschema_for::<ProxyConfigSpec>(),
         generator.subschema_for::<TemplateSpec>(),
@@ -48,7 +50,9 @@ fn close(message: &mut Value) {
 fn schema() -> Value {
     let (roots, mut messages) = messages();
     messages.values_mut().for_each(close);
-    let [downstream, upstream, acceleration, proxy_config, object, template] = &roots[..] else { panic!() };
+    let [downstream, upstream, acceleration, identity, proxy_config, object, template] = &roots[..] else {
+        panic!()
+    };
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "What rustls-multibuffer's module config reads",
@@ -56,6 +60,7 @@ fn schema() -> Value {
             downstream,
             upstream,
             field("tls_acceleration", acceleration),
+            field("tls_identity", identity),
             field("defaultConfig", proxy_config),
             field("meshConfig", &field("defaultConfig", proxy_config)),
             object_of("ProxyConfig", object),

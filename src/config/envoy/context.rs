@@ -64,6 +64,24 @@ pub enum IdentitySource {
     Sds(SdsSecret),
 }
 
+/// What is there, right or wrong: so that what is wrong is not said to be missing, too.
+struct Said {
+    identities: bool,
+    validation: bool,
+}
+
+impl Said {
+    fn of(raw: &raw::CommonTlsContext) -> Self {
+        Self {
+            identities: !raw.tls_certificates.is_empty()
+                || !raw.tls_certificate_sds_secret_configs.is_empty(),
+            validation: raw.validation_context.is_some()
+                || raw.validation_context_sds_secret_config.is_some()
+                || raw.combined_validation_context.is_some(),
+        }
+    }
+}
+
 impl DownstreamTlsContext {
     /// Reads a bare `DownstreamTlsContext`.
     ///
@@ -71,31 +89,31 @@ impl DownstreamTlsContext {
     /// Everything that is wrong with it, or not supported.
     pub fn read(document: &Document, mode: Mode) -> Result<Checked<Self>, ConfigError> {
         let report = Report::new(document, mode);
-        let value = read(&report).and_then(|raw| Self::check(raw, &report.root()));
+        let value = read(&report).map(|raw| Self::check(raw, &report.root()));
         report.finish(value)
     }
 
-    fn check(raw: raw::Downstream, at: &At<'_>) -> Option<Self> {
+    fn check(raw: raw::Downstream, at: &At<'_>) -> Self {
         check_type(raw.type_url.as_deref(), "DownstreamTlsContext", at);
         let common_at = at.field("common_tls_context");
-        let common = CommonTlsContext::check(raw.common_tls_context, &common_at)?;
-        if common.identities.is_empty() {
+        let said = Said::of(&raw.common_tls_context);
+        if !said.identities {
             common_at.error(
                 "a listener needs a certificate: tls_certificates or tls_certificate_sds_secret_configs",
             );
         }
         let require_client_certificate = raw.require_client_certificate.unwrap_or(false);
-        if require_client_certificate && common.validation.is_none() {
+        if require_client_certificate && !said.validation {
             at.field("require_client_certificate")
                 .error("there is no validation context to verify the client's certificate with");
         }
-        Some(Self {
-            common,
+        Self {
+            common: CommonTlsContext::check(raw.common_tls_context, &common_at),
             require_client_certificate,
             disable_stateless_session_resumption: raw.disable_stateless_session_resumption,
             disable_stateful_session_resumption: raw.disable_stateful_session_resumption,
             prefer_client_ciphers: raw.prefer_client_ciphers.unwrap_or(false),
-        })
+        }
     }
 }
 
@@ -106,15 +124,14 @@ impl UpstreamTlsContext {
     /// Everything that is wrong with it, or not supported.
     pub fn read(document: &Document, mode: Mode) -> Result<Checked<Self>, ConfigError> {
         let report = Report::new(document, mode);
-        let value = read(&report).and_then(|raw| Self::check(raw, &report.root()));
+        let value = read(&report).map(|raw| Self::check(raw, &report.root()));
         report.finish(value)
     }
 
-    fn check(raw: raw::Upstream, at: &At<'_>) -> Option<Self> {
+    fn check(raw: raw::Upstream, at: &At<'_>) -> Self {
         check_type(raw.type_url.as_deref(), "UpstreamTlsContext", at);
         let common_at = at.field("common_tls_context");
-        let common = CommonTlsContext::check(raw.common_tls_context, &common_at)?;
-        if common.validation.is_none() {
+        if !Said::of(&raw.common_tls_context).validation {
             common_at.error("there is no validation context to verify the server's certificate with");
         }
         if raw.allow_renegotiation == Some(true) {
@@ -124,12 +141,13 @@ impl UpstreamTlsContext {
             let parsed = ServerName::try_from(name);
             parsed.map_err(|_| at.field("sni").error("neither a DNS name nor an IP address")).ok()
         });
-        Some(Self { common, sni, max_session_keys: raw.max_session_keys })
+        let common = CommonTlsContext::check(raw.common_tls_context, &common_at);
+        Self { common, sni, max_session_keys: raw.max_session_keys }
     }
 }
 
 impl CommonTlsContext {
-    fn check(raw: raw::CommonTlsContext, at: &At<'_>) -> Option<Self> {
+    fn check(raw: raw::CommonTlsContext, at: &At<'_>) -> Self {
         let mut identities = Vec::new();
         let certificates_at = at.field("tls_certificates");
         for (i, certificate) in raw.tls_certificates.into_iter().enumerate() {
@@ -147,12 +165,12 @@ impl CommonTlsContext {
             raw.combined_validation_context,
             at,
         );
-        Some(Self {
+        Self {
             identities,
             validation,
             alpn_protocols: check_alpn(raw.alpn_protocols, &at.field("alpn_protocols")),
             params: TlsParameters::check(&raw.tls_params, &at.field("tls_params")),
-        })
+        }
     }
 
     /// What the certificates' `private_key_provider`s say about acceleration, together. Acceleration concerns all work

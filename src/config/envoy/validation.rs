@@ -88,7 +88,7 @@ impl UriMatcher {
         let mut patterns = Vec::new();
         for (name, text, pattern) in texts {
             match text {
-                Some(text) if text.is_empty() => at.field(name).error("it is empty"),
+                Some(text) if text.is_empty() => return at.field(name).fail("it is empty"),
                 Some(text) => patterns.push(pattern(fold(text))),
                 None => {}
             }
