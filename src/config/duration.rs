@@ -75,7 +75,8 @@ fn first_part(text: &str) -> Option<(u128, &str)> {
 pub(super) fn show(duration: Duration) -> String {
     let nanoseconds = duration.as_nanos();
     let units = [("s", 1_000_000_000), ("ms", 1_000_000), ("us", 1_000), ("ns", 1)];
-    let (unit, factor) = units.into_iter().find(|(_, factor)| nanoseconds % factor == 0).unwrap_or(("ns", 1));
+    let (unit, factor) =
+        units.into_iter().find(|(_, factor)| nanoseconds.is_multiple_of(*factor)).unwrap_or(("ns", 1));
     format!("{}{unit}", nanoseconds / factor)
 }
 

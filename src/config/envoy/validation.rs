@@ -78,24 +78,7 @@ impl UriMatcher {
         let at = at.field("matcher");
         let Some(matcher) = raw.matcher else { return at.fail("it is required") };
         let ignores_case = matcher.ignore_case.unwrap_or(false);
-        let fold = |text: String| if ignores_case { text.to_ascii_lowercase() } else { text };
-        let texts: [(&str, Option<String>, fn(String) -> Pattern); 4] = [
-            ("exact", matcher.exact, Pattern::Exact),
-            ("prefix", matcher.prefix, Pattern::Prefix),
-            ("suffix", matcher.suffix, Pattern::Suffix),
-            ("contains", matcher.contains, Pattern::Contains),
-        ];
-        let mut patterns = Vec::new();
-        for (name, text, pattern) in texts {
-            match text {
-                Some(text) if text.is_empty() => return at.field(name).fail("it is empty"),
-                Some(text) => patterns.push(pattern(fold(text))),
-                None => {}
-            }
-        }
-        if let Some(raw) = matcher.safe_regex {
-            patterns.push(Pattern::Regex(check_regex(&raw.regex, &at.field("safe_regex").field("regex"))?));
-        }
+        let mut patterns = patterns(matcher, ignores_case, &at)?;
         match patterns.len() {
             1 => {
                 let pattern = patterns.remove(0);
@@ -105,6 +88,30 @@ impl UriMatcher {
             n => at.fail(format!("expected one pattern, found {n}")),
         }
     }
+}
+
+/// Every pattern that is given; in lower case, if case does not matter.
+fn patterns(raw: raw::StringMatcher, ignores_case: bool, at: &At<'_>) -> Option<Vec<Pattern>> {
+    type Make = fn(String) -> Pattern;
+    let texts = [
+        ("exact", raw.exact, Pattern::Exact as Make),
+        ("prefix", raw.prefix, Pattern::Prefix),
+        ("suffix", raw.suffix, Pattern::Suffix),
+        ("contains", raw.contains, Pattern::Contains),
+    ];
+    let mut patterns = Vec::new();
+    for (name, text, make) in texts {
+        match text {
+            Some(text) if text.is_empty() => return at.field(name).fail("it is empty"),
+            Some(text) if ignores_case => patterns.push(make(text.to_ascii_lowercase())),
+            Some(text) => patterns.push(make(text)),
+            None => {}
+        }
+    }
+    if let Some(raw) = raw.safe_regex {
+        patterns.push(Pattern::Regex(check_regex(&raw.regex, &at.field("safe_regex").field("regex"))?));
+    }
+    Some(patterns)
 }
 
 fn check_regex(text: &str, at: &At<'_>) -> Option<Regex> {
