@@ -1,9 +1,14 @@
 //! The short form, and how settings become an engine's.
 
 use crate::support::{document, problems};
-use rustls_multibuffer::TierKind;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use rustls_multibuffer::config::{Acceleration, Mode, TlsAcceleration};
-use rustls_multibuffer::handshake::EngineConfig;
+use rustls_multibuffer::handshake::{EngineConfig, LocalEngine, TlsAcceptor, TlsConnector};
+use rustls_multibuffer::ops::{Op, Runner};
+use rustls_multibuffer::provider::default_provider;
+use rustls_multibuffer::{Tier, TierKind};
+use std::sync::Arc;
 use std::time::Duration;
 
 fn engine(text: &str) -> EngineConfig {
@@ -86,13 +91,44 @@ fn a_field_in_both_spellings_is_refused() {
     assert!(e.to_string().contains("the field poll_delay is here twice, in two spellings"), "{e}");
 }
 
-/// The engine does what the setting says, whatever was measured.
 #[test]
-fn the_break_even_fill_is_obeyed() {
-    use rustls_multibuffer::Tier;
-    use rustls_multibuffer::ops::{Op, Runner};
+fn a_runner_obeys_the_break_even_fill() {
     let runner = |fill| Runner::new(Tier::portable()).with_break_even(fill);
     assert_eq!(runner(Some(3)).break_even(Op::X25519), 3);
     assert_eq!(runner(Some(1000)).break_even(Op::X25519), runner(None).capacity(Op::X25519));
     assert_eq!(runner(Some(0)).break_even(Op::X25519), 1);
+}
+
+/// A lone handshake on an engine with these settings; how many of its operations ran in lanes.
+fn lone_handshake(text: &str) -> u64 {
+    let key = rcgen::KeyPair::generate().unwrap();
+    let cert =
+        rcgen::CertificateParams::new(vec!["localhost".to_owned()]).unwrap().self_signed(&key).unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(cert.der().clone()).unwrap();
+    let key = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let provider = Arc::new(default_provider());
+    let server =
+        ServerConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions().unwrap();
+    let server = server.with_no_client_auth().with_single_cert(vec![cert.der().clone()], key).unwrap();
+    let client = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
+    let client = client.with_root_certificates(roots).with_no_client_auth();
+    let engine = LocalEngine::new(engine(text));
+    let acceptor = TlsAcceptor::new(engine.clone(), server.into());
+    let connector = TlsConnector::new(engine.clone(), client.into());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    tokio::task::LocalSet::new().block_on(&runtime, async {
+        let (here, there) = tokio::io::duplex(4096);
+        let name = "localhost".try_into().unwrap();
+        tokio::try_join!(acceptor.accept(here), connector.connect(name, there)).unwrap();
+    });
+    engine.stats().runner.in_lanes
+}
+
+#[test]
+fn an_engine_obeys_the_break_even_fill() {
+    let has_lanes = Tier::detect() != Tier::Scalar;
+    assert_eq!(lone_handshake("tls_acceleration: {break_even: 1}") > 0, has_lanes);
+    assert_eq!(lone_handshake("tls_acceleration: {break_even: 100}"), 0);
+    assert_eq!(lone_handshake("tls_acceleration: {break_even: 1, enabled: false}"), 0);
 }

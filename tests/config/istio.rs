@@ -54,6 +54,16 @@ fn without_a_provider_acceleration_is_off() {
 }
 
 #[test]
+fn fallback_decides_where_there_are_no_lanes() {
+    for (fallback, expected) in [(true, true), (false, false)] {
+        let config = of_mesh(&format!("privateKeyProvider: {{cryptomb: {{fallback: {fallback}}}}}"));
+        let cryptomb = config.private_key_provider.unwrap();
+        assert!(cryptomb.admits(TierKind::Avx2Fma));
+        assert_eq!(cryptomb.admits(TierKind::Scalar), expected);
+    }
+}
+
+#[test]
 fn what_is_refused() {
     let provider = "meshConfig.defaultConfig.privateKeyProvider";
     let cases = [

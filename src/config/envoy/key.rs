@@ -10,6 +10,7 @@ use crate::provider;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
+use std::fmt;
 use std::sync::Arc;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -44,21 +45,11 @@ impl Certificate {
     /// When something is missing or cannot be understood, when the key is not the certificate's, and when the tier is
     /// `scalar` although a provider without `fallback` asks for acceleration.
     pub fn load(&self, tier: TierKind) -> Result<Checked<LoadedCertificate>, ConfigError> {
-        let chain = self.read(&self.certificate_chain, "certificate_chain")?;
-        let chain: Vec<_> = CertificateDer::pem_slice_iter(&chain)
-            .collect::<Result<_, _>>()
-            .map_err(|e| self.problem(format!("certificate_chain ({}): {e}", self.certificate_chain)))?;
-        if chain.is_empty() {
-            let source = &self.certificate_chain;
-            return Err(self.problem(format!("certificate_chain ({source}): no certificate in it")).into());
-        }
-        let key = self.read(&self.private_key, "private_key")?;
-        let about_key =
-            |e: &dyn std::fmt::Display| self.problem(format!("private_key ({}): {e}", self.private_key));
-        let key = WipedKey(PrivateKeyDer::from_pem_slice(&key).map_err(|e| about_key(&e))?);
-        let signing_key = provider::signing_key(&key.0).map_err(|e| about_key(&e))?;
+        let chain = self.read_chain()?;
+        let key = self.read_key()?;
+        let signing_key = provider::signing_key(&key.0).map_err(|e| self.key_problem(&e))?;
         let certified_key = CertifiedKey::new(chain, signing_key);
-        certified_key.keys_match().map_err(|e| about_key(&e))?;
+        certified_key.keys_match().map_err(|e| self.key_problem(&e))?;
         let acceleration = self.acceleration(tier, provider::check_lanes(&key.0))?;
         let warnings = match &acceleration {
             KeyAcceleration::Scalar(why) => {
@@ -68,6 +59,28 @@ impl Certificate {
         };
         let value = LoadedCertificate { certified_key: certified_key.into(), acceleration };
         Ok(Checked { value, warnings })
+    }
+
+    fn read_chain(&self) -> Result<Vec<CertificateDer<'static>>, Problem> {
+        let source = &self.certificate_chain;
+        let pem = self.read(source, "certificate_chain")?;
+        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem).collect();
+        match chain {
+            Ok(chain) if chain.is_empty() => {
+                Err(self.problem(format!("certificate_chain ({source}): no certificate in it")))
+            }
+            Ok(chain) => Ok(chain),
+            Err(e) => Err(self.problem(format!("certificate_chain ({source}): {e}"))),
+        }
+    }
+
+    fn read_key(&self) -> Result<WipedKey, Problem> {
+        let pem = self.read(&self.private_key, "private_key")?;
+        PrivateKeyDer::from_pem_slice(&pem).map(WipedKey).map_err(|e| self.key_problem(&e))
+    }
+
+    fn key_problem(&self, e: &dyn fmt::Display) -> Problem {
+        self.problem(format!("private_key ({}): {e}", self.private_key))
     }
 
     fn acceleration(&self, tier: TierKind, lanes: Result<(), KeyError>) -> Result<KeyAcceleration, Problem> {

@@ -21,6 +21,7 @@
 //! What differs from Istio, on purpose: a `pollDelay` of whole seconds stays what it is; it may be left out, or zero.
 
 mod explain;
+mod fields;
 mod objects;
 mod raw;
 mod resolve;

@@ -1,12 +1,13 @@
 //! What there is: the objects of a cluster, as far as they concern a proxy.
 
-use super::raw::{self, ObjectMeta};
+use super::fields::{meta, meta_of, read_mesh_fields, read_object, read_template};
+use super::raw::ObjectMeta;
 use super::settings::ProxyConfig;
 use super::timestamp;
 use crate::config::node::Document;
 use crate::config::path::Location;
 use crate::config::problem::{Checked, ConfigError, Mode, Problem};
-use crate::config::read::{Report, read, read_some_of};
+use crate::config::read::read_some_of;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -274,48 +275,4 @@ impl Reading {
 
 fn is_default_config(name: &str) -> bool {
     matches!(name, "defaultConfig" | "default_config")
-}
-
-fn meta(document: &Document) -> Result<ObjectMeta, Problem> {
-    read_some_of(document)
-}
-
-fn meta_of(document: &Document) -> Result<ObjectMeta, Problem> {
-    document.at(&["metadata"]).map_or(Ok(ObjectMeta::default()), |inside| meta(&inside))
-}
-
-type Selected = (Option<BTreeMap<String, String>>, ProxyConfig);
-
-pub(super) fn read_mesh_fields(document: &Document, mode: Mode) -> Result<Checked<ProxyConfig>, ConfigError> {
-    let report = Report::new(document, mode);
-    let value = read(&report).map(|raw: raw::ProxyConfig| ProxyConfig::of_mesh(raw, &report.root()));
-    report.finish(value)
-}
-
-fn read_object(spec: &Document, mode: Mode) -> Result<Checked<Selected>, ConfigError> {
-    let report = Report::new(spec, mode);
-    if spec.at(&["private_key_provider"]).is_some() {
-        report
-            .root()
-            .field("private_key_provider")
-            .error("a ProxyConfig object cannot carry it: use meshConfig.defaultConfig or the annotation proxy.istio.io/config");
-    }
-    let value = read(&report).map(|mut raw: raw::ProxyConfigSpec| {
-        let selector = raw.selector.take().map(labels);
-        (selector, ProxyConfig::of_object(raw))
-    });
-    report.finish(value)
-}
-
-fn read_template(spec: &Document, mode: Mode) -> Result<Checked<Selected>, ConfigError> {
-    let report = Report::new(spec, mode);
-    let value = read(&report).map(|raw: raw::TemplateSpec| {
-        let config = ProxyConfig::of_template(raw.config_patches, &report.root().field("config_patches"));
-        (raw.workload_selector.map(labels), config)
-    });
-    report.finish(value)
-}
-
-fn labels(selector: raw::Selector) -> BTreeMap<String, String> {
-    selector.labels.into_iter().chain(selector.match_labels).collect()
 }

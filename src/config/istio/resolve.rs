@@ -1,10 +1,12 @@
 //! Which object counts.
 
 use super::explain::{Explanation, Note};
-use super::objects::{Layer, Objects, Origin, Pod, Scoped, read_mesh_fields};
+use super::fields::read_mesh_fields;
+use super::objects::{Layer, Objects, Origin, Pod, Scoped};
 use super::settings::ProxyConfig;
 use crate::config::node::Document;
 use crate::config::problem::{Mode, Problem};
+use std::collections::BTreeMap;
 
 /// The annotation with settings.
 const ANNOTATION: &str = "proxy.istio.io/config";
@@ -150,7 +152,7 @@ impl<'a> Search<'a> {
         if self.pod.namespace.is_empty() { "default" } else { &self.pod.namespace }
     }
 
-    fn matches(&self, selector: &std::collections::BTreeMap<String, String>) -> bool {
+    fn matches(&self, selector: &BTreeMap<String, String>) -> bool {
         selector.iter().all(|(name, value)| self.pod.labels.get(name) == Some(value))
     }
 

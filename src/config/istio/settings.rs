@@ -1,6 +1,7 @@
 //! The settings of a proxy, of one object or of all together.
 
 use super::raw;
+use crate::arch::TierKind;
 use crate::config::acceleration::{Acceleration, TlsAcceleration};
 use crate::config::duration;
 use crate::config::read::At;
@@ -62,6 +63,13 @@ pub enum LifecycleHandler {
     Exec(Vec<String>),
     /// Waits so many seconds.
     Sleep(u32),
+}
+
+impl CryptoMb {
+    /// Whether the proxy may go on with this tier: without `fallback`, not with `scalar`.
+    pub fn admits(&self, tier: TierKind) -> bool {
+        self.fallback || tier != TierKind::Scalar
+    }
 }
 
 fn show<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
