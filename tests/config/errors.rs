@@ -122,6 +122,23 @@ fn restrictions_are_never_left_out() {
 }
 
 #[test]
+fn other_restrictions_are_never_left_out_either() {
+    let certificate = "tls_certificates: [{certificate_chain: {filename: /c}, private_key: {filename: /k}}]";
+    for (outside, inside) in [
+        ("require_sni: true", "key_log: {}"),
+        ("session_timeout: 1s", "validation_context_certificate_provider_instance: {}"),
+        ("session_timeout: 1s", "customHandshaker: {}"),
+        ("session_timeout: 1s", "tls_params: {signature_algorithms: [ecdsa_secp256r1_sha256]}"),
+        ("session_timeout: 1s", "tls_params: {compliancePolicies: [FIPS_202205]}"),
+    ] {
+        let text = format!("{outside}\ncommon_tls_context: {{{certificate}, {inside}}}");
+        let e = DownstreamTlsContext::read(&document(&text), Mode::Lenient).map(|_| ()).unwrap_err();
+        assert_eq!(e.problems().len(), 1, "{e}");
+        assert!(e.to_string().ends_with(": this field is not supported"), "{e}");
+    }
+}
+
+#[test]
 fn what_is_no_yaml_is_refused_with_its_place() {
     let cases = [
         ("a: [1, 2", 1),

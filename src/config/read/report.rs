@@ -5,9 +5,13 @@ use crate::config::path::{Location, Path};
 use crate::config::problem::{Checked, ConfigError, Mode, Problem};
 use std::cell::RefCell;
 
-/// Fields that narrow down who is admitted. To leave one of them out would admit more peers than its author wanted.
-const NEVER_LEFT_OUT: [&str; 12] = [
+/// Fields that narrow down who is admitted, or with which algorithms. To leave one of them out would admit more than its
+/// author wanted.
+const NEVER_LEFT_OUT: [&str; 18] = [
+    "auto_sni_san_validation",
+    "compliance_policies",
     "crl",
+    "custom_handshaker",
     "custom_validator_config",
     "match_subject_alt_names",
     "max_verify_depth",
@@ -16,6 +20,9 @@ const NEVER_LEFT_OUT: [&str; 12] = [
     "require_ocsp_staple",
     "require_signed_certificate_timestamp",
     "require_sni",
+    "signature_algorithms",
+    "validation_context_certificate_provider",
+    "validation_context_certificate_provider_instance",
     "verify_certificate_hash",
     "verify_certificate_spki",
     "ca_certificate_provider_instance",
