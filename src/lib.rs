@@ -12,11 +12,14 @@
 //! | 4 | [`provider`] | what rustls sees: signing keys, `CryptoProvider` |
 //! | 5 | [`handshake`] | the engine, and the tokio acceptor and connector |
 //! | 6 | `spiffe` | SPIFFE identities that rotate (feature `spiffe`) |
+//! | 7 | `config` (feature `config`) | the configuration of Envoy, Istio and ASM |
 #![warn(missing_docs)]
 
 pub mod arch;
 mod arith;
 pub mod batch;
+#[cfg(feature = "config")]
+pub mod config;
 pub mod error;
 pub mod fiber;
 #[cfg(feature = "tokio")]

@@ -31,6 +31,9 @@ pub struct EngineConfig {
     pub poll_delay: Duration,
     /// How long an operation waits, with a zero `poll_delay`, on a thread that is never idle; default: 10 ms.
     pub max_wait: Duration,
+    /// The smallest fill that runs in lanes, whatever the operation; a full batch always does. Default: `None`, the fills
+    /// that were measured for each operation and tier.
+    pub break_even: Option<usize>,
     /// The most fibers a thread has at a time; handshakes beyond it wait in order. At least 1; default: 256.
     pub max_parked: usize,
     /// The most handshakes in flight in the whole engine, waiting for the network included; more wait in order before
@@ -56,6 +59,7 @@ impl Default for EngineConfig {
             pin: true,
             poll_delay: Duration::ZERO,
             max_wait: Policy::default().max_wait,
+            break_even: None,
             max_parked: 256,
             max_in_flight: 16_384,
             queue_bound: Policy::default().bound,
@@ -99,6 +103,13 @@ impl EngineConfig {
     #[must_use]
     pub fn handshake_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.handshake_timeout = limit.into();
+        self
+    }
+
+    /// The same settings with another [`break_even`](Self#structfield.break_even); `None` is what was measured.
+    #[must_use]
+    pub fn break_even(mut self, fill: impl Into<Option<usize>>) -> Self {
+        self.break_even = fill.into();
         self
     }
 

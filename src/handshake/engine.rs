@@ -69,7 +69,8 @@ impl Engine {
                 if cpu.is_some_and(|cpu| !core_affinity::set_for_current(cpu)) {
                     log::warn!("an engine thread could not be bound to its CPU");
                 }
-                Worker::new(&config, Runner::new(tier), messages, on_thread).serve();
+                let runner = Runner::new(tier).with_break_even(config.break_even);
+                Worker::new(&config, runner, messages, on_thread).serve();
             };
             handles.push(std::thread::Builder::new().name(format!("tls-batch-{i}")).spawn(serve)?);
             threads.push(Thread { inbox, board, sessions: AtomicUsize::new(0) });

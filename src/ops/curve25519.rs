@@ -22,6 +22,7 @@ impl<K: Kernel> LaneRunner for Lanes<K> {
     fn run(
         &mut self,
         requests: &[&Request],
+        _: usize,
         counters: &mut Counters,
         results: &mut Vec<Result<Response, Error>>,
     ) {

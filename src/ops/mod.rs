@@ -253,6 +253,8 @@ pub struct Runner {
     /// By [`Family`].
     lanes: [Option<Box<dyn LaneRunner>>; 4],
     counters: Counters,
+    /// In place of the measured fills.
+    break_even: Option<usize>,
 }
 
 impl Runner {
@@ -287,7 +289,7 @@ impl Runner {
             Tier::Portable(kernel) => all!(kernel),
             Tier::Scalar => [None, None, None, None],
         };
-        Self { tier, lanes, counters: Counters::default() }
+        Self { tier, lanes, counters: Counters::default(), break_even: None }
     }
 
     /// The tier that runs the batches.
@@ -302,7 +304,18 @@ impl Runner {
 
     /// The smallest fill at which lanes are faster than aws-lc-rs, one by one; a smaller batch goes there.
     pub fn break_even(&self, op: Op) -> usize {
-        break_even::fill(self.tier.kind(), op)
+        match self.break_even {
+            Some(fill) => fill.clamp(1, self.capacity(op)),
+            None => break_even::fill(self.tier.kind(), op),
+        }
+    }
+
+    /// The same runner with `fill` in place of the measured break-even fills; full batches still run in lanes. `None`
+    /// leaves the measured ones.
+    #[must_use]
+    pub fn with_break_even(mut self, fill: Option<usize>) -> Self {
+        self.break_even = fill;
+        self
     }
 
     /// What was done so far.
@@ -325,10 +338,11 @@ impl Runner {
     pub fn run(&mut self, requests: &[&Request], results: &mut Vec<Result<Response, Error>>) {
         let Some(op) = requests.first().map(|r| r.op()) else { return };
         assert!(requests.len() <= self.capacity(op) && requests.iter().all(|r| r.op() == op));
-        let worthwhile = requests.len() >= self.break_even(op);
+        let least = self.break_even(op);
+        let worthwhile = requests.len() >= least;
         match self.lanes[op.family() as usize].as_mut().filter(|_| worthwhile) {
             Some(lanes) => {
-                lanes.run(requests, &mut self.counters, results);
+                lanes.run(requests, least, &mut self.counters, results);
                 wipe_stack();
             }
             None => {
@@ -356,9 +370,11 @@ trait LaneRunner: fmt::Debug {
     fn capacity(&self, op: Op) -> usize;
     /// Drops what is prepared for peers' keys, if anything is.
     fn forget_public_keys(&mut self) {}
+    /// Runs a batch, of which no group below the fill `least` is worth its lanes.
     fn run(
         &mut self,
         requests: &[&Request],
+        least: usize,
         counters: &mut Counters,
         results: &mut Vec<Result<Response, Error>>,
     );
@@ -394,6 +410,7 @@ impl<K: MontLanes> LaneRunner for Lanes<K> {
     fn run(
         &mut self,
         requests: &[&Request],
+        least: usize,
         counters: &mut Counters,
         results: &mut Vec<Result<Response, Error>>,
     ) {
@@ -406,8 +423,7 @@ impl<K: MontLanes> LaneRunner for Lanes<K> {
                     rsa::sign_batch(*kernel, workspace, &mut scalar::random, &requests, counters);
                 results.extend(signatures.into_iter().map(|s| s.map(Response::Signature)));
             }
-            [Request::RsaVerify(first), ..] => {
-                let least = break_even::fill(K::KIND, first.op());
+            [Request::RsaVerify(_), ..] => {
                 let requests = of_kind!(requests, RsaVerify);
                 let verdicts = rsa::verify_batch(*kernel, workspace, public_keys, &requests, least, counters);
                 results.extend(verdicts.into_iter().map(|v| v.map(|()| Response::Verified)));

@@ -112,6 +112,14 @@ pub fn signing_key(der: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, rustl
     }
 }
 
+/// Whether lanes serve the key, so that [`signing_key`] does not leave it to rustls' own provider.
+///
+/// # Errors
+/// Why they do not.
+pub fn check_lanes(der: &PrivateKeyDer<'_>) -> Result<(), KeyError> {
+    import(der).map(drop)
+}
+
 /// Whether keys of this kind are read here, so that what is refused here is refused.
 fn is_ours(algorithm: SignatureAlgorithm) -> bool {
     matches!(algorithm, SignatureAlgorithm::RSA | SignatureAlgorithm::ECDSA | SignatureAlgorithm::ED25519)

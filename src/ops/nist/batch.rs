@@ -28,6 +28,7 @@ impl<const N: usize, C: Named<N>, K: PrimeLanes<C>> LaneRunner for Lanes<N, C, K
     fn run(
         &mut self,
         requests: &[&Request],
+        _: usize,
         counters: &mut Counters,
         results: &mut Vec<Result<Response, Error>>,
     ) {

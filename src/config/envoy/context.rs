@@ -1,0 +1,210 @@
+//! The two contexts and what they have in common.
+
+use super::certificate::Certificate;
+use super::params::TlsParameters;
+use super::raw;
+use super::sds::SdsSecret;
+use super::validation::{self, ValidationContext};
+use crate::config::acceleration::{Acceleration, TlsAcceleration};
+use crate::config::node::Document;
+use crate::config::problem::{Checked, ConfigError, Mode};
+use crate::config::read::{At, Report, read};
+use rustls::pki_types::ServerName;
+use std::time::Duration;
+
+/// The TLS of a listener.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct DownstreamTlsContext {
+    /// What both sides have.
+    pub common: CommonTlsContext,
+    /// Whether clients without a certificate are refused. `common.validation` is there if it is.
+    pub require_client_certificate: bool,
+    /// Whether session tickets are off; `None`: not said.
+    pub disable_stateless_session_resumption: Option<bool>,
+    /// Whether the session cache is off; `None`: not said.
+    pub disable_stateful_session_resumption: Option<bool>,
+    /// Whether the client's order of cipher suites is followed: the opposite of rustls' `ignore_client_order`.
+    pub prefer_client_ciphers: bool,
+}
+
+/// The TLS towards a cluster.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct UpstreamTlsContext {
+    /// What both sides have; `validation` is always there.
+    pub common: CommonTlsContext,
+    /// The server name to send.
+    pub sni: Option<ServerName<'static>>,
+    /// How many sessions to keep for resumption, 0 for none; `None`: not said.
+    pub max_session_keys: Option<u32>,
+}
+
+/// What both sides have.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CommonTlsContext {
+    /// Who we are; the first that suits the peer is used. Never empty for a listener.
+    pub identities: Vec<IdentitySource>,
+    /// Whom to admit; `None`: the peer is not asked for a certificate.
+    pub validation: Option<ValidationContext>,
+    /// The protocols to negotiate, best first.
+    pub alpn_protocols: Vec<Vec<u8>>,
+    /// Versions, cipher suites and groups.
+    pub params: TlsParameters,
+}
+
+/// Where a certificate with its key comes from.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum IdentitySource {
+    /// Files, the environment, or the configuration itself.
+    Certificate(Certificate),
+    /// A secret of an SDS server.
+    Sds(SdsSecret),
+}
+
+/// What is there, right or wrong: so that what is wrong is not said to be missing, too.
+struct Said {
+    identities: bool,
+    validation: bool,
+}
+
+impl Said {
+    fn of(raw: &raw::CommonTlsContext) -> Self {
+        Self {
+            identities: !raw.tls_certificates.is_empty()
+                || !raw.tls_certificate_sds_secret_configs.is_empty(),
+            validation: raw.validation_context.is_some()
+                || raw.validation_context_sds_secret_config.is_some()
+                || raw.combined_validation_context.is_some(),
+        }
+    }
+}
+
+impl DownstreamTlsContext {
+    /// Reads a bare `DownstreamTlsContext`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, or not supported.
+    pub fn read(document: &Document, mode: Mode) -> Result<Checked<Self>, ConfigError> {
+        let report = Report::new(document, mode);
+        let value = read(&report).map(|raw| Self::check(raw, &report.root()));
+        report.finish(value)
+    }
+
+    fn check(raw: raw::Downstream, at: &At<'_>) -> Self {
+        check_type(raw.type_url.as_deref(), "DownstreamTlsContext", at);
+        let common_at = at.field("common_tls_context");
+        let said = Said::of(&raw.common_tls_context);
+        if !said.identities {
+            common_at.error(
+                "a listener needs a certificate: tls_certificates or tls_certificate_sds_secret_configs",
+            );
+        }
+        let require_client_certificate = raw.require_client_certificate.unwrap_or(false);
+        if require_client_certificate && !said.validation {
+            at.field("require_client_certificate")
+                .error("there is no validation context to verify the client's certificate with");
+        }
+        Self {
+            common: CommonTlsContext::check(raw.common_tls_context, &common_at),
+            require_client_certificate,
+            disable_stateless_session_resumption: raw.disable_stateless_session_resumption,
+            disable_stateful_session_resumption: raw.disable_stateful_session_resumption,
+            prefer_client_ciphers: raw.prefer_client_ciphers.unwrap_or(false),
+        }
+    }
+}
+
+impl UpstreamTlsContext {
+    /// Reads a bare `UpstreamTlsContext`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it, or not supported.
+    pub fn read(document: &Document, mode: Mode) -> Result<Checked<Self>, ConfigError> {
+        let report = Report::new(document, mode);
+        let value = read(&report).map(|raw| Self::check(raw, &report.root()));
+        report.finish(value)
+    }
+
+    fn check(raw: raw::Upstream, at: &At<'_>) -> Self {
+        check_type(raw.type_url.as_deref(), "UpstreamTlsContext", at);
+        let common_at = at.field("common_tls_context");
+        if !Said::of(&raw.common_tls_context).validation {
+            common_at.error("there is no validation context to verify the server's certificate with");
+        }
+        if raw.allow_renegotiation == Some(true) {
+            at.field("allow_renegotiation").unsupported("renegotiation is not supported");
+        }
+        let sni = raw.sni.filter(|name| !name.is_empty()).and_then(|name| {
+            let parsed = ServerName::try_from(name);
+            parsed.map_err(|_| at.field("sni").error("neither a DNS name nor an IP address")).ok()
+        });
+        let common = CommonTlsContext::check(raw.common_tls_context, &common_at);
+        Self { common, sni, max_session_keys: raw.max_session_keys }
+    }
+}
+
+impl CommonTlsContext {
+    fn check(raw: raw::CommonTlsContext, at: &At<'_>) -> Self {
+        let mut identities = Vec::new();
+        let certificates_at = at.field("tls_certificates");
+        for (i, certificate) in raw.tls_certificates.into_iter().enumerate() {
+            let certificate = Certificate::check(certificate, &certificates_at.index(i));
+            identities.extend(certificate.map(IdentitySource::Certificate));
+        }
+        let secrets_at = at.field("tls_certificate_sds_secret_configs");
+        for (i, secret) in raw.tls_certificate_sds_secret_configs.into_iter().enumerate() {
+            let secret = SdsSecret::check(secret, &secrets_at.index(i));
+            identities.extend(secret.map(IdentitySource::Sds));
+        }
+        let validation = validation::check(
+            raw.validation_context,
+            raw.validation_context_sds_secret_config,
+            raw.combined_validation_context,
+            at,
+        );
+        Self {
+            identities,
+            validation,
+            alpn_protocols: check_alpn(raw.alpn_protocols, &at.field("alpn_protocols")),
+            params: TlsParameters::check(&raw.tls_params, &at.field("tls_params")),
+        }
+    }
+
+    /// What the certificates' `private_key_provider`s say about acceleration, together. Acceleration concerns all work
+    /// of a thread, not only one certificate's: one provider turns it on, and the shortest `poll_delay`, the lowest
+    /// `max_tier` and the highest `break_even` count.
+    pub fn acceleration(&self) -> Acceleration {
+        let providers = self.identities.iter().filter_map(|identity| match identity {
+            IdentitySource::Certificate(certificate) => certificate.private_key_provider.as_ref(),
+            IdentitySource::Sds(_) => None,
+        });
+        let merged = providers.fold(None, |merged: Option<TlsAcceleration>, provider| {
+            let mut merged = merged.unwrap_or_default();
+            let delay = provider.poll_delay.unwrap_or(Duration::ZERO);
+            merged.poll_delay = Some(merged.poll_delay.map_or(delay, |other| other.min(delay)));
+            merged.max_tier = [merged.max_tier, provider.max_tier].into_iter().flatten().min();
+            merged.break_even = [merged.break_even, provider.break_even].into_iter().flatten().max();
+            Some(merged)
+        });
+        merged.map_or(Acceleration::NotSaid, Acceleration::Said)
+    }
+}
+
+fn check_type(url: Option<&str>, message: &str, at: &At<'_>) {
+    if let Some(url) = url
+        && super::find::message_of(url) != Some(message)
+    {
+        at.field("@type").error(format!("expected envoy.extensions.transport_sockets.tls.v3.{message}"));
+    }
+}
+
+fn check_alpn(names: Vec<String>, at: &At<'_>) -> Vec<Vec<u8>> {
+    let check = |(i, name): (usize, String)| match name.len() {
+        1..=255 => Some(name.into_bytes()),
+        _ => at.index(i).fail("the name of a protocol has 1 to 255 bytes"),
+    };
+    names.into_iter().enumerate().filter_map(check).collect()
+}

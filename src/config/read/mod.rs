@@ -1,0 +1,96 @@
+//! From tree to the types of a configuration, through serde.
+//!
+//! Every field's name is taken as protobuf has it or in lowerCamelCase, as protobuf's JSON allows; numbers may be written as
+//! strings; and what no type asks for is remembered with its place instead of being lost. Errors know the
+//! place of the value that they are about, and never repeat the value: it may be a key.
+
+mod report;
+mod value;
+
+pub(super) use report::{At, Report};
+
+use super::node::Document;
+use super::path::Path;
+use super::problem::Problem;
+use serde::Deserialize;
+use serde::de::{self, Expected, Unexpected};
+use std::cell::RefCell;
+use std::fmt;
+use value::Reader;
+
+/// What reading noticed, besides the value.
+#[derive(Debug, Default)]
+struct Noticed {
+    /// Fields that no type asked for.
+    unknown: RefCell<Vec<Problem>>,
+    warnings: RefCell<Vec<Problem>>,
+}
+
+/// Why reading ended, and where.
+#[derive(Debug)]
+struct ReadError {
+    message: String,
+    problem: Option<Problem>,
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for ReadError {}
+
+impl de::Error for ReadError {
+    fn custom<T: fmt::Display>(message: T) -> Self {
+        Self { message: message.to_string(), problem: None }
+    }
+
+    fn invalid_type(unexpected: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        let found = match unexpected {
+            Unexpected::Bool(_) => "a boolean",
+            Unexpected::Unsigned(_) | Unexpected::Signed(_) | Unexpected::Float(_) => "a number",
+            Unexpected::Str(_) => "a string",
+            Unexpected::Unit | Unexpected::Option => "nothing",
+            Unexpected::Seq => "a list",
+            Unexpected::Map => "a mapping",
+            _ => "something else",
+        };
+        Self::custom(format!("expected {expected}, found {found}"))
+    }
+
+    fn invalid_value(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::custom(format!("the value is out of range: expected {expected}"))
+    }
+
+    fn duplicate_field(field: &'static str) -> Self {
+        Self::custom(format!("the field {field} is here twice, in two spellings"))
+    }
+}
+
+/// The document as a `T`. Fields that a `T` does not have are errors, or warnings, as the report's mode has it.
+/// `None`: it is not a `T`, and the report says why.
+pub(super) fn read<T: for<'de> Deserialize<'de>>(report: &Report<'_>) -> Option<T> {
+    let document = report.document();
+    let noticed = Noticed::default();
+    let root = Reader { document, node: &document.root, path: Path::default(), noticed: &noticed };
+    let result = T::deserialize(root);
+    report.take_warnings(noticed.warnings.into_inner());
+    match result {
+        Ok(value) => {
+            noticed.unknown.into_inner().into_iter().for_each(|problem| report.unsupported(problem));
+            Some(value)
+        }
+        Err(ReadError { message, problem }) => {
+            report.take_error(problem.unwrap_or_else(|| document.problem(message)));
+            None
+        }
+    }
+}
+
+/// The document as a `T`, with the fields that a `T` does not have left aside.
+pub(super) fn read_some_of<T: for<'de> Deserialize<'de>>(document: &Document) -> Result<T, Problem> {
+    let noticed = Noticed::default();
+    let root = Reader { document, node: &document.root, path: Path::default(), noticed: &noticed };
+    T::deserialize(root).map_err(|e| e.problem.unwrap_or_else(|| document.problem(e.message)))
+}

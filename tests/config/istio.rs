@@ -1,0 +1,163 @@
+//! Istio's and ASM's objects.
+
+use crate::support::problems;
+use rustls_multibuffer::TierKind;
+use rustls_multibuffer::config::istio::{LifecycleHandler, Objects, Pod, Precedence, ProxyConfig, Resolver};
+use rustls_multibuffer::config::{Acceleration, Checked, ConfigError, Document, Mode};
+use rustls_multibuffer::handshake::EngineConfig;
+use std::time::Duration;
+
+fn read(text: &str, mode: Mode) -> Result<Checked<Objects>, ConfigError> {
+    Objects::read(&Document::parse_all("objects.yaml", text)?, mode)
+}
+
+fn of_mesh(fields: &str) -> ProxyConfig {
+    let text = format!("meshConfig: {{defaultConfig: {{{fields}}}}}");
+    let objects = read(&text, Mode::Strict).unwrap_or_else(|e| panic!("{e}")).value;
+    Resolver::default().resolve(&objects, &Pod::new("shop", "cart")).config
+}
+
+/// Istio forwards only the nanoseconds: its second becomes nothing.
+#[test]
+fn a_second_stays_a_second() {
+    for delay in ["1s", "1000ms", "{seconds: 1}"] {
+        let config = of_mesh(&format!("privateKeyProvider: {{cryptomb: {{pollDelay: {delay}}}}}"));
+        assert_eq!(config.private_key_provider.as_ref().unwrap().poll_delay, Some(Duration::from_secs(1)));
+        assert_eq!(config.engine_config(EngineConfig::default()).poll_delay, Duration::from_secs(1));
+    }
+}
+
+#[test]
+fn everything_of_the_mesh() {
+    let config = of_mesh(
+        "privateKeyProvider: {cryptomb: {pollDelay: 2ms, fallback: true}}, concurrency: 0, drainDuration: 1m, \
+         parentShutdownDuration: 1m30s, terminationDrainDuration: 15s, holdApplicationUntilProxyStarts: true, \
+         proxyMetadata: {A: '1'}, image: {imageType: distroless}",
+    );
+    assert_eq!(config.drain_duration, Some(Duration::from_secs(60)));
+    assert_eq!(config.parent_shutdown_duration, Some(Duration::from_secs(90)));
+    assert_eq!(config.termination_drain_duration, Some(Duration::from_secs(15)));
+    assert_eq!(config.hold_application_until_proxy_starts, Some(true));
+    assert_eq!(config.proxy_metadata["A"], "1");
+    assert_eq!(config.image_type.as_deref(), Some("distroless"));
+    let engine = config.engine_config(EngineConfig::default().threads(77));
+    assert_eq!(engine.threads, EngineConfig::default().threads);
+    assert_eq!((engine.poll_delay, engine.max_tier), (Duration::from_millis(2), TierKind::Avx512Ifma));
+}
+
+#[test]
+fn without_a_provider_acceleration_is_off() {
+    let config = of_mesh("concurrency: 3");
+    assert_eq!(config.acceleration(), Acceleration::NotSaid);
+    let engine = config.engine_config(EngineConfig::default());
+    assert_eq!((engine.max_tier, engine.threads), (TierKind::Scalar, 3));
+}
+
+#[test]
+fn fallback_decides_where_there_are_no_lanes() {
+    for (fallback, expected) in [(true, true), (false, false)] {
+        let config = of_mesh(&format!("privateKeyProvider: {{cryptomb: {{fallback: {fallback}}}}}"));
+        let cryptomb = config.private_key_provider.unwrap();
+        assert!(cryptomb.admits(TierKind::Avx2Fma));
+        assert_eq!(cryptomb.admits(TierKind::Scalar), expected);
+    }
+}
+
+#[test]
+fn what_is_refused() {
+    let provider = "meshConfig.defaultConfig.privateKeyProvider";
+    let cases = [
+        ("meshConfig: {defaultConfig: {privateKeyProvider: {}}}", format!("{provider}: a provider is required: cryptomb")),
+        (
+            "meshConfig: {defaultConfig: {privateKeyProvider: {qat: {pollDelay: 1ms}}}}",
+            format!("{provider}.qat: QuickAssist is not supported; cryptomb is"),
+        ),
+        (
+            "meshConfig: {defaultConfig: {privateKeyProvider: {cryptomb: {pollDelay: 10}}}}",
+            format!("{provider}.cryptomb.pollDelay: expected a duration with its unit, such as \"0.002s\" or \"10ms\", found a number"),
+        ),
+        ("meshConfig: {defaultConfig: {concurrency: -1}}", "meshConfig.defaultConfig.concurrency: the value is out of range: expected u32".to_owned()),
+        ("meshConfig: {defaultConfig: {tracing: {}}}", "meshConfig.defaultConfig.tracing: this field is not supported".to_owned()),
+        (
+            "{kind: ProxyConfig, spec: {privateKeyProvider: {cryptomb: {}}}}",
+            "spec.privateKeyProvider: a ProxyConfig object cannot carry it: use meshConfig.defaultConfig or the annotation proxy.istio.io/config".to_owned(),
+        ),
+        ("{kind: ProxyConfig}", ": spec is required".to_owned()),
+        (
+            "{kind: ProxyConfig, metadata: {creationTimestamp: yesterday}, spec: {}}",
+            "metadata.creationTimestamp: not a time of RFC 3339".to_owned(),
+        ),
+        (
+            "{kind: ASMCustomProxyConfigInjectionTemplate, spec: {configPatches: {lifecycle: {preStop: {exec: {}}}}}}",
+            "spec.configPatches.lifecycle.preStop: expected one of exec, with a command, and sleep".to_owned(),
+        ),
+        ("a: 1", ": expected an object with a kind, meshConfig, defaultConfig or metadata".to_owned()),
+    ];
+    for (text, expected) in cases {
+        let e = read(text, Mode::Strict).map(|_| ()).unwrap_err();
+        assert_eq!(problems(&e)[0], expected);
+    }
+    let two = read("meshConfig: {defaultConfig: {}}\n---\ndefaultConfig: {}", Mode::Strict)
+        .map(|_| ())
+        .unwrap_err();
+    assert_eq!(
+        problems(&two),
+        [
+            "defaultConfig: there is a mesh configuration already, at objects.yaml:1:29: meshConfig.defaultConfig"
+        ]
+    );
+}
+
+#[test]
+fn other_settings_of_the_mesh_are_warnings_and_lenient_makes_more_so() {
+    let text = "meshConfig: {accessLogFile: /dev/stdout, defaultConfig: {tracing: {}, concurrency: 4}}";
+    assert!(read(text, Mode::Strict).is_err());
+    let read = read(text, Mode::Lenient).unwrap();
+    let places: Vec<_> = read.warnings.iter().map(|w| w.location.path.to_string()).collect();
+    assert_eq!(places, ["meshConfig.accessLogFile", "meshConfig.defaultConfig.tracing"]);
+}
+
+#[test]
+fn a_config_map_holds_the_mesh_as_text() {
+    let text =
+        "{kind: ConfigMap, metadata: {name: istio}, data: {mesh: \"defaultConfig:\\n  concurrency: 6\\n\"}}";
+    let objects = read(text, Mode::Strict).unwrap().value;
+    assert_eq!(Resolver::default().resolve(&objects, &Pod::new("a", "b")).config.concurrency, Some(6));
+    let broken = text.replace("concurrency", "konkurrenz");
+    let e = read(&broken, Mode::Strict).map(|_| ()).unwrap_err();
+    assert_eq!(
+        e.to_string(),
+        "objects.yaml, data.mesh:2:15: defaultConfig.konkurrenz: this field is not supported"
+    );
+}
+
+/// The seed's case: a drain of 15 s after a preStop that waits.
+#[test]
+fn a_template_of_asm() {
+    let text = "
+apiVersion: istio.alibabacloud.com/v1
+kind: ASMCustomProxyConfigInjectionTemplate
+metadata: {name: drain, namespace: shop}
+spec:
+  workloadSelector: {labels: {app: cart}}
+  configPatches:
+    privateKeyProvider: {cryptomb: {pollDelay: 5ms}}
+    terminationDrainDuration: 15s
+    logLevel: debug
+    lifecycle:
+      postStart: {exec: {command: [/bin/sh, -c, 'true']}}
+      preStop: {sleep: {seconds: 13}}
+";
+    let objects = read(text, Mode::Strict).unwrap_or_else(|e| panic!("{e}")).value;
+    let resolver = Resolver::default().precedence(Precedence::Asm);
+    let config = resolver.resolve(&objects, &Pod::new("shop", "x").label("app", "cart")).config;
+    assert_eq!(config.termination_drain_duration, Some(Duration::from_secs(15)));
+    assert_eq!(config.pre_stop, Some(LifecycleHandler::Sleep(13)));
+    assert_eq!(
+        config.post_start,
+        Some(LifecycleHandler::Exec(["/bin/sh", "-c", "true"].map(str::to_owned).to_vec()))
+    );
+    assert_eq!(config.log_level.as_deref(), Some("debug"));
+    let Acceleration::Said(said) = config.acceleration() else { panic!() };
+    assert_eq!(said.poll_delay, Some(Duration::from_millis(5)));
+}
