@@ -1,5 +1,8 @@
 //! SPIFFE identities that rotate without losing a handshake.
 
+#[cfg(feature = "spiffe-authority")]
+pub mod authority;
+mod proto;
 mod refusal;
 mod source;
 
