@@ -128,7 +128,6 @@ pub struct Updates {
 }
 
 impl Updates {
-    #[expect(dead_code, reason = "the supervisor will make it")]
     pub(super) fn new(sink: Arc<dyn Sink>) -> Self {
         Self { sink }
     }
