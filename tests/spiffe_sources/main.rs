@@ -3,9 +3,12 @@
 #![cfg(unix)]
 
 mod authority;
+mod envoy;
 mod final_answers;
 mod load;
 mod outages;
+mod peer;
+mod py_spiffe;
 mod support;
 
 use std::future::Future;

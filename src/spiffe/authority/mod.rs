@@ -30,6 +30,8 @@ mod defect;
 mod error;
 mod key;
 #[cfg(unix)]
+mod lenient;
+#[cfg(unix)]
 mod sds;
 #[cfg(unix)]
 mod secrets;

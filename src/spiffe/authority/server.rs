@@ -1,6 +1,7 @@
 //! A gRPC server on a Unix socket, which can be stopped although its streams never end.
 
 use super::AuthorityError;
+use super::lenient::Lenient;
 use super::view::View;
 use std::convert::Infallible;
 use std::future::Future;
@@ -9,7 +10,7 @@ use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::UnixListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{AbortHandle, JoinHandle};
 use tonic::Status;
@@ -126,13 +127,13 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
 struct Incoming(UnixListener);
 
 impl Stream for Incoming {
-    type Item = io::Result<UnixStream>;
+    type Item = io::Result<Lenient>;
 
     fn poll_next(
         self: Pin<&mut Self>,
         cx: &mut std::task::Context<'_>,
     ) -> std::task::Poll<Option<Self::Item>> {
-        self.0.poll_accept(cx).map(|accepted| Some(accepted.map(|(stream, _)| stream)))
+        self.0.poll_accept(cx).map(|accepted| Some(accepted.map(|(stream, _)| Lenient::new(stream))))
     }
 }
 
