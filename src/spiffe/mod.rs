@@ -1,4 +1,62 @@
 //! SPIFFE identities that rotate without losing a handshake.
+//!
+//! What happens to an identity, from its source to a connection:
+//!
+//! 1. A [`Source`] delivers [`Material`]: an X.509-SVID, its key, and the trust bundles, always as one complete state. A
+//!    supervisor runs it, and runs it again with a jittered backoff when it is lost. The last good identity outlives it.
+//! 2. The acceptance rules are applied to the whole of it: the key is the leaf's, the leaf is valid and as the X.509-SVID
+//!    standard wants it, and the chain verifies with the bundle of its own trust domain. What breaks a rule is refused with
+//!    a [`Refusal`]; what is not valid yet is held back until it is.
+//! 3. It becomes a [`Snapshot`], the next generation. Every [`Acceptor`] and [`Connector`] makes its rustls configuration
+//!    from it, off the handshake path, before the generation is published.
+//! 4. A handshake takes the generation that is current when it begins, without a lock, and keeps it to its end: so no
+//!    handshake fails because of a rotation. What is withdrawn, or removed from the bundles, counts for the next handshake; sessions and ticket
+//!    keys belong to a generation and end with it.
+//! 5. The peer's leaf is checked by X.509-SVID §5, its chain with the bundle of its own trust domain only, and its SPIFFE ID by the
+//!    [`Authorizer`]. DNS names play no part. The verifications park on fibers, like everything else. A [`PeerError`] tells what is wrong.
+//! 6. The [`Connection`] that comes with the stream tells who the peer is, and when the [`LivePolicy`] wants it closed.
+//!
+//! Own keys are wiped when their last user drops them. A peer without certificate is refused. Revocation lists are no part of X.509-SVID.
+//!
+//! ```no_run
+//! use rustls_multibuffer::handshake::{Engine, EngineConfig};
+//! use rustls_multibuffer::spiffe::{Acceptor, Authorizer, FileSource, Identity, TrustDomain};
+//! use tokio::net::TcpListener;
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let identity = Identity::start(FileSource::new("/certs/tls.crt", "/certs/tls.key", "/certs/ca.crt"));
+//! identity.ready().await;
+//! let clients = Authorizer::path_prefix(TrustDomain::new("example.org")?, "/ns/billing");
+//! let acceptor = Acceptor::new(Engine::new(EngineConfig::default())?, &identity, clients);
+//! let listener = TcpListener::bind("0.0.0.0:8443").await?;
+//! loop {
+//!     let (socket, _) = listener.accept().await?;
+//!     let handshake = acceptor.accept(socket);
+//!     tokio::spawn(async move {
+//!         let (_stream, connection) = handshake.await?;
+//!         println!("{} is here", connection.peer_id());
+//!         Ok::<_, std::io::Error>(())
+//!     });
+//! }
+//! # }
+//! ```
+//!
+//! # Metrics
+//!
+//! Through the facade of the crate `metrics`; each carries the label `identity`, which is
+//! [`IdentityBuilder::name`]. Times are seconds since 1970.
+//!
+//! | name | kind | further labels | meaning |
+//! |---|---|---|---|
+//! | `spiffe_svid_not_before_seconds` | gauge | | beginning of the validity of the SVID in use |
+//! | `spiffe_svid_not_after_seconds` | gauge | | end of the validity of the SVID in use |
+//! | `spiffe_generation` | gauge | | number of the generation in use |
+//! | `spiffe_last_success_seconds` | gauge | | when an update was last accepted |
+//! | `spiffe_source_connected` | gauge | | 1 while the source is connected, else 0 |
+//! | `spiffe_updates_total` | counter | `result` | updates: `ok`, or the label of the [`Refusal`] |
+//! | `spiffe_withdrawals_total` | counter | `reason` | withdrawals of the identity, by the label of the [`Withdrawal`] |
+//! | `spiffe_handshake_failures_total` | counter | `side`, `reason` | handshakes that failed, by the label of the [`PeerError`] or the [`Unavailable`]; else `no_certificate`, `alert_received`, `tls`, `timed_out`, `engine`, `io` |
+//! | `spiffe_connections_closed_total` | counter | `side`, `reason` | connections told to close, by the label of the [`CloseReason`] |
 
 mod accept;
 mod acceptor;
@@ -11,6 +69,7 @@ mod clock;
 mod connection;
 mod connector;
 mod endpoint;
+mod files;
 mod health;
 mod identity;
 mod leaf;
@@ -35,6 +94,7 @@ pub use self::authorizer::Authorizer;
 pub use self::clock::{Clock, SystemClock};
 pub use self::connection::Connection;
 pub use self::connector::Connector;
+pub use self::files::FileSource;
 pub use self::health::Health;
 pub use self::identity::{Changes, Identity, IdentityBuilder};
 pub use self::live::{CloseReason, LivePolicy};

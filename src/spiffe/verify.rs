@@ -66,22 +66,32 @@ impl PeerVerifier {
             ChainError::Foreign(authority) => return foreign(authority),
             ChainError::WebPki(error) => error,
         };
-        match error {
-            webpki::Error::UnknownIssuer => {
-                let others = self.snapshot.bundles().iter().filter(|(other, _)| *other != domain);
-                // Whatever an intermediate claims to belong to, its root tells whose it is.
-                let mut makers = others.filter(|(other, roots)| {
-                    !matches!(roots.verify(chain, other), Err(ChainError::WebPki(_)))
-                });
-                match makers.next() {
-                    Some((authority, _)) => foreign(authority.clone()),
-                    None => PeerError::NotInBundle(domain.clone()),
-                }
-            }
-            webpki::Error::RequiredEkuNotFoundContext(_) => PeerError::ExtendedKeyUsage,
-            other => PeerError::BadChain(other.to_string()),
+        if matches!(error, webpki::Error::RequiredEkuNotFoundContext(_)) {
+            return PeerError::ExtendedKeyUsage;
+        }
+        if !leads_to_no_root(&error) {
+            return PeerError::BadChain(error.to_string());
+        }
+        let others = self.snapshot.bundles().iter().filter(|(other, _)| *other != domain);
+        // Whatever an intermediate claims to belong to, its root tells whose it is.
+        let mut makers =
+            others.filter(|(other, roots)| !matches!(roots.verify(chain, other), Err(ChainError::WebPki(_))));
+        match makers.next() {
+            Some((authority, _)) => foreign(authority.clone()),
+            None => PeerError::NotInBundle(domain.clone()),
         }
     }
+}
+
+/// Whether no root made the chain. Authorities of one trust domain mostly have one name, so that a stranger's chain looks
+/// like one with bad signatures.
+fn leads_to_no_root(error: &webpki::Error) -> bool {
+    matches!(
+        error,
+        webpki::Error::UnknownIssuer
+            | webpki::Error::InvalidSignatureForPublicKey
+            | webpki::Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_)
+    )
 }
 
 /// The rules for a peer's leaf that need no signature.

@@ -41,7 +41,7 @@ impl Scanner {
         *self = match *self {
             Self::Field(seen) if byte == FIELD[seen] && seen + 1 == FIELD.len() => Self::Length,
             Self::Field(seen) if byte == FIELD[seen] => Self::Field(seen + 1),
-            // No proper prefix of the field is a suffix of another, but for its first byte.
+            // Its first byte stands nowhere else in it, so that this byte is at best the first.
             Self::Field(_) => Self::Field(usize::from(byte == FIELD[0])),
             Self::Length if byte & HUFFMAN != 0 => Self::Field(0),
             Self::Length if byte == LONG => Self::LongLength(usize::from(LONG), 0),
@@ -147,7 +147,8 @@ mod tests {
 
     #[test]
     fn nothing_else_changes() {
-        let others = [&b"%2F"[..], b"\x40\x0a:authority\x83%%%", b"\x40\x0a:authority\x00%", b"\x40\x05:path\x03%2F"];
+        let others =
+            [&b"%2F"[..], b"\x40\x0a:authority\x83%%%", b"\x40\x0a:authority\x00%", b"\x40\x05:path\x03%2F"];
         for bytes in others {
             assert_eq!(scanned(bytes), bytes);
         }
