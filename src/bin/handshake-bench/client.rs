@@ -3,11 +3,13 @@
 use crate::batches::Batches;
 use crate::ca::SERVER_NAME;
 use crate::placement::Placement;
+use crate::rotation::Rotation;
 use crate::scenario::Provider;
 use crate::stats::Latencies;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use rustls_multibuffer::handshake::{EngineConfig, LocalEngine, TlsConnector};
+use rustls_multibuffer::spiffe;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -26,12 +28,20 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Who makes the handshakes. An engine has to be made on its own thread, so this says how.
 #[derive(Clone)]
 pub(crate) struct Clients {
-    pub(crate) provider: Provider,
-    pub(crate) tls: Arc<ClientConfig>,
+    pub(crate) tls: ClientTls,
     /// For clients of this crate.
     pub(crate) engine: EngineConfig,
     /// How many there are.
     pub(crate) concurrency: usize,
+}
+
+/// How clients get their configurations.
+#[derive(Clone)]
+pub(crate) enum ClientTls {
+    /// One for the whole run, used by this implementation.
+    Fixed(Provider, Arc<ClientConfig>),
+    /// From identities that rotate; the server trusts them or not.
+    Rotating { rotation: Arc<Rotation>, is_trusted: bool },
 }
 
 /// What the clients shall do.
@@ -145,15 +155,19 @@ fn run_thread(
 enum Connector {
     Stock(tokio_rustls::TlsConnector),
     Multibuffer(TlsConnector<LocalEngine>),
+    Rotating(spiffe::Connector<LocalEngine>),
 }
 
 impl Connector {
     fn new(clients: &Clients) -> Self {
-        let tls = clients.tls.clone();
-        match clients.provider {
-            Provider::Baseline => Self::Stock(tls.into()),
-            Provider::Multibuffer => {
-                Self::Multibuffer(TlsConnector::new(LocalEngine::new(clients.engine.clone()), tls))
+        let engine = || LocalEngine::new(clients.engine.clone());
+        match &clients.tls {
+            ClientTls::Fixed(Provider::Baseline, tls) => Self::Stock(tls.clone().into()),
+            ClientTls::Fixed(Provider::Multibuffer, tls) => {
+                Self::Multibuffer(TlsConnector::new(engine(), tls.clone()))
+            }
+            ClientTls::Rotating { rotation, is_trusted } => {
+                Self::Rotating(rotation.connector(engine(), *is_trusted))
             }
         }
     }
@@ -162,14 +176,17 @@ impl Connector {
         match self {
             Self::Stock(connector) => connector.connect(name, tcp).await,
             Self::Multibuffer(connector) => connector.connect(name, tcp).await,
+            Self::Rotating(connector) => connector.connect(name, tcp).await.map(|(stream, _)| stream),
         }
     }
 
     /// What the engine has done, if there is one.
     fn batches(&self) -> Batches {
         let mut batches = Batches::default();
-        if let Self::Multibuffer(connector) = self {
-            batches.add(&connector.engine().stats().batches);
+        match self {
+            Self::Stock(_) => {}
+            Self::Multibuffer(connector) => batches.add(&connector.engine().stats().batches),
+            Self::Rotating(connector) => batches.add(&connector.engine().stats().batches),
         }
         batches
     }
