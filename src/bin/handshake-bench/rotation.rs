@@ -155,6 +155,9 @@ struct World {
     authority: Authority,
     identities: Identities,
     handles: [(SpiffeId, MemoryHandle); 2],
+    /// Who issues to the client that is not trusted.
+    other: Authority,
+    untrusted: MemoryHandle,
 }
 
 impl World {
@@ -169,12 +172,11 @@ impl World {
         let [server, client, untrusted] =
             <[Identity; 3]>::try_from(sources.into_iter().map(Identity::start).collect::<Vec<_>>())
                 .expect("there are three");
-        let mut material = other.material(&id("client")).ok_or("it is entitled")?;
-        // It trusts the server, so that it is the server that refuses.
-        material.bundles.entry(domain()).or_default().extend(authority.bundle());
-        handles[2].offer(material).await?;
-        let handles = [(id("server"), handles[0].clone()), (id("client"), handles[1].clone())];
-        let world = Self { authority, identities: Identities { server, client, untrusted }, handles };
+        let [server_handle, client_handle, untrusted_handle] =
+            <[MemoryHandle; 3]>::try_from(handles).expect("there are three");
+        let handles = [(id("server"), server_handle), (id("client"), client_handle)];
+        let identities = Identities { server, client, untrusted };
+        let world = Self { authority, other, identities, handles, untrusted: untrusted_handle };
         world.deliver().await?;
         Ok(world)
     }
@@ -202,8 +204,12 @@ impl World {
         Ok(())
     }
 
-    /// Tells both sides what the authority says.
+    /// Tells everybody what the authority says.
     async fn deliver(&self) -> Result<()> {
+        // This one trusts the server, so that it is the server that refuses.
+        let mut material = self.other.material(&id("client")).ok_or("it is entitled")?;
+        material.bundles.entry(domain()).or_default().extend(self.authority.bundle());
+        self.untrusted.offer(material).await?;
         for (id, handle) in &self.handles {
             handle.offer(self.authority.material(id).ok_or("it is entitled")?).await?;
         }
