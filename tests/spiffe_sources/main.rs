@@ -8,6 +8,7 @@ mod final_answers;
 mod load;
 mod outages;
 mod peer;
+mod protocol;
 mod py_spiffe;
 mod support;
 
