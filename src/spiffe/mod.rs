@@ -66,6 +66,7 @@ mod clock;
 mod connection;
 mod connector;
 mod endpoint;
+mod fields;
 mod files;
 mod health;
 mod identity;

@@ -4,6 +4,7 @@ use super::accept::{Accepted, examine, verify_own};
 use super::bundles::Bundles;
 use super::clock::Clock;
 use super::health::{Health, Report};
+use super::leaf::is_over;
 use super::metric::Metrics;
 use super::refusal::Refusal;
 use super::snapshot::{OwnSvid, Snapshot};
@@ -102,7 +103,7 @@ impl Store {
         let now = self.clock.now();
         let mut inner = self.lock();
         if let Some(ripe) = inner.held.take_if(|held| held.svid.not_before <= now) {
-            if ripe.svid.not_after < now {
+            if is_over(ripe.svid.not_after, now) {
                 self.count_refusal(&mut inner, &Refusal::Expired { not_after: ripe.svid.not_after }, now);
             } else {
                 self.publish(&mut inner, ripe, now);
