@@ -209,7 +209,9 @@ impl Store {
         inner.generation
     }
 
+    /// Publishes, and returns when every follower has followed: whoever sees a follower's generation finds it published.
     fn set(&self, inner: &mut Inner, published: Published) {
+        self.published.store(Arc::new(published.clone()));
         inner.followers.retain(|follower| match follower.upgrade() {
             Some(follower) => {
                 follower.follow(&published);
@@ -217,7 +219,6 @@ impl Store {
             }
             None => false,
         });
-        self.published.store(Arc::new(published));
         self.changes.send_modify(|changes| *changes += 1);
     }
 
