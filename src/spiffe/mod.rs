@@ -8,7 +8,7 @@
 //!    standard wants it, and the chain verifies with the bundle of its own trust domain. What breaks a rule is refused with
 //!    a [`Refusal`]; what is not valid yet is held back until it is.
 //! 3. It becomes a [`Snapshot`], the next generation. Every [`Acceptor`] and [`Connector`] makes its rustls configuration
-//!    from it, off the handshake path, before the generation is published.
+//!    from it, off the handshake path, before its source is told that the generation is published.
 //! 4. A handshake takes the generation that is current when it begins, without a lock, and keeps it to its end: so no
 //!    handshake fails because of a rotation. What is withdrawn, or removed from the bundles, counts for the next handshake; sessions and ticket
 //!    keys belong to a generation and end with it.
@@ -69,6 +69,7 @@ mod clock;
 mod connection;
 mod connector;
 mod endpoint;
+mod fields;
 mod files;
 mod health;
 mod identity;

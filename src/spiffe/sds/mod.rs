@@ -2,6 +2,8 @@
 
 mod parse;
 mod resources;
+#[cfg(all(test, feature = "spiffe-authority"))]
+mod tests;
 
 use self::resources::Resources;
 use super::channel::connect;
