@@ -83,6 +83,22 @@ fn other_versions_groups_threads_and_delays_work() {
     assert_eq!((&json[0]["tier"], &json[1]["tier"]), (&"none".into(), &"scalar".into()));
 }
 
+#[test]
+fn identities_rotate_without_a_failure() {
+    for (flags, name) in [
+        (&["--key", "p256", "--rotate", "20", "--rotate-ca", "4"][..], "p256-tls1.3-x25519-rotate20ms"),
+        (&["--key", "rsa2048", "--tls", "1.2", "--rotate", "100"], "rsa2048-tls1.2-x25519-rotate100ms"),
+    ] {
+        let (output, json) = short_run(&format!("{name}.json"), flags);
+        assert!(json.iter().all(|line| line["scenario"] == name), "{json:?}");
+        assert_eq!((&json[0]["rotations"], &json[0]["ca_rotations"]), (&0.into(), &0.into()));
+        assert_positive(&json[1], &["rotations"]);
+        assert_eq!(json[1]["failures"], 0);
+        assert_eq!(json[1]["ca_rotations"].as_u64() > Some(0), flags.contains(&"--rotate-ca"), "{}", json[1]);
+        assert!(text(&output.stdout).contains("of them of the CA: 0 handshakes failed"));
+    }
+}
+
 /// Lanes for RSA are lanes of every tier that has any.
 fn has_lanes() -> bool {
     Tier::detect() != Tier::Scalar

@@ -92,3 +92,56 @@ impl fmt::Debug for Authorizer {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn domain() -> TrustDomain {
+        TrustDomain::new("home.test").unwrap()
+    }
+
+    /// Which of some peers are let in, by their paths; the last is of another domain.
+    fn let_in(authorizer: &Authorizer) -> Vec<&'static str> {
+        let home =
+            ["/ns/a", "/ns/a/sa/b", "/ns/ab", "/ns"].map(|path| (path, format!("spiffe://home.test{path}")));
+        let away = ("away", "spiffe://away.test/ns/a".to_owned());
+        let peers = home.into_iter().chain([away]);
+        peers
+            .filter(|(_, id)| authorizer.permits(&SpiffeId::new(id).unwrap()))
+            .map(|(name, _)| name)
+            .collect()
+    }
+
+    #[test]
+    fn ids_are_exact() {
+        let a = SpiffeId::new("spiffe://home.test/ns/a").unwrap();
+        let ns = SpiffeId::new("spiffe://home.test/ns").unwrap();
+        assert_eq!(let_in(&Authorizer::exactly(a.clone())), ["/ns/a"]);
+        assert_eq!(let_in(&Authorizer::any_of([a, ns])), ["/ns/a", "/ns"]);
+        assert!(let_in(&Authorizer::any_of([])).is_empty());
+    }
+
+    #[test]
+    fn prefixes_end_at_segments() {
+        for prefix in ["/ns/a", "ns/a", "/ns/a/"] {
+            assert_eq!(
+                let_in(&Authorizer::path_prefix(domain(), prefix)),
+                ["/ns/a", "/ns/a/sa/b"],
+                "{prefix}"
+            );
+        }
+        let all = ["/ns/a", "/ns/a/sa/b", "/ns/ab", "/ns"];
+        for prefix in ["", "/"] {
+            assert_eq!(let_in(&Authorizer::path_prefix(domain(), prefix)), all, "{prefix}");
+        }
+        assert_eq!(let_in(&Authorizer::trust_domain(domain())), all);
+    }
+
+    #[test]
+    fn anybody_and_closures() {
+        assert_eq!(let_in(&Authorizer::anybody_verified()).len(), 5);
+        let short = Authorizer::custom(|id| id.path().len() < 6);
+        assert_eq!(let_in(&short), ["/ns/a", "/ns", "away"]);
+    }
+}

@@ -1,8 +1,9 @@
 //! What the X.509-SVID standard asks of a leaf by itself, whether it is ours or a peer's.
 
+use super::fields::Fields;
 use ::spiffe::SpiffeId;
 use std::time::{Duration, SystemTime};
-use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
+use x509_parser::extensions::{GeneralName, KeyUsage};
 use x509_parser::time::ASN1Time;
 
 /// A leaf that keeps the standard's rules for leaves.
@@ -30,35 +31,33 @@ impl Leaf {
     /// # Errors
     /// The first rule that it breaks.
     pub(super) fn read(der: &[u8]) -> Result<Self, LeafError> {
-        let malformed = |e: &dyn std::fmt::Display| LeafError::Malformed(e.to_string());
-        let (rest, certificate) = X509Certificate::from_der(der).map_err(|e| malformed(&e))?;
-        if !rest.is_empty() {
-            return Err(LeafError::Malformed("bytes follow the certificate".to_owned()));
+        let fields = Fields::read(der).map_err(|e| LeafError::Malformed(e.to_string()))?;
+        if fields.is_ca {
+            return Err(LeafError::Ca);
         }
-        check_constraints(&certificate)?;
-        let validity = certificate.validity();
+        check_usage(fields.key_usage.as_ref())?;
+        let early = || LeafError::Malformed("a validity before 1970".to_owned());
         Ok(Self {
-            id: spiffe_id(&certificate)?,
-            not_before: system_time(validity.not_before).ok_or_else(|| malformed(&"validity before 1970"))?,
-            not_after: system_time(validity.not_after).ok_or_else(|| malformed(&"validity before 1970"))?,
+            id: spiffe_id(&fields.names)?,
+            not_before: system_time(fields.validity.not_before).ok_or_else(early)?,
+            not_after: system_time(fields.validity.not_after).ok_or_else(early)?,
         })
     }
 
-    /// Whether its validity is over. RFC 5280 §4.1.2.5 counts the last second in.
+    /// Whether its validity is over.
     pub(super) fn is_expired(&self, now: SystemTime) -> bool {
         is_over(self.not_after, now)
     }
 }
 
-/// Whether a validity that ends with the second `not_after` is over.
+/// Whether a validity that ends with the second `not_after` is over. RFC 5280 §4.1.2.5 counts that second in.
 pub(super) fn is_over(not_after: SystemTime, now: SystemTime) -> bool {
     now.duration_since(not_after).is_ok_and(|since| since >= Duration::from_secs(1))
 }
 
-/// Exactly one URI SAN, which is the SPIFFE ID of a workload: it has a path (X.509-SVID §2, SPIFFE-ID §2.2).
-fn spiffe_id(certificate: &X509Certificate<'_>) -> Result<SpiffeId, LeafError> {
-    let names = certificate.subject_alternative_name().map_err(|e| LeafError::Malformed(e.to_string()))?;
-    let mut uris = names.iter().flat_map(|names| &names.value.general_names).filter_map(|name| match name {
+/// Exactly one URI SAN, which is the SPIFFE ID of a workload: it has a path (X.509-SVID §2, §3.1).
+fn spiffe_id(names: &[GeneralName<'_>]) -> Result<SpiffeId, LeafError> {
+    let mut uris = names.iter().filter_map(|name| match name {
         GeneralName::URI(uri) => Some(*uri),
         _ => None,
     });
@@ -73,19 +72,13 @@ fn spiffe_id(certificate: &X509Certificate<'_>) -> Result<SpiffeId, LeafError> {
     }
 }
 
-/// Not a CA, and a key usage for signatures of its own and no others (X.509-SVID §4.1, §4.3).
-fn check_constraints(certificate: &X509Certificate<'_>) -> Result<(), LeafError> {
-    let malformed = |e: x509_parser::error::X509Error| LeafError::Malformed(e.to_string());
-    if certificate.basic_constraints().map_err(malformed)?.is_some_and(|constraints| constraints.value.ca) {
-        return Err(LeafError::Ca);
-    }
-    let Some(usage) = certificate.key_usage().map_err(malformed)? else {
-        return Err(LeafError::KeyUsage("is absent"));
-    };
+/// A key usage for signatures of its own and no others (X.509-SVID §4.3).
+fn check_usage(usage: Option<&KeyUsage>) -> Result<(), LeafError> {
+    let Some(usage) = usage else { return Err(LeafError::KeyUsage("is absent")) };
     let rules = [
-        (usage.value.digital_signature(), "lacks digitalSignature"),
-        (!usage.value.key_cert_sign(), "has keyCertSign"),
-        (!usage.value.crl_sign(), "has cRLSign"),
+        (usage.digital_signature(), "lacks digitalSignature"),
+        (!usage.key_cert_sign(), "has keyCertSign"),
+        (!usage.crl_sign(), "has cRLSign"),
     ];
     match rules.into_iter().find(|(is_kept, _)| !is_kept) {
         Some((_, broken)) => Err(LeafError::KeyUsage(broken)),
@@ -98,3 +91,6 @@ fn system_time(time: ASN1Time) -> Option<SystemTime> {
     let seconds = u64::try_from(time.timestamp()).ok()?;
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_secs(seconds))
 }
+
+#[cfg(test)]
+mod tests;

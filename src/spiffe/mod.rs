@@ -8,7 +8,7 @@
 //!    standard wants it, and the chain verifies with the bundle of its own trust domain. What breaks a rule is refused with
 //!    a [`Refusal`]; what is not valid yet is held back until it is.
 //! 3. It becomes a [`Snapshot`], the next generation. Every [`Acceptor`] and [`Connector`] makes its rustls configuration
-//!    from it, off the handshake path, before the generation is published.
+//!    from it, off the handshake path, before its source is told that the generation is published.
 //! 4. A handshake takes the generation that is current when it begins, without a lock, and keeps it to its end: so no
 //!    handshake fails because of a rotation. What is withdrawn, or removed from the bundles, counts for the next handshake; sessions and ticket
 //!    keys belong to a generation and end with it.
@@ -60,12 +60,16 @@
 
 mod accept;
 mod acceptor;
+#[cfg(feature = "spiffe-authority")]
+pub mod authority;
 mod authorizer;
 mod bundles;
+mod channel;
 mod clock;
 mod connection;
 mod connector;
 mod endpoint;
+mod fields;
 mod files;
 mod health;
 mod identity;
@@ -75,13 +79,16 @@ mod memory;
 mod metric;
 mod options;
 mod peer_error;
+mod proto;
 mod refusal;
+mod sds;
 mod snapshot;
 mod source;
 mod store;
 mod supervisor;
 mod unavailable;
 mod verify;
+mod workload_api;
 
 pub use self::acceptor::Acceptor;
 pub use self::authorizer::Authorizer;
@@ -96,7 +103,9 @@ pub use self::memory::{MemoryError, MemoryHandle, MemorySource, memory_source};
 pub use self::options::TlsOptions;
 pub use self::peer_error::PeerError;
 pub use self::refusal::Refusal;
+pub use self::sds::SdsSource;
 pub use self::snapshot::Snapshot;
 pub use self::source::{Material, Offered, Source, SourceError, Svid, SvidKey, Updates, Withdrawal};
 pub use self::unavailable::Unavailable;
+pub use self::workload_api::{EndpointError, WorkloadApiSource};
 pub use ::spiffe::{SpiffeId, SpiffeIdError, TrustDomain};

@@ -4,6 +4,7 @@ use super::accept::{Accepted, examine, verify_own};
 use super::bundles::Bundles;
 use super::clock::Clock;
 use super::health::{Health, Report};
+use super::leaf::is_over;
 use super::metric::Metrics;
 use super::refusal::Refusal;
 use super::snapshot::{OwnSvid, Snapshot};
@@ -102,7 +103,7 @@ impl Store {
         let now = self.clock.now();
         let mut inner = self.lock();
         if let Some(ripe) = inner.held.take_if(|held| held.svid.not_before <= now) {
-            if ripe.svid.not_after < now {
+            if is_over(ripe.svid.not_after, now) {
                 self.count_refusal(&mut inner, &Refusal::Expired { not_after: ripe.svid.not_after }, now);
             } else {
                 self.publish(&mut inner, ripe, now);
@@ -208,7 +209,9 @@ impl Store {
         inner.generation
     }
 
+    /// Publishes, and returns when every follower has followed: whoever sees a follower's generation finds it published.
     fn set(&self, inner: &mut Inner, published: Published) {
+        self.published.store(Arc::new(published.clone()));
         inner.followers.retain(|follower| match follower.upgrade() {
             Some(follower) => {
                 follower.follow(&published);
@@ -216,7 +219,6 @@ impl Store {
             }
             None => false,
         });
-        self.published.store(Arc::new(published));
         self.changes.send_modify(|changes| *changes += 1);
     }
 

@@ -11,10 +11,10 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 /// A directory that is removed at the end.
-struct Directory(PathBuf);
+pub(crate) struct Directory(PathBuf);
 
 impl Directory {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         static NUMBER: AtomicU64 = AtomicU64::new(0);
         let name =
             format!("rustls-multibuffer-files-{}-{}", std::process::id(), NUMBER.fetch_add(1, Relaxed));
@@ -23,11 +23,18 @@ impl Directory {
         Self(path)
     }
 
+    /// Replaces the files one by one, as a careful writer does.
+    pub(crate) fn write(&self, material: &Material) {
+        for (name, text) in NAMES.iter().zip(pem(material)) {
+            replace(&self.join(name), &text);
+        }
+    }
+
     fn join(&self, name: &str) -> PathBuf {
         self.0.join(name)
     }
 
-    fn source(&self) -> FileSource {
+    pub(crate) fn source(&self) -> FileSource {
         let [chain, key, bundle] = NAMES.map(|name| self.join(name));
         // Long, so that no test passes because of it.
         FileSource::new(chain, key, bundle).poll(Duration::from_secs(3600))
@@ -79,7 +86,8 @@ fn replace(path: &Path, text: &str) {
     fs::rename(beside, path).unwrap();
 }
 
-async fn holds(identity: &Identity, material: &Material) {
+/// Waits until `material` is in use.
+pub(crate) async fn holds(identity: &Identity, material: &Material) {
     until(|| identity.current().is_ok_and(|now| now.chain() == material.svid.chain)).await;
     let roots = &material.bundles[&domain(HOME)];
     until(|| identity.current().unwrap().roots(&domain(HOME)).count() == roots.len()).await;
@@ -170,9 +178,7 @@ fn a_pair_that_never_fits_is_refused_once_and_recovers() {
         let (directory, ca) = (Directory::new(), Ca::new(HOME));
         let (first, second) = (update(&ca), update(&ca));
         let write = |name: &str, text: &str| replace(&directory.join(name), text);
-        for (name, text) in NAMES.iter().zip(pem(&first)) {
-            write(name, &text);
-        }
+        directory.write(&first);
         let identity = Identity::start(directory.source().patience(Duration::from_millis(200)));
         holds(&identity, &first).await;
         // The new chain with the old key.
@@ -206,9 +212,7 @@ fn a_directory_that_does_not_exist_yet_is_waited_for() {
         assert!(!identity.health().connected);
         fs::create_dir(&directory.0).unwrap();
         let now = update(&ca);
-        for (name, text) in NAMES.iter().zip(pem(&now)) {
-            replace(&directory.join(name), &text);
-        }
+        directory.write(&now);
         holds(&identity, &now).await;
         assert!(identity.health().connected);
     });
@@ -219,9 +223,7 @@ fn federated_bundles_come_from_files_of_their_own() {
     run(async {
         let (directory, ca, away) = (Directory::new(), Ca::new(HOME), Ca::new("away.test"));
         let federated: TrustDomain = domain("away.test");
-        for (name, text) in NAMES.iter().zip(pem(&update(&ca))) {
-            replace(&directory.join(name), &text);
-        }
+        directory.write(&update(&ca));
         replace(&directory.join("away.crt"), &section("CERTIFICATE", &away.root()));
         let source = directory.source().federated(federated.clone(), directory.join("away.crt"));
         let identity = Identity::start(source.patience(Duration::from_millis(200)));

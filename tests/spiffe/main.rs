@@ -1,8 +1,9 @@
 //! SPIFFE identities: what is refused, what rotates, and what is taken back.
+#![cfg(unix)]
 
 mod ca;
 mod clock;
-#[cfg(unix)]
+mod engines;
 mod files;
 mod live;
 mod metric;

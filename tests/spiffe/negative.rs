@@ -250,6 +250,12 @@ fn bundle_removed_refuses_new_handshakes_and_resumption_at_once() {
             let reason = connects(&acceptor, &stock).await.unwrap_err();
             assert_eq!(reason, PeerError::BundleRemoved(domain("away.test")));
             assert_label(&reason, "bundle_removed");
+            // It is remembered over further generations, until the bundle is back.
+            handle.offer(material(home.svid(SERVER), [(HOME, vec![home.root()])])).await.unwrap();
+            assert_eq!(connects(&acceptor, &stock).await, Err(reason));
+            let both = [(HOME, vec![home.root()]), ("away.test", vec![away.root()])];
+            handle.offer(material(home.svid(SERVER), both)).await.unwrap();
+            assert_eq!(connects(&acceptor, &stock).await, Ok(false), "the old session is gone");
         });
     }
 }

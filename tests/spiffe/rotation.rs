@@ -1,29 +1,68 @@
 //! Rotation under load, and what is left of old generations.
 
 use crate::ca::{Ca, id, material};
+use crate::files::{Directory, holds};
 use crate::support::{
     CLIENT, HOME, SERVER, echo_as_client, echo_as_server, engine, identity, name, run_for, sockets,
 };
 use rustls_multibuffer::handshake::Engine;
-use rustls_multibuffer::spiffe::{Acceptor, Authorizer, Connector, MemoryHandle};
+use rustls_multibuffer::spiffe::{Acceptor, Authorizer, Connector, Identity, Material, MemoryHandle};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::time::Duration;
 
-/// Both sides' handles, and the authorities in force: the oldest first, the newest issues.
+/// One side's identity, and how material gets to it.
+struct Workload {
+    id: &'static str,
+    identity: Identity,
+    delivery: Delivery,
+}
+
+enum Delivery {
+    Memory(MemoryHandle),
+    Files(Directory),
+}
+
+impl Workload {
+    async fn in_memory(id: &'static str, first: Material) -> Self {
+        let (identity, handle) = identity(first).await;
+        Self { id, identity, delivery: Delivery::Memory(handle) }
+    }
+
+    async fn in_files(id: &'static str, first: Material) -> Self {
+        let directory = Directory::new();
+        let identity = Identity::start(directory.source());
+        let workload = Self { id, identity, delivery: Delivery::Files(directory) };
+        workload.deliver(first).await;
+        workload
+    }
+
+    /// Delivers `material`, and waits until it is in use.
+    async fn deliver(&self, material: Material) {
+        match &self.delivery {
+            Delivery::Memory(handle) => drop(handle.offer(material).await.unwrap()),
+            Delivery::Files(directory) => {
+                directory.write(&material);
+                holds(&self.identity, &material).await;
+            }
+        }
+    }
+}
+
+/// Both sides, and the authorities in force: the oldest first, the newest issues.
 struct Authority {
     cas: Vec<Ca>,
-    server: MemoryHandle,
-    client: MemoryHandle,
+    server: Workload,
+    client: Workload,
 }
 
 impl Authority {
     /// Issues new SVIDs to both sides, from the authority with this index.
     async fn rotate(&self, issuer: usize) {
         let roots: Vec<_> = self.cas.iter().map(Ca::root).collect();
-        for (handle, id) in [(&self.server, SERVER), (&self.client, CLIENT)] {
-            handle.offer(material(self.cas[issuer].svid(id), [(HOME, roots.clone())])).await.unwrap();
-        }
+        let next = |of: &Workload| material(self.cas[issuer].svid(of.id), [(HOME, roots.clone())]);
+        let (server, client) = (next(&self.server), next(&self.client));
+        tokio::join!(self.server.deliver(server), self.client.deliver(client));
     }
 
     /// The next authority is announced to both sides before it issues, and the old one is trusted until it has issued all.
@@ -60,40 +99,93 @@ async fn load(acceptor: Acceptor<Engine>, connector: Connector<Engine>, stop: Ar
     done
 }
 
-#[test]
-fn no_handshake_fails_while_both_sides_and_the_authority_rotate() {
-    run_for(120, async {
-        let ca = Ca::new(HOME);
-        let first = |id| material(ca.svid(id), [(HOME, vec![ca.root()])]);
-        let (server_identity, server) = identity(first(SERVER)).await;
-        let (client_identity, client) = identity(first(CLIENT)).await;
-        let mut authority = Authority { cas: vec![ca], server, client };
-        let engine = engine(2);
-        let acceptor = Acceptor::new(engine.clone(), &server_identity, Authorizer::exactly(id(CLIENT)));
-        let connector = Connector::new(engine.clone(), &client_identity, Authorizer::exactly(id(SERVER)));
-        let stop = Arc::new(AtomicBool::new(false));
-        let workers: Vec<_> =
-            (0..8).map(|_| tokio::spawn(load(acceptor.clone(), connector.clone(), stop.clone()))).collect();
-        for round in 0..10 {
-            for _ in 0..10 {
-                authority.rotate(0).await;
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
-            if round % 2 == 0 {
-                authority.rotate_authority().await;
-            }
+/// What a test asks for, all of it under load. The authority rotates as often as `authorities`, evenly spread.
+struct Plan {
+    rotations: usize,
+    authorities: usize,
+    pause: Duration,
+}
+
+const BRIEF: Plan = Plan { rotations: 30, authorities: 3, pause: Duration::from_millis(10) };
+const LONG: Plan = Plan { rotations: 500, authorities: 10, pause: Duration::from_millis(110) };
+
+async fn rotate_under_load(plan: Plan, ca: Ca, server: Workload, client: Workload) {
+    let engine = engine(2);
+    let acceptor = Acceptor::new(engine.clone(), &server.identity, Authorizer::exactly(id(CLIENT)));
+    let connector = Connector::new(engine.clone(), &client.identity, Authorizer::exactly(id(SERVER)));
+    let mut authority = Authority { cas: vec![ca], server, client };
+    let stop = Arc::new(AtomicBool::new(false));
+    let load = || tokio::spawn(load(acceptor.clone(), connector.clone(), stop.clone()));
+    let workers: Vec<_> = (0..8).map(|_| load()).collect();
+    for rotation in 0..plan.rotations {
+        authority.rotate(0).await;
+        if rotation % (plan.rotations / plan.authorities) == 0 {
+            authority.rotate_authority().await;
         }
-        stop.store(true, SeqCst);
-        let done = AtomicU64::new(0);
-        for worker in workers {
-            done.fetch_add(worker.await.expect("no handshake fails"), SeqCst);
+        tokio::time::sleep(plan.pause).await;
+    }
+    stop.store(true, SeqCst);
+    let mut done = 0;
+    for worker in workers {
+        done += worker.await.expect("no handshake fails");
+    }
+    let stats = engine.stats();
+    assert_eq!((stats.failed, stats.timed_out, stats.cancelled), (0, 0, 0));
+    assert_eq!(stats.succeeded, 2 * done);
+    assert!(done > 100, "{done}");
+    let rotations = plan.rotations + 3 * plan.authorities;
+    for workload in [&authority.server, &authority.client] {
+        let health = workload.identity.health();
+        // A slow writer of files may have been read in between, which makes a generation more.
+        assert!(health.generation > rotations as u64, "{health:?}");
+        assert_eq!(health.refused, 0);
+    }
+    println!("{rotations} rotations, {done} handshakes, none failed");
+}
+
+/// Both workloads, whose material comes from memory or from files.
+async fn start(files: bool) -> (Ca, Workload, Workload) {
+    let ca = Ca::new(HOME);
+    let first = |id| material(ca.svid(id), [(HOME, vec![ca.root()])]);
+    let (server, client) = match files {
+        false => tokio::join!(
+            Workload::in_memory(SERVER, first(SERVER)),
+            Workload::in_memory(CLIENT, first(CLIENT))
+        ),
+        true => {
+            tokio::join!(Workload::in_files(SERVER, first(SERVER)), Workload::in_files(CLIENT, first(CLIENT)))
         }
-        let stats = engine.stats();
-        assert_eq!((stats.failed, stats.timed_out, stats.cancelled), (0, 0, 0));
-        assert!(done.into_inner() > 100);
-        assert!(server_identity.current().unwrap().generation() > 100);
-        assert!(client_identity.current().unwrap().generation() > 100);
+    };
+    (ca, server, client)
+}
+
+fn no_handshake_fails(plan: Plan, files: bool) {
+    run_for(400, async {
+        let (ca, server, client) = start(files).await;
+        rotate_under_load(plan, ca, server, client).await;
     });
+}
+
+#[test]
+fn no_handshake_fails_while_both_sides_and_the_authority_rotate_in_memory() {
+    no_handshake_fails(BRIEF, false);
+}
+
+#[test]
+fn no_handshake_fails_while_both_sides_and_the_authority_rotate_in_files() {
+    no_handshake_fails(BRIEF, true);
+}
+
+#[test]
+#[ignore = "takes a minute"]
+fn no_handshake_fails_in_500_rotations_in_memory() {
+    no_handshake_fails(LONG, false);
+}
+
+#[test]
+#[ignore = "takes two minutes"]
+fn no_handshake_fails_in_500_rotations_in_files() {
+    no_handshake_fails(LONG, true);
 }
 
 /// The resident memory of this process, in KiB.

@@ -149,7 +149,12 @@ fn what_is_the_same_is_no_new_generation() {
         assert_eq!(identity.health().accepted, 2);
         let mut more_roots = update;
         more_roots.bundles.get_mut(&domain(HOME)).unwrap().push(Ca::new(HOME).root());
-        assert_eq!(handle.offer(more_roots).await, Ok(Offered::Published(2)));
+        assert_eq!(handle.offer(more_roots.clone()).await, Ok(Offered::Published(2)));
+        // Their order, and how often they are said, mean nothing.
+        let roots = more_roots.bundles.get_mut(&domain(HOME)).unwrap();
+        roots.reverse();
+        roots.extend_from_within(..1);
+        assert_eq!(handle.offer(more_roots).await, Ok(Offered::Unchanged(2)));
     });
 }
 

@@ -1,5 +1,6 @@
 //! The command line: what may be asked, and which combinations make no sense.
 
+use crate::rotation;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rustls_multibuffer::{Tier, TierKind};
 use std::path::PathBuf;
@@ -70,12 +71,33 @@ pub(crate) struct TlsArgs {
     /// The one protocol version that server and clients are willing to use.
     #[arg(long, value_enum, default_value_t = TlsVersion::V1_3)]
     pub(crate) tls: TlsVersion,
+    #[command(flatten)]
+    pub(crate) rotation: RotateArgs,
     /// The CPU tier that rustls-multibuffer uses [default: the best that this machine offers].
     #[arg(long, value_name = "TIER")]
     pub(crate) tier: Option<TierKind>,
     /// How long a request may wait for company, such as 50us or 1ms; zero: until the thread is idle.
     #[arg(long, default_value = "0us", value_name = "D", value_parser = delay)]
     pub(crate) poll_delay: Duration,
+}
+
+/// Identities that rotate during the run.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub(crate) struct RotateArgs {
+    /// Rotate the SVIDs of rustls-multibuffer's server every so many milliseconds, and those of its clients, which are
+    /// then rustls-multibuffer's, too. Stock rustls keeps its certificates.
+    #[arg(long, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
+    pub(crate) rotate: Option<u64>,
+    /// Every Nth rotation is one of the authority's CA, which is announced before it is used.
+    #[arg(long, value_name = "N", requires = "rotate", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) rotate_ca: Option<u64>,
+}
+
+impl RotateArgs {
+    /// The time between two rotations, if there are any.
+    pub(crate) fn interval(&self) -> Duration {
+        self.rotate.map_or(Duration::MAX, Duration::from_millis)
+    }
 }
 
 /// The `soak` command.
@@ -163,7 +185,7 @@ pub(crate) fn name_of(value: &impl ValueEnum) -> String {
 impl RunArgs {
     /// Refuses what cannot be measured.
     pub(crate) fn check(&self) -> Result<(), String> {
-        self.tls.check()?;
+        self.tls.check(&self.key)?;
         check_concurrency(self.concurrency)?;
         if self.threads == 0 || self.threads > self.concurrency {
             return Err(format!(
@@ -184,7 +206,7 @@ impl RunArgs {
 impl SoakArgs {
     /// Refuses what cannot be run.
     pub(crate) fn check(&self) -> Result<(), String> {
-        self.tls.check()?;
+        self.tls.check(&[self.key])?;
         check_concurrency(self.concurrency)?;
         if self.handshakes < self.concurrency {
             return Err("--handshakes must be at least --concurrency".into());
@@ -194,7 +216,13 @@ impl SoakArgs {
 }
 
 impl TlsArgs {
-    fn check(&self) -> Result<(), String> {
+    fn check(&self, keys: &[KeyKind]) -> Result<(), String> {
+        if self.rotation.rotate.is_some() {
+            if self.intermediate {
+                return Err("--rotate issues without an intermediate authority".into());
+            }
+            keys.iter().try_for_each(|key| rotation::key_kind(*key).map(|_| ()))?;
+        }
         if self.kx == Kx::X25519mlkem768 && self.tls == TlsVersion::V1_2 {
             return Err("--kx x25519mlkem768 exists in TLS 1.3 only, not with --tls 1.2".into());
         }
@@ -287,6 +315,11 @@ mod tests {
             &["--tls", "1.1"],
             &["--kx", "secp521r1"],
             &["--client", "openssl"],
+            &["--rotate", "0"],
+            &["--rotate-ca", "5"],
+            &["--rotate", "50", "--rotate-ca", "0"],
+            &["--rotate", "50", "--intermediate"],
+            &["--rotate", "50", "--key", "rsa3072"],
             &["--poll-delay", "50"],
             &["--poll-delay", "2s"],
             &["--poll-delay=-1us"],

@@ -3,11 +3,13 @@
 use crate::batches::Batches;
 use crate::ca::SERVER_NAME;
 use crate::placement::Placement;
+use crate::rotation::Rotation;
 use crate::scenario::Provider;
 use crate::stats::Latencies;
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use rustls_multibuffer::handshake::{EngineConfig, LocalEngine, TlsConnector};
+use rustls_multibuffer::spiffe;
 use std::io;
 use std::net::SocketAddr;
 use std::rc::Rc;
@@ -27,13 +29,20 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// Who makes the handshakes. An engine has to be made on its own thread, so this says how.
 #[derive(Clone)]
 pub(crate) struct Clients {
-    pub(crate) provider: Provider,
-    /// One for each identity, in turn.
-    pub(crate) tls: Vec<Arc<ClientConfig>>,
+    pub(crate) tls: ClientTls,
     /// For clients of this crate.
     pub(crate) engine: EngineConfig,
     /// How many there are.
     pub(crate) concurrency: usize,
+}
+
+/// How clients get their configurations.
+#[derive(Clone)]
+pub(crate) enum ClientTls {
+    /// One for each identity, in turn, for the whole run; used by this implementation.
+    Fixed(Provider, Vec<Arc<ClientConfig>>),
+    /// From identities that rotate; the server trusts them or not.
+    Rotating { rotation: Arc<Rotation>, is_trusted: bool },
 }
 
 /// What the clients shall do.
@@ -150,16 +159,23 @@ enum Connector {
     Stock(Rc<[tokio_rustls::TlsConnector]>),
     /// With one engine.
     Multibuffer(Rc<[TlsConnector<LocalEngine>]>),
+    Rotating(spiffe::Connector<LocalEngine>),
 }
 
 impl Connector {
     fn new(clients: &Clients) -> Self {
-        let tls = clients.tls.iter().cloned();
-        match clients.provider {
-            Provider::Baseline => Self::Stock(tls.map(Into::into).collect()),
-            Provider::Multibuffer => {
-                let engine = LocalEngine::new(clients.engine.clone());
-                Self::Multibuffer(tls.map(|tls| TlsConnector::new(engine.clone(), tls)).collect())
+        let engine = || LocalEngine::new(clients.engine.clone());
+        match &clients.tls {
+            ClientTls::Fixed(Provider::Baseline, tls) => {
+                Self::Stock(tls.iter().cloned().map(Into::into).collect())
+            }
+            ClientTls::Fixed(Provider::Multibuffer, tls) => {
+                let engine = engine();
+                let connector = |tls: &Arc<ClientConfig>| TlsConnector::new(engine.clone(), tls.clone());
+                Self::Multibuffer(tls.iter().map(connector).collect())
+            }
+            ClientTls::Rotating { rotation, is_trusted } => {
+                Self::Rotating(rotation.connector(engine(), *is_trusted))
             }
         }
     }
@@ -173,14 +189,17 @@ impl Connector {
         match self {
             Self::Stock(connectors) => connectors[identity % connectors.len()].connect(name, tcp).await,
             Self::Multibuffer(connectors) => connectors[identity % connectors.len()].connect(name, tcp).await,
+            Self::Rotating(connector) => connector.connect(name, tcp).await.map(|(stream, _)| stream),
         }
     }
 
     /// What the engine has done, if there is one.
     fn batches(&self) -> Batches {
         let mut batches = Batches::default();
-        if let Self::Multibuffer(connectors) = self {
-            batches.add(&connectors[0].engine().stats().batches);
+        match self {
+            Self::Stock(_) => {}
+            Self::Multibuffer(connectors) => batches.add(&connectors[0].engine().stats().batches),
+            Self::Rotating(connector) => batches.add(&connector.engine().stats().batches),
         }
         batches
     }

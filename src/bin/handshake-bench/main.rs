@@ -11,6 +11,7 @@ mod ops;
 mod placement;
 mod report;
 mod results;
+mod rotation;
 mod run;
 mod scenario;
 mod server;

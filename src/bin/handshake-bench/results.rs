@@ -2,6 +2,7 @@
 
 use crate::batches::Batches;
 use crate::cli::{self, KeyKind, RunArgs};
+use crate::rotation::Rotated;
 use crate::scenario::Provider;
 use crate::stats::{self, Latencies};
 use crate::{host, report};
@@ -97,6 +98,8 @@ impl Side {
 pub(crate) struct ScenarioResult {
     pub(crate) scenario: String,
     pub(crate) key: KeyKind,
+    /// What was rotated meanwhile, if that was asked for.
+    pub(crate) rotated: Option<Rotated>,
     pub(crate) sides: Vec<Side>,
 }
 
@@ -124,6 +127,13 @@ pub(crate) fn table(results: &[ScenarioResult]) -> String {
             result.ratio(Slot::rate),
             result.ratio(|slot| slot.p50_us),
         ));
+        if let Some(rotated) = result.rotated {
+            let failures = result.sides[1].failures;
+            text.push_str(&format!(
+                "  {} rotations, {} of them of the CA: {failures} handshakes failed\n",
+                rotated.svids, rotated.cas
+            ));
+        }
         for (op, fill) in result.sides[1].batches().fills() {
             text.push_str(&format!("  {op}: {fill:.2} in a batch\n"));
         }
@@ -178,6 +188,9 @@ struct SideLine<'a> {
     ops_per_handshake: BTreeMap<&'static str, f64>,
     /// The mean fills of the clients; empty for stock clients.
     client_fills: BTreeMap<&'static str, f64>,
+    /// Rotations of the identities, and of the CA among them; zero unless asked for.
+    rotations: usize,
+    ca_rotations: usize,
     server_busy: f64,
     handshakes: usize,
     failures: usize,
@@ -233,6 +246,10 @@ impl JsonFile {
 
 fn side_line<'a>(result: &'a ScenarioResult, side: &Side, args: &RunArgs) -> SideLine<'a> {
     let [p50_us, p99_us] = side.percentiles();
+    let rotated = match side.provider {
+        Provider::Baseline => Rotated::default(),
+        Provider::Multibuffer => result.rotated.unwrap_or_default(),
+    };
     SideLine {
         scenario: &result.scenario,
         key: cli::name_of(&result.key),
@@ -250,6 +267,8 @@ fn side_line<'a>(result: &'a ScenarioResult, side: &Side, args: &RunArgs) -> Sid
         fills: side.batches().fills(),
         ops_per_handshake: side.batches().requests_per(side.handshakes()),
         client_fills: side.client_batches().fills(),
+        rotations: rotated.svids,
+        ca_rotations: rotated.cas,
         server_busy: side.median(Slot::busy),
         handshakes: side.handshakes(),
         failures: side.failures,

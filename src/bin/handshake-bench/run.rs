@@ -73,6 +73,7 @@ fn run_scenario(
     Ok(ScenarioResult {
         scenario: scenario.name(),
         key,
+        rotated: scenario.rotated()?,
         sides: contenders.into_iter().map(|c| c.side).collect(),
     })
 }
@@ -85,7 +86,7 @@ impl<'a> Contender<'a> {
         placement: &'a Placement,
     ) -> Result<Self, String> {
         let server = Server::start(provider, scenario, args.threads, args.concurrency, placement)?;
-        let clients = scenario.clients(args.concurrency).map_err(|e| e.to_string())?;
+        let clients = scenario.clients(provider, args.concurrency).map_err(|e| e.to_string())?;
         Ok(Self { placement, clients, server, side: Side::new(provider) })
     }
 

@@ -2,7 +2,9 @@
 
 use crate::ca::{Identity, Pki};
 use crate::cli::{self, ClientKind, KeyKind, Kx, TlsArgs, TlsVersion};
-use crate::client::Clients;
+use crate::client::{ClientTls, Clients};
+use crate::rotation::{Rotated, Rotation};
+use crate::server::ServerTls;
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
@@ -50,6 +52,9 @@ pub(crate) struct Scenario {
     intermediate: bool,
     tier: Option<rustls_multibuffer::TierKind>,
     poll_delay: Duration,
+    /// Where this crate's identities come from if they rotate.
+    rotation: Option<Arc<Rotation>>,
+    interval: Duration,
 }
 
 impl Scenario {
@@ -57,8 +62,16 @@ impl Scenario {
     pub(crate) fn new(key: KeyKind, args: &TlsArgs) -> Result<Self, String> {
         let pki = Pki::generate(key, args.identities, args.intermediate)
             .map_err(|e| format!("cannot issue certificates: {e}"))?;
-        let TlsArgs { kx, client, intermediate, identities: _, tls, tier, poll_delay } = *args;
-        Ok(Self { pki, key, kx, tls, client, intermediate, tier, poll_delay })
+        let TlsArgs { kx, client, intermediate, identities: _, tls, rotation, tier, poll_delay } = *args;
+        let interval = rotation.interval();
+        let mut scenario =
+            Self { pki, key, kx, tls, client, intermediate, tier, poll_delay, rotation: None, interval };
+        if rotation.rotate.is_some() {
+            let provider = scenario.with_kx(Provider::Multibuffer.crypto());
+            let started = Rotation::start(key, rotation, provider, scenario.versions())?;
+            scenario.rotation = Some(Arc::new(started));
+        }
+        Ok(scenario)
     }
 
     /// The name in reports: key, version and group, such as `rsa2048-tls1.3-x25519`, and whatever else is not the default,
@@ -75,7 +88,31 @@ impl Scenario {
         if self.pki.clients.len() > 1 {
             name.push_str(&format!("-{}-identities", self.pki.clients.len()));
         }
+        if self.rotation.is_some() {
+            name.push_str(&format!("-rotate{}ms", self.interval.as_millis()));
+        }
         name
+    }
+
+    /// What was rotated so far, if anything is to be.
+    ///
+    /// # Errors
+    /// Why the rotation has ended.
+    pub(crate) fn rotated(&self) -> Result<Option<Rotated>, String> {
+        self.rotation.as_ref().map(|rotation| rotation.rotated()).transpose()
+    }
+
+    /// What rotates, for this crate; stock rustls keeps its certificates.
+    fn rotation(&self, provider: Provider) -> Option<Arc<Rotation>> {
+        self.rotation.clone().filter(|_| provider == Provider::Multibuffer)
+    }
+
+    /// How a server gets its configurations.
+    pub(crate) fn server_tls(&self, provider: Provider) -> Result<ServerTls, rustls::Error> {
+        Ok(match self.rotation(provider) {
+            Some(rotation) => ServerTls::Rotating(rotation),
+            None => ServerTls::Fixed(self.server_config(provider)?),
+        })
     }
 
     /// What engines are told, on either side, where `concurrency` handshakes may meet.
@@ -88,14 +125,14 @@ impl Scenario {
     }
 
     /// A server that demands a client certificate and never resumes a session.
-    pub(crate) fn server_config(&self, provider: Provider) -> Result<Arc<ServerConfig>, rustls::Error> {
+    fn server_config(&self, provider: Provider) -> Result<Arc<ServerConfig>, rustls::Error> {
         let crypto = Arc::new(self.with_kx(provider.crypto()));
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(self.roots()?), crypto.clone())
             .build()
             .map_err(|e| rustls::Error::General(e.to_string()))?;
         let identity = self.pki.server.duplicate();
         let mut config = ServerConfig::builder_with_provider(crypto)
-            .with_protocol_versions(&[self.version()])?
+            .with_protocol_versions(self.versions())?
             .with_client_cert_verifier(verifier)
             .with_single_cert(identity.chain, identity.key)?;
         config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -103,24 +140,41 @@ impl Scenario {
         Ok(Arc::new(config))
     }
 
-    /// Clients that the server trusts: of the same implementation whichever the server is.
-    pub(crate) fn clients(&self, concurrency: usize) -> Result<Clients, rustls::Error> {
-        self.clients_with(&self.pki.clients, concurrency)
+    /// Clients that this server trusts: of the same implementation whichever the server is, unless identities rotate.
+    pub(crate) fn clients(&self, server: Provider, concurrency: usize) -> Result<Clients, rustls::Error> {
+        self.clients_with(server, true, concurrency)
     }
 
     /// Clients with a certificate of another authority.
-    pub(crate) fn untrusted_clients(&self, concurrency: usize) -> Result<Clients, rustls::Error> {
-        self.clients_with(std::slice::from_ref(&self.pki.untrusted_client), concurrency)
+    pub(crate) fn untrusted_clients(
+        &self,
+        server: Provider,
+        concurrency: usize,
+    ) -> Result<Clients, rustls::Error> {
+        self.clients_with(server, false, concurrency)
     }
 
-    fn clients_with(&self, identities: &[Identity], concurrency: usize) -> Result<Clients, rustls::Error> {
+    fn clients_with(
+        &self,
+        server: Provider,
+        is_trusted: bool,
+        concurrency: usize,
+    ) -> Result<Clients, rustls::Error> {
+        let engine = self.engine_config(concurrency);
+        if let Some(rotation) = self.rotation(server) {
+            return Ok(Clients { tls: ClientTls::Rotating { rotation, is_trusted }, engine, concurrency });
+        }
+        let identities = match is_trusted {
+            true => &self.pki.clients[..],
+            false => std::slice::from_ref(&self.pki.untrusted_client),
+        };
         let provider = match self.client {
             ClientKind::Stock => Provider::Baseline,
             ClientKind::Multibuffer => Provider::Multibuffer,
         };
         let tls = identities.iter().map(|identity| self.client_config(provider, identity.duplicate()));
-        let tls = tls.collect::<Result<_, _>>()?;
-        Ok(Clients { provider, tls, engine: self.engine_config(concurrency), concurrency })
+        let tls = ClientTls::Fixed(provider, tls.collect::<Result<_, _>>()?);
+        Ok(Clients { tls, engine, concurrency })
     }
 
     fn client_config(
@@ -130,7 +184,7 @@ impl Scenario {
     ) -> Result<Arc<ClientConfig>, rustls::Error> {
         let crypto = Arc::new(self.with_kx(provider.crypto()));
         let mut config = ClientConfig::builder_with_provider(crypto)
-            .with_protocol_versions(&[self.version()])?
+            .with_protocol_versions(self.versions())?
             .with_root_certificates(self.roots()?)
             .with_client_auth_cert(identity.chain, identity.key)?;
         config.resumption = Resumption::disabled();
@@ -143,10 +197,12 @@ impl Scenario {
         Ok(roots)
     }
 
-    fn version(&self) -> &'static SupportedProtocolVersion {
+    fn versions(&self) -> &'static [&'static SupportedProtocolVersion] {
+        static V1_2: [&SupportedProtocolVersion; 1] = [&rustls::version::TLS12];
+        static V1_3: [&SupportedProtocolVersion; 1] = [&rustls::version::TLS13];
         match self.tls {
-            TlsVersion::V1_2 => &rustls::version::TLS12,
-            TlsVersion::V1_3 => &rustls::version::TLS13,
+            TlsVersion::V1_2 => &V1_2,
+            TlsVersion::V1_3 => &V1_3,
         }
     }
 

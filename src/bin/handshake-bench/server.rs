@@ -4,10 +4,12 @@
 //! over them evenly, is fairer than one listener that the threads fight for.
 
 use crate::placement::Placement;
+use crate::rotation::Rotation;
 use crate::scenario::{Provider, Scenario};
 use rustix::time::{ClockId, clock_gettime};
 use rustls::ServerConfig;
 use rustls_multibuffer::handshake::{EngineConfig, EngineStats, LocalEngine, TlsAcceptor};
+use rustls_multibuffer::spiffe;
 use std::cell::Cell;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -39,6 +41,7 @@ pub(crate) struct Sample {
 
 /// A running server; stops when dropped.
 pub(crate) struct Server {
+    provider: Provider,
     threads: Vec<Thread>,
     targets: Vec<SocketAddr>,
 }
@@ -52,8 +55,17 @@ struct Thread {
 #[derive(Clone)]
 struct Spec {
     provider: Provider,
-    tls: Arc<ServerConfig>,
+    tls: ServerTls,
     engine: EngineConfig,
+}
+
+/// How a server gets its configurations.
+#[derive(Clone)]
+pub(crate) enum ServerTls {
+    /// One for the whole run.
+    Fixed(Arc<ServerConfig>),
+    /// From identities that rotate.
+    Rotating(Arc<Rotation>),
 }
 
 impl Server {
@@ -66,9 +78,9 @@ impl Server {
         placement: &Placement,
     ) -> Result<Self, String> {
         let engine = scenario.engine_config(concurrency);
-        let tls = scenario.server_config(provider).map_err(|e| e.to_string())?;
+        let tls = scenario.server_tls(provider).map_err(|e| e.to_string())?;
         let spec = Spec { provider, tls, engine };
-        let mut server = Self { threads: Vec::new(), targets: Vec::new() };
+        let mut server = Self { provider, threads: Vec::new(), targets: Vec::new() };
         for index in 0..threads {
             server.add_thread(index, &spec, placement).map_err(|e| format!("cannot start a server: {e}"))?;
         }
@@ -91,6 +103,11 @@ impl Server {
         )?;
         self.threads.push(Thread { samples: Some(sender), handle: Some(handle) });
         Ok(())
+    }
+
+    /// The implementation.
+    pub(crate) fn provider(&self) -> Provider {
+        self.provider
     }
 
     /// Where the threads listen.
@@ -143,14 +160,17 @@ impl Drop for Server {
 enum Acceptor {
     Baseline(tokio_rustls::TlsAcceptor),
     Multibuffer(TlsAcceptor<LocalEngine>),
+    Rotating(spiffe::Acceptor<LocalEngine>),
 }
 
 impl Acceptor {
     fn new(spec: &Spec) -> Self {
-        match spec.provider {
-            Provider::Baseline => Self::Baseline(spec.tls.clone().into()),
-            Provider::Multibuffer => {
-                Self::Multibuffer(TlsAcceptor::new(LocalEngine::new(spec.engine.clone()), spec.tls.clone()))
+        let engine = || LocalEngine::new(spec.engine.clone());
+        match (&spec.tls, spec.provider) {
+            (ServerTls::Rotating(rotation), _) => Self::Rotating(rotation.acceptor(engine())),
+            (ServerTls::Fixed(tls), Provider::Baseline) => Self::Baseline(tls.clone().into()),
+            (ServerTls::Fixed(tls), Provider::Multibuffer) => {
+                Self::Multibuffer(TlsAcceptor::new(engine(), tls.clone()))
             }
         }
     }
@@ -159,6 +179,7 @@ impl Acceptor {
         match self {
             Self::Baseline(acceptor) => acceptor.accept(tcp).await,
             Self::Multibuffer(acceptor) => acceptor.accept(tcp).await,
+            Self::Rotating(acceptor) => acceptor.accept(tcp).await.map(|(stream, _)| stream),
         }
     }
 
@@ -166,6 +187,7 @@ impl Acceptor {
         match self {
             Self::Baseline(_) => None,
             Self::Multibuffer(acceptor) => Some(acceptor.engine().stats()),
+            Self::Rotating(acceptor) => Some(acceptor.engine().stats()),
         }
     }
 }

@@ -30,6 +30,9 @@ pub(crate) fn run(args: &SoakArgs) -> Result<(), String> {
     println!("{} handshakes in {:.1} s, none failed", args.handshakes, started.elapsed().as_secs_f64());
     println!("resident memory after each part, KiB: {memory:?}");
     println!("{}", describe(&engine));
+    if let Some(rotated) = scenario.rotated()? {
+        println!("{} rotations, {} of them of the CA", rotated.svids, rotated.cas);
+    }
     check_memory(&memory)?;
     check_engine(&engine, args.handshakes)
 }
@@ -41,7 +44,7 @@ fn load(
     server: &Server,
     placement: &Placement,
 ) -> Result<Vec<u64>, String> {
-    let clients = scenario.clients(args.concurrency).map_err(|e| e.to_string())?;
+    let clients = scenario.clients(Provider::Multibuffer, args.concurrency).map_err(|e| e.to_string())?;
     let end = Instant::now() + args.time_limit;
     let progress = report::progress(args.handshakes);
     let mut memory = Vec::new();

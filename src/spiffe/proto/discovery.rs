@@ -1,0 +1,170 @@
+//! Envoy's discovery protocol, version 3, as far as the secret discovery service needs it.
+
+use prost::{Message, Oneof};
+use std::fmt;
+
+pub(in crate::spiffe) const STREAM_SECRETS: &str =
+    "/envoy.service.secret.v3.SecretDiscoveryService/StreamSecrets";
+#[cfg(feature = "spiffe-authority")]
+pub(in crate::spiffe) const FETCH_SECRETS: &str =
+    "/envoy.service.secret.v3.SecretDiscoveryService/FetchSecrets";
+
+pub(in crate::spiffe) const SECRET_TYPE: &str =
+    "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret";
+pub(in crate::spiffe) const SPIFFE_VALIDATOR_TYPE: &str =
+    "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig";
+
+/// `google.protobuf.Any`
+#[derive(Clone, PartialEq, Message)]
+#[prost(skip_debug)]
+pub(in crate::spiffe) struct Any {
+    #[prost(string, tag = "1")]
+    pub(in crate::spiffe) type_url: String,
+    #[prost(bytes = "vec", tag = "2")]
+    pub(in crate::spiffe) value: Vec<u8>,
+}
+
+impl fmt::Debug for Any {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The value may be a private key.
+        f.debug_struct("Any").field("type_url", &self.type_url).finish_non_exhaustive()
+    }
+}
+
+/// `google.rpc.Status`
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::spiffe) struct Status {
+    #[prost(int32, tag = "1")]
+    pub(in crate::spiffe) code: i32,
+    #[prost(string, tag = "2")]
+    pub(in crate::spiffe) message: String,
+}
+
+/// `envoy.config.core.v3.Node`
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::spiffe) struct Node {
+    #[prost(string, tag = "1")]
+    pub(in crate::spiffe) id: String,
+    #[prost(string, tag = "2")]
+    pub(in crate::spiffe) cluster: String,
+    #[prost(string, tag = "6")]
+    pub(in crate::spiffe) user_agent_name: String,
+}
+
+/// `envoy.service.discovery.v3.DiscoveryRequest`
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::spiffe) struct DiscoveryRequest {
+    /// The last version that was accepted.
+    #[prost(string, tag = "1")]
+    pub(in crate::spiffe) version_info: String,
+    #[prost(message, optional, tag = "2")]
+    pub(in crate::spiffe) node: Option<Node>,
+    #[prost(string, repeated, tag = "3")]
+    pub(in crate::spiffe) resource_names: Vec<String>,
+    #[prost(string, tag = "4")]
+    pub(in crate::spiffe) type_url: String,
+    /// Which response this answers.
+    #[prost(string, tag = "5")]
+    pub(in crate::spiffe) response_nonce: String,
+    /// Why that response was refused.
+    #[prost(message, optional, tag = "6")]
+    pub(in crate::spiffe) error_detail: Option<Status>,
+}
+
+/// `envoy.service.discovery.v3.DiscoveryResponse`
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::spiffe) struct DiscoveryResponse {
+    #[prost(string, tag = "1")]
+    pub(in crate::spiffe) version_info: String,
+    #[prost(message, repeated, tag = "2")]
+    pub(in crate::spiffe) resources: Vec<Any>,
+    #[prost(string, tag = "4")]
+    pub(in crate::spiffe) type_url: String,
+    #[prost(string, tag = "5")]
+    pub(in crate::spiffe) nonce: String,
+}
+
+/// `envoy.extensions.transport_sockets.tls.v3.Secret`
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::spiffe) struct Secret {
+    #[prost(string, tag = "1")]
+    pub(in crate::spiffe) name: String,
+    #[prost(oneof = "SecretKind", tags = "2, 4")]
+    pub(in crate::spiffe) kind: Option<SecretKind>,
+}
+
+/// `envoy.extensions.transport_sockets.tls.v3.Secret.type`
+#[derive(Clone, PartialEq, Oneof)]
+pub(in crate::spiffe) enum SecretKind {
+    #[prost(message, tag = "2")]
+    TlsCertificate(TlsCertificate),
+    #[prost(message, tag = "4")]
+    ValidationContext(ValidationContext),
+}
+
+/// `envoy.extensions.transport_sockets.tls.v3.TlsCertificate`
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::spiffe) struct TlsCertificate {
+    #[prost(message, optional, tag = "1")]
+    pub(in crate::spiffe) certificate_chain: Option<DataSource>,
+    #[prost(message, optional, tag = "2")]
+    pub(in crate::spiffe) private_key: Option<DataSource>,
+}
+
+/// `envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext`
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::spiffe) struct ValidationContext {
+    #[prost(message, optional, tag = "1")]
+    pub(in crate::spiffe) trusted_ca: Option<DataSource>,
+    #[prost(message, optional, tag = "12")]
+    pub(in crate::spiffe) custom_validator_config: Option<ExtensionConfig>,
+}
+
+/// `envoy.config.core.v3.TypedExtensionConfig`
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::spiffe) struct ExtensionConfig {
+    #[prost(string, tag = "1")]
+    pub(in crate::spiffe) name: String,
+    #[prost(message, optional, tag = "2")]
+    pub(in crate::spiffe) typed_config: Option<Any>,
+}
+
+/// `envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig`
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::spiffe) struct SpiffeValidator {
+    #[prost(message, repeated, tag = "1")]
+    pub(in crate::spiffe) trust_domains: Vec<DomainBundle>,
+}
+
+/// `envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig.TrustDomain`
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::spiffe) struct DomainBundle {
+    #[prost(string, tag = "1")]
+    pub(in crate::spiffe) name: String,
+    #[prost(message, optional, tag = "2")]
+    pub(in crate::spiffe) trust_bundle: Option<DataSource>,
+}
+
+/// `envoy.config.core.v3.DataSource`
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::spiffe) struct DataSource {
+    #[prost(oneof = "Specifier", tags = "2, 3")]
+    pub(in crate::spiffe) specifier: Option<Specifier>,
+}
+
+/// `envoy.config.core.v3.DataSource.specifier`. Names of files and environment variables are not ours to follow.
+#[derive(Clone, PartialEq, Oneof)]
+#[prost(skip_debug)]
+pub(in crate::spiffe) enum Specifier {
+    #[prost(bytes, tag = "2")]
+    InlineBytes(Vec<u8>),
+    #[prost(string, tag = "3")]
+    InlineString(String),
+}
+
+impl fmt::Debug for Specifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // It may be a private key.
+        f.write_str("Specifier")
+    }
+}

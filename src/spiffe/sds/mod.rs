@@ -1,0 +1,232 @@
+//! Identities from Envoy's secret discovery service, version 3: istio-agent, SPIRE's agent.
+
+mod parse;
+mod resources;
+#[cfg(all(test, feature = "spiffe-authority"))]
+mod tests;
+
+use self::resources::Resources;
+use super::channel::connect;
+use super::proto::discovery::{
+    DiscoveryRequest, DiscoveryResponse, Node, SECRET_TYPE, STREAM_SECRETS, Status as Detail,
+};
+use super::source::{Source, SourceError, Updates, Withdrawal};
+use super::workload_api::EndpointError;
+use super::{Refusal, TrustDomain};
+use ::spiffe::transport::Endpoint;
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+use tokio::sync::mpsc;
+use tonic::client::Grpc;
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic::codegen::tokio_stream::wrappers::ReceiverStream;
+use tonic::{Code, Request, Status, Streaming};
+use tonic_prost::ProstCodec;
+
+/// A [`Source`] that follows the state of the world of an Envoy secret discovery service, version 3.
+///
+/// It subscribes to one TLS certificate and the bundles that go with it, and offers what is there as soon as it is complete:
+/// the certificate and its own trust domain's bundle. An accepted response is acknowledged (ACK); a response that is refused
+/// is answered with the reason (NACK), and the last good identity stays. Servers may send resources one by one, as istio-agent
+/// does: those that a response does not name stay as they are. PermissionDenied takes the identity back at once.
+///
+/// A bundle may be a validation context with trusted CAs, or one for Envoy's SPIFFE validator, which holds the bundles of
+/// several trust domains (SPIRE's resource `ALL`).
+#[derive(Debug)]
+pub struct SdsSource {
+    endpoint: Endpoint,
+    names: Names,
+    node: Node,
+    patience: Duration,
+}
+
+/// What the resources are called.
+#[derive(Clone, Debug)]
+struct Names {
+    certificate: String,
+    bundle: String,
+    /// Other domains' bundles, by resource.
+    federated: BTreeMap<String, TrustDomain>,
+}
+
+impl Names {
+    fn all(&self) -> Vec<String> {
+        [&self.certificate, &self.bundle].into_iter().chain(self.federated.keys()).cloned().collect()
+    }
+}
+
+impl SdsSource {
+    /// At an address such as `unix:///var/run/secrets/workload-spiffe-uds/socket`, with the resources `default` and `ROOTCA`.
+    ///
+    /// # Errors
+    /// [`EndpointError`] when it is no address.
+    pub fn new(address: &str) -> Result<Self, EndpointError> {
+        let node = Node {
+            id: "rustls-multibuffer".to_owned(),
+            cluster: String::new(),
+            user_agent_name: "rustls-multibuffer".to_owned(),
+        };
+        Ok(Self {
+            endpoint: Endpoint::parse(address).map_err(EndpointError::new)?,
+            names: Names {
+                certificate: "default".to_owned(),
+                bundle: "ROOTCA".to_owned(),
+                federated: BTreeMap::new(),
+            },
+            node,
+            patience: Duration::from_secs(10),
+        })
+    }
+
+    /// The name of the resource that holds our certificate and key.
+    #[must_use]
+    pub fn certificate(mut self, name: impl Into<String>) -> Self {
+        self.names.certificate = name.into();
+        self
+    }
+
+    /// The name of the resource that holds our own trust domain's bundle.
+    #[must_use]
+    pub fn bundle(mut self, name: impl Into<String>) -> Self {
+        self.names.bundle = name.into();
+        self
+    }
+
+    /// One more resource, which holds the bundle of another trust domain. It is used when it is there; nothing waits for it.
+    #[must_use]
+    pub fn federated_bundle(mut self, name: impl Into<String>, domain: TrustDomain) -> Self {
+        self.names.federated.insert(name.into(), domain);
+        self
+    }
+
+    /// What we call ourselves to the server (`node.id` and `node.cluster`).
+    #[must_use]
+    pub fn node(mut self, id: impl Into<String>, cluster: impl Into<String>) -> Self {
+        (self.node.id, self.node.cluster) = (id.into(), cluster.into());
+        self
+    }
+
+    /// How long to wait for the first response before the connection is made anew; 10 seconds unless said otherwise. Later
+    /// silence is no fault: there is news only when something rotates.
+    #[must_use]
+    pub fn patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
+    }
+
+    async fn follow(&self, updates: &Updates) -> Result<(), Ended> {
+        let opening = async {
+            let mut session = Session::open(self).await?;
+            let first = session.responses.message().await?;
+            Ok::<_, Ended>((session, first))
+        };
+        let opened = tokio::time::timeout(self.patience, opening).await;
+        let (mut session, mut next) =
+            opened.map_err(|_| Ended::Lost("the secret discovery service does not answer".into()))??;
+        updates.connected();
+        while let Some(response) = next {
+            session.take(response, updates).await?;
+            next = session.responses.message().await?;
+        }
+        Err(Ended::Lost("the secret discovery service has ended the stream".into()))
+    }
+}
+
+impl Source for SdsSource {
+    fn name(&self) -> &'static str {
+        "sds"
+    }
+
+    fn run<'a>(&'a mut self, updates: &'a Updates) -> Pin<Box<dyn Future<Output = SourceError> + Send + 'a>> {
+        Box::pin(async {
+            match self.follow(updates).await {
+                Err(Ended::Denied(why)) => {
+                    updates.withdraw(Withdrawal::Denied(why.message().to_owned()));
+                    SourceError::Lost(Box::new(why))
+                }
+                Err(Ended::Lost(why)) => SourceError::Lost(why),
+                Ok(()) => SourceError::Lost("the stream has ended".into()),
+            }
+        })
+    }
+}
+
+/// How the stream ended.
+enum Ended {
+    /// We are not entitled to an identity.
+    Denied(Status),
+    Lost(Box<dyn Error + Send + Sync>),
+}
+
+impl From<Status> for Ended {
+    fn from(status: Status) -> Self {
+        match status.code() {
+            Code::PermissionDenied => Self::Denied(status),
+            _ => Self::Lost(Box::new(status)),
+        }
+    }
+}
+
+/// One stream.
+struct Session {
+    names: Vec<String>,
+    requests: mpsc::Sender<DiscoveryRequest>,
+    responses: Streaming<DiscoveryResponse>,
+    resources: Resources,
+    /// The version that was accepted last.
+    version: String,
+}
+
+impl Session {
+    async fn open(source: &SdsSource) -> Result<Self, Ended> {
+        let mut grpc = Grpc::new(connect(&source.endpoint).await.map_err(Ended::Lost)?);
+        grpc.ready().await.map_err(|why| Ended::Lost(Box::new(why)))?;
+        let names = source.names.all();
+        let (requests, outgoing) = mpsc::channel(1);
+        let first = DiscoveryRequest {
+            node: Some(source.node.clone()),
+            resource_names: names.clone(),
+            type_url: SECRET_TYPE.to_owned(),
+            ..DiscoveryRequest::default()
+        };
+        requests.try_send(first).expect("the queue is empty");
+        let codec = ProstCodec::<DiscoveryRequest, DiscoveryResponse>::default();
+        let path = PathAndQuery::from_static(STREAM_SECRETS);
+        let responses = grpc.streaming(Request::new(ReceiverStream::new(outgoing)), path, codec).await?;
+        Ok(Self {
+            names,
+            requests,
+            responses: responses.into_inner(),
+            resources: Resources::new(source.names.clone()),
+            version: String::new(),
+        })
+    }
+
+    /// Uses a response if it can be used, and answers it.
+    async fn take(&mut self, response: DiscoveryResponse, updates: &Updates) -> Result<(), Ended> {
+        let (version, nonce) = (response.version_info.clone(), response.nonce.clone());
+        let error_detail = match self.resources.take(response, updates) {
+            Ok(()) => {
+                self.version = version;
+                None
+            }
+            Err(refusal) => Some(nack(&refusal)),
+        };
+        let answer = DiscoveryRequest {
+            version_info: self.version.clone(),
+            resource_names: self.names.clone(),
+            type_url: SECRET_TYPE.to_owned(),
+            response_nonce: nonce,
+            error_detail,
+            ..DiscoveryRequest::default()
+        };
+        let sent = self.requests.send(answer).await;
+        sent.map_err(|_| Ended::Lost("the secret discovery service takes no answers".into()))
+    }
+}
+
+fn nack(refusal: &Refusal) -> Detail {
+    Detail { code: Code::InvalidArgument as i32, message: refusal.to_string() }
+}

@@ -1,0 +1,139 @@
+//! What a server has told so far, and when that is a complete identity.
+
+use super::super::leaf::Leaf;
+use super::super::proto::discovery::{Any, DiscoveryResponse, SECRET_TYPE};
+use super::super::source::{Material, Offered, Svid, Updates};
+use super::super::{Refusal, TrustDomain};
+use super::Names;
+use super::parse::{Bundle, Parsed, secret};
+use std::collections::BTreeMap;
+
+/// Resources by their kind and name.
+#[derive(Clone, Default)]
+struct Parts {
+    svid: Option<Svid>,
+    bundles: BTreeMap<String, Bundle>,
+}
+
+/// The resources that we subscribe to.
+///
+/// A server may send them one by one. Then a new SVID can come before the bundle with the new root that has issued it: it is
+/// refused, because it does not verify, and is tried again when the bundle is there. So what could be read is remembered even
+/// if it was refused; and as it may also be refused for good, a later response is tried with what was accepted, too.
+pub(super) struct Resources {
+    names: Names,
+    accepted: Parts,
+    latest: Parts,
+}
+
+impl Resources {
+    pub(super) fn new(names: Names) -> Self {
+        Self { names, accepted: Parts::default(), latest: Parts::default() }
+    }
+
+    /// Offers what is there after a response, if that is complete.
+    pub(super) fn take(&mut self, response: DiscoveryResponse, updates: &Updates) -> Result<(), Refusal> {
+        let news = match self.read(response) {
+            Ok(news) => news,
+            Err(refusal) => {
+                updates.refuse(refusal.clone());
+                return Err(refusal);
+            }
+        };
+        let had_refused = self.latest.differs(&self.accepted);
+        self.latest.replace(&news);
+        let refusal = match self.offer(&self.latest, updates) {
+            Ok(_) => {
+                self.accepted = self.latest.clone();
+                return Ok(());
+            }
+            Err(refusal) => refusal,
+        };
+        let mut without_refused = self.accepted.clone();
+        without_refused.replace(&news);
+        if had_refused && self.offer(&without_refused, updates).is_ok() {
+            self.accepted = without_refused;
+            return Ok(());
+        }
+        Err(refusal)
+    }
+
+    /// Those of our resources that are in the response. All of it is refused if any of them cannot be read.
+    fn read(&self, response: DiscoveryResponse) -> Result<Parts, Refusal> {
+        if response.type_url != SECRET_TYPE {
+            return Err(Refusal::Malformed(format!("resources of type {}", response.type_url)));
+        }
+        let mut news = Parts::default();
+        for resource in response.resources {
+            self.sort(resource, &mut news)?;
+        }
+        if news.svid.is_none() && news.bundles.is_empty() {
+            return Err(Refusal::Empty);
+        }
+        Ok(news)
+    }
+
+    fn sort(&self, resource: Any, news: &mut Parts) -> Result<(), Refusal> {
+        let (name, parsed) = secret(resource)?;
+        let is_bundle = name == self.names.bundle || self.names.federated.contains_key(&name);
+        match parsed {
+            Parsed::Certificate(svid) if name == self.names.certificate => news.svid = Some(svid),
+            Parsed::Bundle(bundle) if is_bundle => drop(news.bundles.insert(name, bundle)),
+            _ if is_bundle || name == self.names.certificate => {
+                return Err(Refusal::Malformed(format!("secret {name} is of another kind")));
+            }
+            // Nothing that we asked for.
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// `None` as long as it is not complete.
+    fn offer(&self, parts: &Parts, updates: &Updates) -> Result<Option<Offered>, Refusal> {
+        match parts.material(&self.names) {
+            Ok(Some(material)) => updates.offer(material).map(Some),
+            Ok(None) => Ok(None),
+            Err(refusal) => {
+                updates.refuse(refusal.clone());
+                Err(refusal)
+            }
+        }
+    }
+}
+
+impl Parts {
+    fn replace(&mut self, news: &Self) {
+        self.svid = news.svid.clone().or(self.svid.take());
+        self.bundles.extend(news.bundles.clone());
+    }
+
+    /// Whether there is anything in it that is not in the other.
+    fn differs(&self, other: &Self) -> bool {
+        let leaf = |parts: &Self| parts.svid.as_ref().map(|svid| svid.chain.clone());
+        leaf(self) != leaf(other) || self.bundles != other.bundles
+    }
+
+    fn material(&self, names: &Names) -> Result<Option<Material>, Refusal> {
+        let (Some(svid), Some(own)) = (&self.svid, self.bundles.get(&names.bundle)) else {
+            return Ok(None);
+        };
+        let mut bundles = BTreeMap::new();
+        let mut trust = |bundle: &Bundle, domain: &TrustDomain| match bundle {
+            Bundle::Roots(roots) => drop(bundles.insert(domain.clone(), roots.clone())),
+            Bundle::PerDomain(domains) => bundles.extend(domains.clone()),
+        };
+        for (name, domain) in &names.federated {
+            if let Some(bundle) = self.bundles.get(name) {
+                trust(bundle, domain);
+            }
+        }
+        trust(own, &trust_domain(svid)?);
+        Ok(Some(Material { svid: svid.clone(), bundles }))
+    }
+}
+
+/// Whose roots a bundle without a name holds.
+fn trust_domain(svid: &Svid) -> Result<TrustDomain, Refusal> {
+    let leaf = svid.chain.first().ok_or(Refusal::Empty)?;
+    Ok(Leaf::read(leaf)?.id.trust_domain().clone())
+}
