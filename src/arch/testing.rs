@@ -6,16 +6,27 @@ use super::lanes::{Moduli, MontLanes, Shape};
 use num_bigint::{BigInt, BigUint, Sign};
 use std::io::Write;
 
-/// Runs `test` with the tier's token, or says on standard error that this machine cannot.
+/// Runs `test` with the tier's token, or says on standard error that this machine cannot, or was told not to.
+///
+/// The environment variable `ONLY_TIERS`, a comma-separated list of tier names, leaves all others out: an emulator would
+/// spend most of its time on tiers that run anywhere.
 ///
 /// # Panics
-/// If the machine cannot run the tier although the environment variable `REQUIRE_TIERS`, a comma-separated list
-/// of tier names, names it.
+/// If the machine cannot run the tier although `REQUIRE_TIERS` names it, or `ONLY_TIERS` leaves out what that requires.
 pub(crate) fn with_tier<T>(kind: TierKind, detected: Option<T>, test: impl FnOnce(T)) {
+    let required = std::env::var("REQUIRE_TIERS").unwrap_or_default();
+    let left_out = std::env::var("ONLY_TIERS").is_ok_and(|only| !is_named(&only, kind));
+    assert!(
+        !left_out || !is_named(&required, kind),
+        "ONLY_TIERS leaves out {kind}, which REQUIRE_TIERS names"
+    );
+    if left_out {
+        writeln!(std::io::stderr(), "not run: {kind} (left out by ONLY_TIERS)").unwrap();
+        return;
+    }
     if let Some(token) = detected {
         return test(token);
     }
-    let required = std::env::var("REQUIRE_TIERS").unwrap_or_default();
     assert!(!is_named(&required, kind), "REQUIRE_TIERS names {kind}, which this machine cannot run");
     // Not eprintln!, which the test harness swallows when the test passes.
     writeln!(std::io::stderr(), "not run: {kind} (not offered by this CPU or operating system)").unwrap();

@@ -182,7 +182,7 @@ macro_rules! tier {
             }
         }
 
-        prime_lanes!($module, $token, $vec, $lanes: P256, 5, 10; P384, 8, 16;);
+        prime_lanes!($module, $token, $vec, $lanes: P256, 5, 10, prime_double; P384, 8, 16;);
 
         impl Field25519Lanes for $token {
             const KIND: TierKind = TierKind::$token;
@@ -241,7 +241,7 @@ macro_rules! tier {
 }
 
 macro_rules! prime_lanes {
-    ($module:ident, $token:ident, $vec:ident, $lanes:literal: $($prime:ident, $d:literal, $c:literal;)*) => {$(
+    ($module:ident, $token:ident, $vec:ident, $lanes:literal: $($prime:ident, $d:literal, $c:literal $(, $double:ident)?;)*) => {$(
         // Tables are looked up with intrinsics, too, so that there is no such tier elsewhere.
         #[cfg(target_arch = "x86_64")]
         impl PrimeLanes<$prime> for $token {
@@ -287,8 +287,8 @@ macro_rules! prime_lanes {
                 call!($module::prime_sqr[$prime; $d, $c](self, &mut out.0.0, &a.0));
             }
 
-            fn double(self, p: &mut [Self::Reduced; 3]) -> bool {
-                call!($module::prime_double[$prime; $d, $c](self, p.each_mut().map(|c| &mut c.0.0)));
+            $(fn double(self, p: &mut [Self::Reduced; 3]) -> bool {
+                call!($module::$double[$prime; $d, $c](self, p.each_mut().map(|c| &mut c.0.0)));
                 true
             }
 
@@ -302,7 +302,7 @@ macro_rules! prime_lanes {
                 let p = p.each_mut().map(|c| &mut c.0.0);
                 call!($module::prime_add_jacobian[$prime; $d, $c](self, p, q.each_ref().map(|c| &c.0.0)));
                 true
-            }
+            })?
 
             fn negate_if(self, out: &mut Self::Reduced, mask: &$vec) {
                 call!($module::prime_negate_if[$prime; $d, $c](self, &mut out.0.0, mask));

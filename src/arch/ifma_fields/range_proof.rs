@@ -217,6 +217,7 @@ fn prove_group_law<P: Prime + Modulus<D, C>, const D: usize, const C: usize>() {
 #[test]
 fn the_group_law_keeps_its_bounds() {
     prove_group_law::<P256, 5, 10>();
+    // It would hold for the other prime as well.
     prove_group_law::<P384, 8, 16>();
 }
 

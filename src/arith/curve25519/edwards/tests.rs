@@ -40,9 +40,11 @@ impl Affine {
     fn add(&self, other: &Self) -> Self {
         let (d, p) = (big(&D), p());
         let product = &d * &self.x * &other.x * &self.y * &other.y % &p;
-        let invert = |x: BigUint| x.modpow(&(&p - 2u8), &p);
-        let x = (&self.x * &other.y + &other.x * &self.y) * invert(1u8 + &product);
-        let y = (&self.y * &other.y + &self.x * &other.x) * invert(1u8 + &p - &product);
+        let (above, below) = (1u8 + &product, 1u8 + &p - &product);
+        // One inversion for both denominators, which are never zero.
+        let inverse = (&above * &below).modinv(&p).expect("the formulas are complete");
+        let x = (&self.x * &other.y + &other.x * &self.y) * below * &inverse;
+        let y = (&self.y * &other.y + &self.x * &other.x) * above * inverse;
         Self { x: x % &p, y: y % &p }
     }
 
@@ -113,7 +115,7 @@ fn read<K: Field25519Lanes>(point: &Point<K::Reduced>, lane: usize) -> Affine {
     let [x, y, z, t] = [&point.x, &point.y, &point.z, &point.t].map(|c| big(&K::get(c, lane).to_limbs()));
     assert_ne!(z, BigUint::ZERO);
     assert_eq!(&x * &y % p(), &t * &z % p());
-    let inverse = z.modpow(&(p() - 2u8), &p());
+    let inverse = z.modinv(&p()).expect("Z is not zero");
     Affine { x: x * &inverse % p(), y: y * inverse % p() }
 }
 
