@@ -11,6 +11,7 @@
 //! | 3 | [`batch`], [`fiber`] | the queue that forms batches; stacks that can be parked |
 //! | 4 | [`provider`] | what rustls sees: signing keys, `CryptoProvider` |
 //! | 5 | [`handshake`] | the engine, and the tokio acceptor and connector |
+//! | 6 | `spiffe` | SPIFFE identities that rotate (feature `spiffe`) |
 #![warn(missing_docs)]
 
 pub mod arch;
@@ -22,6 +23,8 @@ pub mod fiber;
 pub mod handshake;
 pub mod ops;
 pub mod provider;
+#[cfg(feature = "spiffe")]
+pub mod spiffe;
 
 pub use arch::{Tier, TierKind};
 pub use error::{Error, KeyError};

@@ -1,0 +1,94 @@
+//! The acceptance rules: what must hold of material before anybody uses it.
+
+use super::bundles::{Bundles, Chain};
+use super::clock::unix_time;
+use super::leaf::{Leaf, LeafError};
+use super::refusal::Refusal;
+use super::snapshot::OwnSvid;
+use super::source::{Material, Svid};
+use super::verify::trust_domain;
+use crate::provider::{default_provider, signing_key};
+use ::spiffe::TrustDomain;
+use rustls::sign::CertifiedKey;
+use std::sync::Arc;
+use std::time::SystemTime;
+use webpki::KeyUsage;
+
+/// Material that keeps every rule, except that it may not be valid yet.
+#[derive(Debug)]
+pub(super) struct Accepted {
+    pub(super) svid: OwnSvid,
+    pub(super) bundles: Bundles,
+}
+
+/// Checks `material` as a whole.
+///
+/// A leaf that is not valid yet is checked as it will be when it is.
+///
+/// # Errors
+/// The first rule that it breaks.
+pub(super) fn examine(
+    material: Material,
+    expected: Option<&TrustDomain>,
+    now: SystemTime,
+) -> Result<Accepted, Refusal> {
+    let Material { svid, bundles } = material;
+    let first = svid.chain.first().ok_or(Refusal::Empty)?;
+    let leaf = Leaf::read(first)?;
+    if expected.is_some_and(|expected| !leaf.id.is_member_of(expected)) {
+        return Err(Refusal::WrongTrustDomain(leaf.id));
+    }
+    if leaf.is_expired(now) {
+        return Err(Refusal::Expired { not_after: leaf.not_after });
+    }
+    let certified = certify(svid)?;
+    let Leaf { id, not_before, not_after } = leaf;
+    let svid = OwnSvid { id, not_before, not_after, certified: Arc::new(certified) };
+    let accepted = Accepted { svid, bundles: Bundles::new(bundles)? };
+    verify_own(&accepted.svid, &accepted.bundles, now)?;
+    Ok(accepted)
+}
+
+/// The chain with its signing key, which must be the leaf's.
+fn certify(svid: Svid) -> Result<CertifiedKey, Refusal> {
+    let key = signing_key(svid.key.expose()).map_err(|e| Refusal::Key(e.to_string()))?;
+    let certified = CertifiedKey::new(svid.chain, key);
+    certified.keys_match().map_err(|_| Refusal::KeyMismatch)?;
+    Ok(certified)
+}
+
+/// Verifies our own chain with our own bundle, in both roles, as our peers will.
+pub(super) fn verify_own(svid: &OwnSvid, bundles: &Bundles, now: SystemTime) -> Result<(), Refusal> {
+    let domain = trust_domain(&svid.id);
+    let roots = bundles.get(&domain).ok_or_else(|| Refusal::NoBundle(domain.clone()))?;
+    let (leaf, intermediates) = svid.certified.cert.split_first().ok_or(Refusal::Empty)?;
+    let now = unix_time(now.max(svid.not_before)).ok_or_else(|| too_early("the clock is before 1970"))?;
+    let algorithms = default_provider().signature_verification_algorithms.all;
+    for usage in [KeyUsage::server_auth(), KeyUsage::client_auth()] {
+        let chain = Chain { leaf, intermediates, now, usage, algorithms };
+        roots.verify(chain, &domain).map_err(|e| match e {
+            super::bundles::ChainError::WebPki(webpki::Error::RequiredEkuNotFoundContext(_)) => {
+                Refusal::ExtendedKeyUsage
+            }
+            other => Refusal::NotInBundle(other.to_string()),
+        })?;
+    }
+    Ok(())
+}
+
+fn too_early(why: &str) -> Refusal {
+    Refusal::NotInBundle(why.to_owned())
+}
+
+impl From<LeafError> for Refusal {
+    fn from(e: LeafError) -> Self {
+        match e {
+            LeafError::Malformed(why) => Self::Malformed(why),
+            LeafError::NoUri => Self::NoSpiffeId,
+            LeafError::SeveralUris => Self::SeveralUris,
+            LeafError::InvalidId(why) => Self::InvalidSpiffeId(why),
+            LeafError::Ca => Self::CaLeaf,
+            LeafError::KeyUsage(why) => Self::KeyUsage(why),
+        }
+    }
+}

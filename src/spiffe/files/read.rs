@@ -1,0 +1,70 @@
+//! The files' contents, and the material in them.
+
+use super::Paths;
+use crate::spiffe::leaf::Leaf;
+use crate::spiffe::refusal::Refusal;
+use crate::spiffe::source::{Material, Svid};
+use crate::spiffe::verify::trust_domain;
+use ::spiffe::TrustDomain;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use std::collections::BTreeMap;
+use std::hash::BuildHasher;
+use std::path::Path;
+use zeroize::Zeroizing;
+
+/// What the files held when they were read, one after the other.
+pub(super) struct Contents {
+    chain: Vec<u8>,
+    key: Zeroizing<Vec<u8>>,
+    bundle: Vec<u8>,
+    federated: Vec<(TrustDomain, Vec<u8>)>,
+}
+
+impl Contents {
+    /// # Errors
+    /// [`Refusal::Malformed`], if one of the files cannot be read.
+    pub(super) fn read(paths: &Paths) -> Result<Self, Refusal> {
+        let mut federated = Vec::new();
+        for (domain, path) in &paths.federated {
+            federated.push((domain.clone(), read(path)?));
+        }
+        Ok(Self {
+            chain: read(&paths.chain)?,
+            key: Zeroizing::new(read(&paths.key)?),
+            bundle: read(&paths.bundle)?,
+            federated,
+        })
+    }
+
+    /// Tells whether anything has changed since another reading.
+    pub(super) fn fingerprint(&self, keyed: &impl BuildHasher) -> u64 {
+        let Self { chain, key, bundle, federated } = self;
+        keyed.hash_one((chain, &**key, bundle, federated))
+    }
+
+    /// # Errors
+    /// [`Refusal::Malformed`] or [`Refusal::Empty`]; what the leaf lacks, if it does not say our trust domain.
+    pub(super) fn parse(&self) -> Result<Material, Refusal> {
+        let chain = certificates(&self.chain)?;
+        let leaf = chain.first().ok_or(Refusal::Empty)?;
+        let own = trust_domain(&Leaf::read(leaf)?.id);
+        let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|e| Refusal::Key(e.to_string()))?;
+        let mut bundles = BTreeMap::new();
+        for (domain, pem) in &self.federated {
+            bundles.insert(domain.clone(), certificates(pem)?);
+        }
+        bundles.insert(own, certificates(&self.bundle)?);
+        Ok(Material { svid: Svid { chain, key: key.into() }, bundles })
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
+    std::fs::read(path).map_err(|e| Refusal::Malformed(format!("{}: {e}", path.display())))
+}
+
+/// All certificates of a PEM file; a section that does not end is an error.
+fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Refusal> {
+    let certificates = CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>();
+    certificates.map_err(|e| Refusal::Malformed(e.to_string()))
+}

@@ -1,0 +1,100 @@
+//! How an identity is doing.
+
+use super::refusal::Refusal;
+use super::snapshot::Snapshot;
+use super::store::Published;
+use super::unavailable::Unavailable;
+use ::spiffe::SpiffeId;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+/// How an identity is doing, for a health check or an operator.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Health {
+    /// Why there are no new handshakes; `None` while there are.
+    pub unavailable: Option<Unavailable>,
+    /// Our SPIFFE ID, of the last generation that was published.
+    pub id: Option<SpiffeId>,
+    /// That generation's number; 0 before the first.
+    pub generation: u64,
+    /// The beginning of its SVID's validity.
+    pub not_before: Option<SystemTime>,
+    /// The last second of its SVID's validity.
+    pub not_after: Option<SystemTime>,
+    /// When it was published.
+    pub published: Option<SystemTime>,
+    /// Until when a newer SVID, which is not valid yet, is held back.
+    pub held_back_until: Option<SystemTime>,
+    /// Whether the source is connected.
+    pub connected: bool,
+    /// Why it was lost last, while it is not connected.
+    pub source_error: Option<String>,
+    /// When the source last delivered something that was accepted.
+    pub last_success: Option<SystemTime>,
+    /// Updates that were accepted.
+    pub accepted: u64,
+    /// Updates that were refused.
+    pub refused: u64,
+    /// The last refusal, and when it was.
+    pub last_refusal: Option<(Refusal, SystemTime)>,
+}
+
+impl Health {
+    /// Whether new handshakes are made, and the source's last update was accepted.
+    pub fn is_good(&self) -> bool {
+        let refused_since = match (&self.last_refusal, self.last_success) {
+            (Some((_, refused)), Some(accepted)) => *refused > accepted,
+            (refusal, _) => refusal.is_some(),
+        };
+        self.unavailable.is_none() && !refused_since
+    }
+
+    pub(super) fn new(
+        current: Published,
+        last: Option<&Arc<Snapshot>>,
+        report: &Report,
+        held_back_until: Option<SystemTime>,
+    ) -> Self {
+        let report = report.clone();
+        Self {
+            unavailable: current.err(),
+            id: last.map(|snapshot| snapshot.id().clone()),
+            generation: last.map_or(0, |snapshot| snapshot.generation()),
+            not_before: last.map(|snapshot| snapshot.not_before()),
+            not_after: last.map(|snapshot| snapshot.not_after()),
+            published: report.published,
+            held_back_until,
+            connected: report.connected,
+            source_error: report.source_error,
+            last_success: report.last_success,
+            accepted: report.accepted,
+            refused: report.refused,
+            last_refusal: report.last_refusal,
+        }
+    }
+}
+
+/// What is noted of the source's updates.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Report {
+    pub(super) published: Option<SystemTime>,
+    pub(super) connected: bool,
+    pub(super) source_error: Option<String>,
+    last_success: Option<SystemTime>,
+    accepted: u64,
+    refused: u64,
+    last_refusal: Option<(Refusal, SystemTime)>,
+}
+
+impl Report {
+    pub(super) fn succeed(&mut self, now: SystemTime) {
+        self.last_success = Some(now);
+        self.accepted += 1;
+    }
+
+    pub(super) fn refuse(&mut self, why: &Refusal, now: SystemTime) {
+        self.last_refusal = Some((why.clone(), now));
+        self.refused += 1;
+    }
+}

@@ -1,0 +1,68 @@
+//! What acceptors and connectors can be told about TLS.
+
+use crate::provider::default_provider;
+use rustls::SupportedProtocolVersion;
+use rustls::crypto::CryptoProvider;
+use std::sync::{Arc, LazyLock};
+
+/// The TLS settings of an [`Acceptor`](super::Acceptor) or a [`Connector`](super::Connector).
+///
+/// ```
+/// use rustls_multibuffer::spiffe::TlsOptions;
+///
+/// let options = TlsOptions::default().alpn_protocols([b"h2".to_vec(), b"http/1.1".to_vec()]).resumption(true);
+/// ```
+#[derive(Clone, Debug)]
+pub struct TlsOptions {
+    pub(super) alpn_protocols: Vec<Vec<u8>>,
+    pub(super) resumption: bool,
+    pub(super) versions: &'static [&'static SupportedProtocolVersion],
+    pub(super) provider: Arc<CryptoProvider>,
+}
+
+impl Default for TlsOptions {
+    fn default() -> Self {
+        static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| Arc::new(default_provider()));
+        Self {
+            alpn_protocols: Vec::new(),
+            resumption: false,
+            versions: rustls::DEFAULT_VERSIONS,
+            provider: PROVIDER.clone(),
+        }
+    }
+}
+
+impl TlsOptions {
+    /// The application protocols to negotiate, in order of preference; default: none.
+    #[must_use]
+    pub fn alpn_protocols(mut self, protocols: impl IntoIterator<Item = Vec<u8>>) -> Self {
+        self.alpn_protocols = protocols.into_iter().collect();
+        self
+    }
+
+    /// Whether sessions are resumed; default: no, each connection is a full mTLS handshake.
+    ///
+    /// Sessions and ticket keys belong to one generation and die with it, so that a session never outlives the SVID, the
+    /// bundles or the authorizer that it was begun with. At each resumption the peer's expiry and the authorizer are
+    /// asked again.
+    #[must_use]
+    pub fn resumption(mut self, resumption: bool) -> Self {
+        self.resumption = resumption;
+        self
+    }
+
+    /// The protocol versions; default: TLS 1.3 and 1.2.
+    #[must_use]
+    pub fn versions(mut self, versions: &'static [&'static SupportedProtocolVersion]) -> Self {
+        self.versions = versions;
+        self
+    }
+
+    /// Key-exchange groups, cipher suites and verification algorithms; default: those of
+    /// [`default_provider`]. The signing key is always one of [`crate::provider`].
+    #[must_use]
+    pub fn provider(mut self, provider: Arc<CryptoProvider>) -> Self {
+        self.provider = provider;
+        self
+    }
+}

@@ -1,0 +1,147 @@
+//! Why a peer was refused.
+
+use super::leaf::LeafError;
+use ::spiffe::{SpiffeId, TrustDomain};
+use rustls::{CertificateError, OtherError};
+use std::error::Error;
+use std::sync::Arc;
+use std::time::SystemTime;
+use std::{fmt, io};
+
+/// Why a peer's certificate was refused. [`PeerError::of`] finds it in the error of a handshake.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum PeerError {
+    /// The leaf could not be read.
+    Malformed(String),
+    /// The leaf has no URI SAN.
+    NoSpiffeId,
+    /// The leaf has more than one URI SAN (X.509-SVID §5.2).
+    SeveralUris,
+    /// The leaf's URI SAN is not a valid SPIFFE ID of a workload.
+    InvalidSpiffeId(String),
+    /// The leaf is a CA (X.509-SVID §5.2).
+    CaLeaf,
+    /// The leaf's key usage is absent, lacks digitalSignature, or has keyCertSign or cRLSign (X.509-SVID §4.3, §5.2).
+    KeyUsage(&'static str),
+    /// The leaf has an extended key usage without the purpose that the peer uses it for (X.509-SVID §4.4).
+    ExtendedKeyUsage,
+    /// The leaf's validity is over.
+    Expired {
+        /// Its notAfter.
+        not_after: SystemTime,
+    },
+    /// The leaf's validity has not begun: one of the two clocks is wrong.
+    NotYetValid {
+        /// Its notBefore.
+        not_before: SystemTime,
+    },
+    /// We never had a bundle for the peer's trust domain.
+    UnknownTrustDomain(TrustDomain),
+    /// The bundle of the peer's trust domain was taken back.
+    BundleRemoved(TrustDomain),
+    /// The chain leads to no root of its trust domain's bundle.
+    NotInBundle(TrustDomain),
+    /// The chain was made by another trust domain than the leaf claims.
+    ForeignAuthority {
+        /// The one that the leaf claims.
+        domain: TrustDomain,
+        /// The one that an intermediate belongs to, or whose bundle verifies the chain.
+        authority: TrustDomain,
+    },
+    /// The chain leads to a root, and something else is wrong with it: a signature, an intermediate.
+    BadChain(String),
+    /// The peer is who it says, and the authorizer does not let it in.
+    NotAuthorized(SpiffeId),
+}
+
+impl PeerError {
+    /// The reason as a metric label.
+    pub fn as_label(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "malformed",
+            Self::NoSpiffeId => "no_spiffe_id",
+            Self::SeveralUris => "several_uris",
+            Self::InvalidSpiffeId(_) => "invalid_spiffe_id",
+            Self::CaLeaf => "ca_leaf",
+            Self::KeyUsage(_) => "key_usage",
+            Self::ExtendedKeyUsage => "extended_key_usage",
+            Self::Expired { .. } => "expired",
+            Self::NotYetValid { .. } => "not_yet_valid",
+            Self::UnknownTrustDomain(_) => "unknown_trust_domain",
+            Self::BundleRemoved(_) => "bundle_removed",
+            Self::NotInBundle(_) => "not_in_bundle",
+            Self::ForeignAuthority { .. } => "foreign_authority",
+            Self::BadChain(_) => "bad_chain",
+            Self::NotAuthorized(_) => "not_authorized",
+        }
+    }
+
+    /// The reason inside the error of a handshake, if the handshake failed because of the peer's certificate.
+    pub fn of(error: &io::Error) -> Option<&Self> {
+        let inner = error.get_ref()?;
+        match inner.downcast_ref::<Self>() {
+            Some(reason) => Some(reason),
+            None => Self::of_rustls(inner.downcast_ref()?),
+        }
+    }
+
+    /// The same for an error of rustls.
+    pub fn of_rustls(error: &rustls::Error) -> Option<&Self> {
+        match error {
+            rustls::Error::InvalidCertificate(CertificateError::Other(OtherError(reason))) => {
+                reason.downcast_ref()
+            }
+            _ => None,
+        }
+    }
+}
+
+impl From<LeafError> for PeerError {
+    fn from(e: LeafError) -> Self {
+        match e {
+            LeafError::Malformed(why) => Self::Malformed(why),
+            LeafError::NoUri => Self::NoSpiffeId,
+            LeafError::SeveralUris => Self::SeveralUris,
+            LeafError::InvalidId(why) => Self::InvalidSpiffeId(why),
+            LeafError::Ca => Self::CaLeaf,
+            LeafError::KeyUsage(why) => Self::KeyUsage(why),
+        }
+    }
+}
+
+impl From<PeerError> for rustls::Error {
+    fn from(e: PeerError) -> Self {
+        CertificateError::Other(OtherError(Arc::new(e))).into()
+    }
+}
+
+impl fmt::Display for PeerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(why) => write!(f, "the peer's certificate is malformed: {why}"),
+            Self::NoSpiffeId => f.write_str("the peer's certificate has no URI SAN"),
+            Self::SeveralUris => f.write_str("the peer's certificate has more than one URI SAN"),
+            Self::InvalidSpiffeId(why) => {
+                write!(f, "the peer's URI SAN is not a workload's SPIFFE ID: {why}")
+            }
+            Self::CaLeaf => f.write_str("the peer's certificate is a CA"),
+            Self::KeyUsage(why) => write!(f, "the key usage of the peer's certificate {why}"),
+            Self::ExtendedKeyUsage => {
+                f.write_str("the extended key usage of the peer's certificate lacks the purpose of its role")
+            }
+            Self::Expired { .. } => f.write_str("the peer's certificate has expired"),
+            Self::NotYetValid { .. } => f.write_str("the peer's certificate is not valid yet"),
+            Self::UnknownTrustDomain(domain) => write!(f, "there is no bundle for the trust domain {domain}"),
+            Self::BundleRemoved(domain) => write!(f, "the bundle of the trust domain {domain} was removed"),
+            Self::NotInBundle(domain) => write!(f, "the peer's chain leads to no root of {domain}"),
+            Self::ForeignAuthority { domain, authority } => {
+                write!(f, "the peer claims {domain}, but its chain was made by {authority}")
+            }
+            Self::BadChain(why) => write!(f, "the peer's chain does not verify: {why}"),
+            Self::NotAuthorized(id) => write!(f, "{id} is not authorized"),
+        }
+    }
+}
+
+impl Error for PeerError {}

@@ -1,0 +1,96 @@
+//! Why an update was refused.
+
+use ::spiffe::{SpiffeId, TrustDomain};
+use std::error::Error;
+use std::fmt;
+use std::time::SystemTime;
+
+/// Why the material that a source delivered was refused as a whole. The last good identity stays.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusal {
+    /// There are no certificates in it.
+    Empty,
+    /// It could not be read: truncated, or not what its format says.
+    Malformed(String),
+    /// The leaf has no URI SAN.
+    NoSpiffeId,
+    /// The leaf has more than one URI SAN (X.509-SVID §2).
+    SeveralUris,
+    /// The leaf's URI SAN is not a valid SPIFFE ID of a workload.
+    InvalidSpiffeId(String),
+    /// The leaf is a CA (X.509-SVID §5.2).
+    CaLeaf,
+    /// The leaf's key usage is absent, lacks digitalSignature, or has keyCertSign or cRLSign (X.509-SVID §4.3).
+    KeyUsage(&'static str),
+    /// The leaf has an extended key usage without server and client authentication (X.509-SVID §4.4).
+    ExtendedKeyUsage,
+    /// The leaf's validity is over.
+    Expired {
+        /// Its notAfter.
+        not_after: SystemTime,
+    },
+    /// The private key cannot be read or used.
+    Key(String),
+    /// The private key is not the leaf's.
+    KeyMismatch,
+    /// The SVID is not of the trust domain that this identity was told to expect.
+    WrongTrustDomain(SpiffeId),
+    /// There is no bundle, or an empty one, for the SVID's own trust domain.
+    NoBundle(TrustDomain),
+    /// A certificate in a bundle cannot be used as a root.
+    BadRoot(TrustDomain),
+    /// The SVID does not verify with the bundle of its own trust domain.
+    NotInBundle(String),
+}
+
+impl Refusal {
+    /// The reason as a metric label.
+    pub fn as_label(&self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::Malformed(_) => "malformed",
+            Self::NoSpiffeId => "no_spiffe_id",
+            Self::SeveralUris => "several_uris",
+            Self::InvalidSpiffeId(_) => "invalid_spiffe_id",
+            Self::CaLeaf => "ca_leaf",
+            Self::KeyUsage(_) => "key_usage",
+            Self::ExtendedKeyUsage => "extended_key_usage",
+            Self::Expired { .. } => "expired",
+            Self::Key(_) => "key",
+            Self::KeyMismatch => "key_mismatch",
+            Self::WrongTrustDomain(_) => "wrong_trust_domain",
+            Self::NoBundle(_) => "no_bundle",
+            Self::BadRoot(_) => "bad_root",
+            Self::NotInBundle(_) => "not_in_bundle",
+        }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("the update is empty"),
+            Self::Malformed(why) => write!(f, "the update is malformed: {why}"),
+            Self::NoSpiffeId => f.write_str("the leaf has no URI SAN"),
+            Self::SeveralUris => f.write_str("the leaf has more than one URI SAN"),
+            Self::InvalidSpiffeId(why) => {
+                write!(f, "the leaf's URI SAN is not a workload's SPIFFE ID: {why}")
+            }
+            Self::CaLeaf => f.write_str("the leaf is a CA"),
+            Self::KeyUsage(why) => write!(f, "the leaf's key usage {why}"),
+            Self::ExtendedKeyUsage => {
+                f.write_str("the leaf's extended key usage lacks server or client authentication")
+            }
+            Self::Expired { .. } => f.write_str("the SVID has expired"),
+            Self::Key(why) => write!(f, "the private key is not usable: {why}"),
+            Self::KeyMismatch => f.write_str("the private key does not belong to the leaf"),
+            Self::WrongTrustDomain(id) => write!(f, "{id} is not of the expected trust domain"),
+            Self::NoBundle(domain) => write!(f, "there is no bundle for our own trust domain {domain}"),
+            Self::BadRoot(domain) => write!(f, "the bundle of {domain} has a certificate that is no root"),
+            Self::NotInBundle(why) => write!(f, "the SVID does not verify with its own bundle: {why}"),
+        }
+    }
+}
+
+impl Error for Refusal {}

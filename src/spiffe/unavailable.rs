@@ -1,0 +1,62 @@
+//! Why there is no identity to make handshakes with.
+
+use super::source::Withdrawal;
+use std::error::Error;
+use std::time::SystemTime;
+use std::{fmt, io};
+
+/// Why there is no identity to make handshakes with now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unavailable {
+    /// The source has delivered nothing that was accepted yet.
+    NotYet,
+    /// The first SVID has arrived, and is not valid yet: the clock is wrong here or at its issuer's.
+    HeldBack {
+        /// Its notBefore.
+        until: SystemTime,
+    },
+    /// Our SVID has expired, and the source has delivered no other.
+    Expired {
+        /// Its notAfter.
+        not_after: SystemTime,
+    },
+    /// The identity was taken back.
+    Withdrawn(Withdrawal),
+}
+
+impl Unavailable {
+    /// The reason as a metric label.
+    pub fn as_label(&self) -> &'static str {
+        match self {
+            Self::NotYet => "not_yet",
+            Self::HeldBack { .. } => "held_back",
+            Self::Expired { .. } => "own_svid_expired",
+            Self::Withdrawn(_) => "withdrawn",
+        }
+    }
+
+    /// The reason inside the error of a handshake that was not begun for want of an identity.
+    pub fn of(error: &io::Error) -> Option<&Self> {
+        error.get_ref()?.downcast_ref()
+    }
+}
+
+impl fmt::Display for Unavailable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotYet => f.write_str("there is no SVID yet"),
+            Self::HeldBack { .. } => f.write_str("our SVID is not valid yet"),
+            Self::Expired { .. } => f.write_str("our own SVID has expired"),
+            Self::Withdrawn(why) => write!(f, "our identity was withdrawn: {why}"),
+        }
+    }
+}
+
+impl Error for Unavailable {}
+
+impl From<Unavailable> for io::Error {
+    fn from(why: Unavailable) -> Self {
+        Self::other(why)
+    }
+}

@@ -1,0 +1,209 @@
+//! Peers verified by the rules of the X.509-SVID standard §5, for rustls.
+
+use super::authorizer::Authorizer;
+use super::bundles::{Chain, ChainError, Roots};
+use super::clock::system_time;
+use super::leaf::Leaf;
+use super::peer_error::PeerError;
+use super::snapshot::Snapshot;
+use ::spiffe::{SpiffeId, TrustDomain};
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
+use rustls::{DigitallySignedStruct, DistinguishedName, SignatureScheme};
+use std::sync::Arc;
+use webpki::{EndEntityCert, KeyUsage};
+
+/// What verifies peers for one generation, in either role: DNS names play no part.
+///
+/// The signature algorithms are those of the configuration's provider, so that verifications park on fibers.
+#[derive(Debug)]
+pub(super) struct PeerVerifier {
+    snapshot: Arc<Snapshot>,
+    authorizer: Authorizer,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl PeerVerifier {
+    pub(super) fn new(
+        snapshot: Arc<Snapshot>,
+        authorizer: Authorizer,
+        algorithms: WebPkiSupportedAlgorithms,
+    ) -> Self {
+        Self { snapshot, authorizer, algorithms }
+    }
+
+    /// The leaf by itself, the chain with the bundle of the leaf's own trust domain and no other, then the authorizer.
+    fn verify(
+        &self,
+        leaf: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        usage: KeyUsage,
+        now: UnixTime,
+    ) -> Result<(), PeerError> {
+        let id = check_leaf(leaf, now)?.id;
+        let domain = trust_domain(&id);
+        let roots = self.roots(&domain)?;
+        let chain = Chain { leaf, intermediates, now, usage, algorithms: self.algorithms.all };
+        roots.verify(chain, &domain).map_err(|e| self.reason(e, chain, &domain))?;
+        authorize(&self.authorizer, id).map(drop)
+    }
+
+    fn roots(&self, domain: &TrustDomain) -> Result<&Roots, PeerError> {
+        let bundles = self.snapshot.bundles();
+        match bundles.get(domain) {
+            Some(roots) => Ok(roots),
+            None if bundles.was_removed(domain) => Err(PeerError::BundleRemoved(domain.clone())),
+            None => Err(PeerError::UnknownTrustDomain(domain.clone())),
+        }
+    }
+
+    /// Says what is wrong with a chain. Only an error is looked into like this, and webpki bounds the work.
+    fn reason(&self, e: ChainError, chain: Chain<'_>, domain: &TrustDomain) -> PeerError {
+        let foreign = |authority| PeerError::ForeignAuthority { domain: domain.clone(), authority };
+        let error = match e {
+            ChainError::Foreign(authority) => return foreign(authority),
+            ChainError::WebPki(error) => error,
+        };
+        if matches!(error, webpki::Error::RequiredEkuNotFoundContext(_)) {
+            return PeerError::ExtendedKeyUsage;
+        }
+        if !leads_to_no_root(&error) {
+            return PeerError::BadChain(error.to_string());
+        }
+        let others = self.snapshot.bundles().iter().filter(|(other, _)| *other != domain);
+        // Whatever an intermediate claims to belong to, its root tells whose it is.
+        let mut makers =
+            others.filter(|(other, roots)| !matches!(roots.verify(chain, other), Err(ChainError::WebPki(_))));
+        match makers.next() {
+            Some((authority, _)) => foreign(authority.clone()),
+            None => PeerError::NotInBundle(domain.clone()),
+        }
+    }
+}
+
+/// Whether no root made the chain. Authorities of one trust domain mostly have one name, so that a stranger's chain looks
+/// like one with bad signatures.
+fn leads_to_no_root(error: &webpki::Error) -> bool {
+    matches!(
+        error,
+        webpki::Error::UnknownIssuer
+            | webpki::Error::InvalidSignatureForPublicKey
+            | webpki::Error::UnsupportedSignatureAlgorithmForPublicKeyContext(_)
+    )
+}
+
+/// The rules for a peer's leaf that need no signature.
+fn check_leaf(leaf: &CertificateDer<'_>, now: UnixTime) -> Result<Leaf, PeerError> {
+    let leaf = Leaf::read(leaf)?;
+    let now = system_time(now);
+    if leaf.is_expired(now) {
+        return Err(PeerError::Expired { not_after: leaf.not_after });
+    }
+    if now < leaf.not_before {
+        return Err(PeerError::NotYetValid { not_before: leaf.not_before });
+    }
+    Ok(leaf)
+}
+
+fn authorize(authorizer: &Authorizer, id: SpiffeId) -> Result<SpiffeId, PeerError> {
+    if authorizer.permits(&id) { Ok(id) } else { Err(PeerError::NotAuthorized(id)) }
+}
+
+/// What a resumption has to repeat: the peer's SVID may have expired, and the authorizer changed its mind. The chain
+/// was verified by the session's first handshake, with the same bundles.
+pub(super) fn recheck(
+    leaf: &CertificateDer<'_>,
+    authorizer: &Authorizer,
+    now: UnixTime,
+) -> Result<SpiffeId, PeerError> {
+    authorize(authorizer, check_leaf(leaf, now)?.id)
+}
+
+/// The SPIFFE ID of a leaf that was verified.
+pub(super) fn peer_id(leaf: &CertificateDer<'_>) -> Result<SpiffeId, PeerError> {
+    let leaf = EndEntityCert::try_from(leaf).map_err(|e| PeerError::Malformed(e.to_string()))?;
+    let uri = leaf.valid_uri_names().next().ok_or(PeerError::NoSpiffeId)?;
+    SpiffeId::new(uri).map_err(|e| PeerError::InvalidSpiffeId(e.to_string()))
+}
+
+/// A SPIFFE ID's trust domain.
+pub(super) fn trust_domain(id: &SpiffeId) -> TrustDomain {
+    TrustDomain::new(id.trust_domain_name()).expect("it is the name of one")
+}
+
+impl ServerCertVerifier for PeerVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        _server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        self.verify(end_entity, intermediates, KeyUsage::server_auth(), now)?;
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+impl ClientCertVerifier for PeerVerifier {
+    /// None: the roots of a trust domain mostly have one name, and say more about us than a client needs.
+    fn root_hint_subjects(&self) -> &[DistinguishedName] {
+        &[]
+    }
+
+    fn verify_client_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
+    ) -> Result<ClientCertVerified, rustls::Error> {
+        self.verify(end_entity, intermediates, KeyUsage::client_auth(), now)?;
+        Ok(ClientCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, cert, dss, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,126 @@
+//! Authorities that issue good and bad SVIDs.
+
+use rcgen::string::Ia5String;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType,
+};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls_multibuffer::spiffe::{Material, SpiffeId, Svid, TrustDomain};
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+
+/// An authority with a root, or an intermediate one.
+pub(crate) struct Ca {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    /// From the intermediate authority up, without the root.
+    above: Vec<CertificateDer<'static>>,
+}
+
+impl Ca {
+    pub(crate) fn new(domain: &str) -> Self {
+        let issuer = CertifiedIssuer::self_signed(authority(domain), key()).unwrap();
+        Self { issuer, above: Vec::new() }
+    }
+
+    /// An intermediate authority that says it belongs to `domain`.
+    pub(crate) fn intermediate(&self, domain: &str) -> Self {
+        let issuer = CertifiedIssuer::signed_by(authority(domain), key(), &self.issuer).unwrap();
+        let above = [vec![issuer.der().clone()], self.above.clone()].concat();
+        Self { issuer, above }
+    }
+
+    pub(crate) fn root(&self) -> CertificateDer<'static> {
+        self.issuer.der().clone()
+    }
+
+    /// An SVID that keeps all rules.
+    pub(crate) fn svid(&self, id: &str) -> Svid {
+        self.issue(Spec::new(id))
+    }
+
+    pub(crate) fn issue(&self, spec: Spec) -> Svid {
+        let key = key();
+        let leaf = spec.params().signed_by(&key, &self.issuer).unwrap().der().clone();
+        let chain = [vec![leaf], self.above.clone()].concat();
+        Svid { chain, key: private(&key) }
+    }
+}
+
+fn authority(domain: &str) -> CertificateParams {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.distinguished_name.push(DnType::CommonName, format!("authority of {domain}"));
+    params.subject_alt_names = vec![uri(&format!("spiffe://{domain}"))];
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
+}
+
+pub(crate) fn key() -> KeyPair {
+    KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap()
+}
+
+pub(crate) fn private(key: &KeyPair) -> rustls_multibuffer::spiffe::SvidKey {
+    PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der())).into()
+}
+
+fn uri(uri: &str) -> SanType {
+    SanType::URI(Ia5String::try_from(uri).unwrap())
+}
+
+/// What a leaf says; begins as a good one.
+pub(crate) struct Spec {
+    pub(crate) uris: Vec<String>,
+    pub(crate) is_ca: bool,
+    pub(crate) key_usages: Vec<KeyUsagePurpose>,
+    pub(crate) purposes: Vec<ExtendedKeyUsagePurpose>,
+    pub(crate) not_before: SystemTime,
+    pub(crate) not_after: SystemTime,
+}
+
+impl Spec {
+    pub(crate) fn new(id: &str) -> Self {
+        let now = SystemTime::now();
+        Self {
+            uris: vec![id.to_owned()],
+            is_ca: false,
+            key_usages: vec![KeyUsagePurpose::DigitalSignature],
+            purposes: vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth],
+            not_before: now - HOUR,
+            not_after: now + HOUR,
+        }
+    }
+
+    fn params(self) -> CertificateParams {
+        let mut params = CertificateParams::new(vec!["workload.localhost".to_owned()]).unwrap();
+        params.subject_alt_names.extend(self.uris.iter().map(|name| uri(name)));
+        params.is_ca = match self.is_ca {
+            true => IsCa::Ca(BasicConstraints::Unconstrained),
+            false => IsCa::ExplicitNoCa,
+        };
+        params.key_usages = self.key_usages;
+        params.extended_key_usages = self.purposes;
+        params.not_before = self.not_before.into();
+        params.not_after = self.not_after.into();
+        params
+    }
+}
+
+pub(crate) fn domain(name: &str) -> TrustDomain {
+    TrustDomain::new(name).unwrap()
+}
+
+pub(crate) fn id(id: &str) -> SpiffeId {
+    SpiffeId::new(id).unwrap()
+}
+
+/// An SVID with the roots of one trust domain each.
+pub(crate) fn material<const N: usize>(
+    svid: Svid,
+    bundles: [(&str, Vec<CertificateDer<'static>>); N],
+) -> Material {
+    let bundles = bundles.into_iter().map(|(name, roots)| (domain(name), roots));
+    Material { svid, bundles: BTreeMap::from_iter(bundles) }
+}

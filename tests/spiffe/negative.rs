@@ -1,0 +1,303 @@
+//! Peers that must be refused, each for its own reason, whether they are clients or servers.
+
+use crate::ca::{Ca, HOUR, Spec, domain, id, material};
+use crate::support::{
+    CLIENT, HOME, SERVER, echo_as_client, echo_as_server, engine, home, identity, name, peer_error, run,
+    sockets, stock_client, stock_client_with, stock_server, whole_seconds,
+};
+use rcgen::{ExtendedKeyUsagePurpose, KeyUsagePurpose};
+use rustls_multibuffer::spiffe::{Acceptor, Authorizer, Connector, Identity, PeerError, Svid, TlsOptions};
+use std::sync::Arc;
+use std::time::SystemTime;
+use tokio_rustls::TlsConnector;
+
+/// Presents `svid` to an identity that knows the roots of home and away, as a client and as a server. The reason must be the same.
+async fn reason(identity: &Identity, authorizer: Authorizer, svid: &Svid) -> PeerError {
+    let engine = engine(1);
+    let acceptor = Acceptor::new(engine.clone(), identity, authorizer.clone());
+    let (here, there) = sockets();
+    let stock: TlsConnector = Arc::new(stock_client(svid)).into();
+    let client = async {
+        // The client learns of its refusal when it wants to read.
+        echo_as_client(stock.connect(name(), there).await?).await
+    };
+    let (accepted, connected) = tokio::join!(acceptor.accept(here), client);
+    let as_client = peer_error(accepted);
+    connected.expect_err("a refused client has no connection");
+
+    let connector = Connector::new(engine, identity, authorizer);
+    let (here, there) = sockets();
+    let stock: tokio_rustls::TlsAcceptor = Arc::new(stock_server(svid)).into();
+    let (connected, accepted) = tokio::join!(connector.connect(name(), here), stock.accept(there));
+    let as_server = peer_error(connected);
+    assert_eq!(as_client, as_server);
+    accepted.expect_err("a refused server has no connection");
+    as_client
+}
+
+/// The reason why an identity of home refuses the SVID that its own authority issues by `spec`.
+fn reason_for(change: impl FnOnce(&mut Spec)) -> PeerError {
+    run(async {
+        let (ca, identity, _handle) = home().await;
+        let mut spec = Spec::new(CLIENT);
+        change(&mut spec);
+        reason(&identity, Authorizer::anybody_verified(), &ca.issue(spec)).await
+    })
+}
+
+#[track_caller]
+fn assert_label(reason: &PeerError, label: &str) {
+    assert_eq!(reason.as_label(), label, "{reason}");
+}
+
+#[test]
+fn a_good_peer_is_let_in() {
+    run(async {
+        let (ca, identity, _handle) = home().await;
+        let svid = ca.intermediate(HOME).svid(CLIENT);
+        let acceptor = Acceptor::new(engine(1), &identity, Authorizer::exactly(id(CLIENT)));
+        let (here, there) = sockets();
+        let stock: TlsConnector = Arc::new(stock_client(&svid)).into();
+        let server = async {
+            let (stream, connection) = acceptor.accept(here).await.unwrap();
+            assert_eq!(connection.peer_id(), &id(CLIENT));
+            assert_eq!(connection.generation(), 1);
+            echo_as_server(stream).await.unwrap();
+        };
+        let client = async { echo_as_client(stock.connect(name(), there).await.unwrap()).await.unwrap() };
+        tokio::join!(server, client);
+    });
+}
+
+#[test]
+fn no_san() {
+    let reason = reason_for(|spec| spec.uris.clear());
+    assert_eq!(reason, PeerError::NoSpiffeId);
+    assert_label(&reason, "no_spiffe_id");
+}
+
+#[test]
+fn two_uri_sans() {
+    let reason = reason_for(|spec| spec.uris.push("https://home.test/".to_owned()));
+    assert_eq!(reason, PeerError::SeveralUris);
+    assert_label(&reason, "several_uris");
+}
+
+#[test]
+fn a_uri_that_is_no_spiffe_id() {
+    for bad in
+        ["https://home.test/client", "spiffe://home.test", "spiffe://home.test/a//b", "spiffe:///client"]
+    {
+        let reason = reason_for(|spec| spec.uris = vec![bad.to_owned()]);
+        assert!(matches!(reason, PeerError::InvalidSpiffeId(_)), "{bad}: {reason:?}");
+        assert_label(&reason, "invalid_spiffe_id");
+    }
+}
+
+#[test]
+fn ca_leaf() {
+    let reason = reason_for(|spec| spec.is_ca = true);
+    assert_eq!(reason, PeerError::CaLeaf);
+    assert_label(&reason, "ca_leaf");
+}
+
+#[test]
+fn missing_key_usage() {
+    let reason = reason_for(|spec| spec.key_usages.clear());
+    assert_eq!(reason, PeerError::KeyUsage("is absent"));
+    assert_label(&reason, "key_usage");
+}
+
+#[test]
+fn wrong_key_usage() {
+    let only = |usages: &[KeyUsagePurpose]| reason_for(|spec| spec.key_usages = usages.to_vec());
+    let signs = KeyUsagePurpose::DigitalSignature;
+    assert_eq!(only(&[KeyUsagePurpose::KeyAgreement]), PeerError::KeyUsage("lacks digitalSignature"));
+    assert_eq!(only(&[signs, KeyUsagePurpose::KeyCertSign]), PeerError::KeyUsage("has keyCertSign"));
+    assert_eq!(only(&[signs, KeyUsagePurpose::CrlSign]), PeerError::KeyUsage("has cRLSign"));
+}
+
+#[test]
+fn wrong_extended_key_usage() {
+    let reason = reason_for(|spec| spec.purposes = vec![ExtendedKeyUsagePurpose::CodeSigning]);
+    assert_eq!(reason, PeerError::ExtendedKeyUsage);
+    assert_label(&reason, "extended_key_usage");
+}
+
+#[test]
+fn expired() {
+    let not_after = whole_seconds(SystemTime::now() - HOUR / 2);
+    let reason = reason_for(|spec| spec.not_after = not_after);
+    assert_eq!(reason, PeerError::Expired { not_after });
+    assert_label(&reason, "expired");
+}
+
+#[test]
+fn not_yet_valid() {
+    let not_before = whole_seconds(SystemTime::now() + HOUR / 2);
+    let reason = reason_for(|spec| spec.not_before = not_before);
+    assert_eq!(reason, PeerError::NotYetValid { not_before });
+    assert_label(&reason, "not_yet_valid");
+}
+
+#[test]
+fn wrong_trust_domain() {
+    run(async {
+        let (_ca, identity, _handle) = home().await;
+        let stranger = Ca::new("strange.test").svid("spiffe://strange.test/client");
+        let reason = reason(&identity, Authorizer::anybody_verified(), &stranger).await;
+        assert_eq!(reason, PeerError::UnknownTrustDomain(domain("strange.test")));
+        assert_label(&reason, "unknown_trust_domain");
+    });
+}
+
+#[test]
+fn not_in_bundle() {
+    run(async {
+        let (_ca, identity, _handle) = home().await;
+        let impostor = Ca::new(HOME).svid(CLIENT);
+        let reason = reason(&identity, Authorizer::anybody_verified(), &impostor).await;
+        assert_eq!(reason, PeerError::NotInBundle(domain(HOME)));
+        assert_label(&reason, "not_in_bundle");
+    });
+}
+
+#[test]
+fn wrong_id() {
+    run(async {
+        let (ca, identity, _handle) = home().await;
+        let reason = reason(&identity, Authorizer::exactly(id(SERVER)), &ca.svid(CLIENT)).await;
+        assert_eq!(reason, PeerError::NotAuthorized(id(CLIENT)));
+        assert_label(&reason, "not_authorized");
+    });
+}
+
+/// Home's server, which federates with away.
+async fn federated() -> (Ca, Ca, Identity, rustls_multibuffer::spiffe::MemoryHandle) {
+    let (home, away) = (Ca::new(HOME), Ca::new("away.test"));
+    let bundles = [(HOME, vec![home.root()]), ("away.test", vec![away.root()])];
+    let (identity, handle) = identity(material(home.svid(SERVER), bundles)).await;
+    (home, away, identity, handle)
+}
+
+#[test]
+fn intermediate_of_a_foreign_domain() {
+    run(async {
+        let (home, away, identity, _handle) = federated().await;
+        let foreign = PeerError::ForeignAuthority { domain: domain(HOME), authority: domain("away.test") };
+        // Made by the other domain's authority, which may speak for its own domain only.
+        let anybody = Authorizer::anybody_verified;
+        for svid in [
+            away.svid(CLIENT),
+            away.intermediate(HOME).svid(CLIENT),
+            away.intermediate("away.test").svid(CLIENT),
+        ] {
+            let reason = reason(&identity, anybody(), &svid).await;
+            assert_eq!(reason, foreign);
+            assert_label(&reason, "foreign_authority");
+        }
+        // Made below our own root by an authority that belongs to another domain.
+        let lent = home.intermediate("away.test").svid(CLIENT);
+        assert_eq!(reason(&identity, anybody(), &lent).await, foreign);
+    });
+}
+
+#[test]
+fn federated_peers_are_verified_with_their_own_bundle() {
+    run(async {
+        let (_home, away, identity, _handle) = federated().await;
+        let id = id("spiffe://away.test/client");
+        let acceptor = Acceptor::new(engine(1), &identity, Authorizer::trust_domain(domain("away.test")));
+        let (here, there) = sockets();
+        let stock: TlsConnector = Arc::new(stock_client(&away.svid(&id.to_string()))).into();
+        let (accepted, connected) = tokio::join!(acceptor.accept(here), stock.connect(name(), there));
+        connected.unwrap();
+        assert_eq!(accepted.unwrap().1.peer_id(), &id);
+    });
+}
+
+/// A stock client connects; true if its session was resumed.
+async fn connects(
+    acceptor: &Acceptor<impl rustls_multibuffer::handshake::HandshakeEngine>,
+    stock: &TlsConnector,
+) -> Result<bool, PeerError> {
+    let (here, there) = sockets();
+    let server = async {
+        let (stream, _) = acceptor.accept(here).await?;
+        let is_resumed = stream.get_ref().1.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
+        echo_as_server(stream).await?;
+        Ok::<_, std::io::Error>(is_resumed)
+    };
+    let client = async { echo_as_client(stock.connect(name(), there).await?).await };
+    let (server, client) = tokio::join!(server, client);
+    assert_eq!(server.is_ok(), client.is_ok());
+    server.map_err(|e| PeerError::of(&e).unwrap_or_else(|| panic!("{e:?}")).clone())
+}
+
+#[test]
+fn bundle_removed_refuses_new_handshakes_and_resumption_at_once() {
+    for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
+        run(async {
+            let (home, away, identity, handle) = federated().await;
+            let options = TlsOptions::default().resumption(true);
+            let acceptor = Acceptor::with_tls(engine(1), &identity, Authorizer::anybody_verified(), options);
+            let svid = away.svid("spiffe://away.test/client");
+            let stock: TlsConnector = Arc::new(stock_client_with(Some(&svid), &[version])).into();
+            assert_eq!(connects(&acceptor, &stock).await, Ok(false));
+            assert_eq!(connects(&acceptor, &stock).await, Ok(true), "{version:?}: resumption is on");
+
+            handle.offer(material(home.svid(SERVER), [(HOME, vec![home.root()])])).await.unwrap();
+            let reason = connects(&acceptor, &stock).await.unwrap_err();
+            assert_eq!(reason, PeerError::BundleRemoved(domain("away.test")));
+            assert_label(&reason, "bundle_removed");
+        });
+    }
+}
+
+#[test]
+fn resumption_is_off_by_default() {
+    run(async {
+        let (ca, identity, _handle) = home().await;
+        let acceptor = Acceptor::new(engine(1), &identity, Authorizer::anybody_verified());
+        let stock: TlsConnector = Arc::new(stock_client(&ca.svid(CLIENT))).into();
+        for _ in 0..3 {
+            assert_eq!(connects(&acceptor, &stock).await, Ok(false));
+        }
+    });
+}
+
+#[test]
+fn resumption_does_not_outlive_our_svid_or_the_authorizers_permission() {
+    run(async {
+        let (ca, identity, handle) = home().await;
+        let is_open = Arc::new(std::sync::atomic::AtomicBool::new(true));
+        let gate = is_open.clone();
+        let authorizer = Authorizer::custom(move |_| gate.load(std::sync::atomic::Ordering::SeqCst));
+        let options = TlsOptions::default().resumption(true);
+        let acceptor = Acceptor::with_tls(engine(1), &identity, authorizer, options);
+        let stock: TlsConnector = Arc::new(stock_client(&ca.svid(CLIENT))).into();
+        assert_eq!(connects(&acceptor, &stock).await, Ok(false));
+        assert_eq!(connects(&acceptor, &stock).await, Ok(true));
+        handle.offer(material(ca.svid(SERVER), [(HOME, vec![ca.root()])])).await.unwrap();
+        assert_eq!(connects(&acceptor, &stock).await, Ok(false), "the session was of another generation");
+        assert_eq!(connects(&acceptor, &stock).await, Ok(true));
+        is_open.store(false, std::sync::atomic::Ordering::SeqCst);
+        assert_eq!(connects(&acceptor, &stock).await, Err(PeerError::NotAuthorized(id(CLIENT))));
+    });
+}
+
+#[test]
+fn a_client_without_certificate_is_refused() {
+    run(async {
+        let (_ca, identity, _handle) = home().await;
+        let acceptor = Acceptor::new(engine(1), &identity, Authorizer::anybody_verified());
+        let stock: TlsConnector = Arc::new(stock_client_with(None, rustls::DEFAULT_VERSIONS)).into();
+        let (here, there) = sockets();
+        let client = async { echo_as_client(stock.connect(name(), there).await?).await };
+        let (accepted, connected) = tokio::join!(acceptor.accept(here), client);
+        connected.expect_err("there is no connection");
+        let error = accepted.expect_err("must fail");
+        let inner = error.get_ref().and_then(|e| e.downcast_ref::<rustls::Error>());
+        assert_eq!(inner, Some(&rustls::Error::NoCertificatesPresented));
+    });
+}
