@@ -49,8 +49,8 @@ fn a_pair_carries_connections_and_says_so() {
             (&inbound.sidecar, "in", "spiffe://mesh.example/client"),
             (&out, "out", "spiffe://mesh.example/server"),
         ] {
-            let line =
-                sidecar.until_logged(|line| line["target"] == *"access" || line["listener"] == *listener);
+            let line = sidecar.until_logged(|line| line["target"] == *"access");
+            assert_eq!(line["listener"], listener, "{line}");
             assert_eq!((&line["peer"], &line["result"]), (&peer.into(), &"closed".into()), "{line}");
             sidecar.until_metric("mtls_sidecar_connections_ended_total", &["closed"], 50.0);
             assert_eq!(sidecar.metric("mtls_sidecar_connections_total", &[]), 50.0);

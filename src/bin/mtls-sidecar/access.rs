@@ -85,7 +85,7 @@ impl Drop for Access {
             client:% = self.client.get(),
             peer = peer.as_str(),
             generation = generation,
-            target:% = config.target,
+            upstream:% = config.target,
             received_bytes = self.received.get(),
             sent_bytes = self.sent.get(),
             seconds = self.began.elapsed().as_secs_f64(),
