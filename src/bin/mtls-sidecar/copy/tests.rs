@@ -83,20 +83,20 @@ async fn a_receiver_that_went_away_is_a_failure_of_its_end() {
     assert!(matches!(result, Err(Interrupted::Failed(End::Right, _))), "{result:?}");
 }
 
-#[tokio::test(flavor = "current_thread", start_paused = true)]
+#[tokio::test(flavor = "current_thread")]
 async fn silence_ends_and_every_byte_begins_it_anew() {
     let (mut a, _b, between) = line(64);
     let began = tokio::time::Instant::now();
     let talk = async {
         for _ in 0..3 {
-            tokio::time::sleep(Duration::from_secs(8)).await;
+            tokio::time::sleep(Duration::from_secs(1)).await;
             a.write_all(b".").await.unwrap();
         }
     };
-    let ((result, counts), ()) = tokio::join!(carry(between, Some(Duration::from_secs(10))), talk);
+    let ((result, counts), ()) = tokio::join!(carry(between, Some(Duration::from_secs(2))), talk);
     assert!(matches!(result, Err(Interrupted::Idle)), "{result:?}");
     assert_eq!(counts.left.get(), 3);
-    assert_eq!(began.elapsed().as_secs(), 34);
+    assert!(began.elapsed() >= Duration::from_secs(5), "{:?}", began.elapsed());
 }
 
 #[tokio::test(flavor = "current_thread")]
