@@ -90,7 +90,10 @@ fn what_is_cut_does_not_look_complete() {
 
         // The application resets: the client is not told that it was the end.
         let mut client = inbound.connect().await;
-        let (served, _) = application.accept().await.unwrap();
+        let (mut served, _) = application.accept().await.unwrap();
+        client.write_all(b"x").await.unwrap();
+        client.flush().await.unwrap();
+        assert_eq!(served.read_u8().await.unwrap(), b'x');
         socket2::SockRef::from(&served).set_linger(Some(Duration::ZERO)).unwrap();
         drop(served);
         assert_eq!(client.read_u8().await.unwrap_err().kind(), ErrorKind::UnexpectedEof);

@@ -20,6 +20,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
 use tokio::time::sleep;
 
 /// How often a draining process looks whether connections are left.
@@ -90,9 +91,10 @@ async fn live(
     }
     let mut workers = Workers::start(&state, &identities, sockets).map_err(|e| e.to_string())?;
     let counters = Arc::new(Counters::new(recorder));
-    if let Some(parent) = parent.take() {
-        take_over(parent, &counters).await?;
-    }
+    let ancestors = match parent.take() {
+        Some(parent) => Some(take_over(parent, &counters).await?),
+        None => None,
+    };
     let admin = Admin::new(state.clone(), identities.clone(), workers.queries(), counters.clone());
     let serving = admin_listener.as_ref().map(|listener| listener.serve(admin)).transpose()?;
     let (noting, ready) = (state.clone(), identities.clone());
@@ -106,7 +108,7 @@ async fn live(
     if let Some(successor) = end {
         // The other process serves the admin endpoint.
         serving.iter().for_each(|task| task.abort());
-        follow(&state, &mut signals, successor, &counters, &workers.queries()).await;
+        follow(&state, &mut signals, successor, ancestors, &counters, &workers.queries()).await;
     }
     state.advance(Phase::Ended);
     log::info!(connections = state.active(); "ending");
@@ -121,15 +123,16 @@ async fn all_ready(identities: &Identities) {
 }
 
 /// Tells the process before that we accept, and goes on with its counters.
-async fn take_over(mut parent: Parent, counters: &Arc<Counters>) -> Result<(), String> {
+///
+/// The task that comes back ends with that process.
+async fn take_over(mut parent: Parent, counters: &Arc<Counters>) -> Result<JoinHandle<()>, String> {
     parent.say_ready().await.map_err(|e| format!("the process before has gone: {e}"))?;
     let counters = counters.clone();
-    tokio::spawn(async move {
+    Ok(tokio::spawn(async move {
         while let Some(increments) = parent.next_counters().await {
             counters.add(increments);
         }
-    });
-    Ok(())
+    }))
 }
 
 /// Waits for the end of accepting and of connections. Some: another process accepts now.
@@ -186,11 +189,12 @@ async fn finish(state: &State, signals: &mut Signals) {
     }
 }
 
-/// Lets connections finish after a hot restart, and tells the successor what they count.
+/// Lets connections finish after a hot restart, those of earlier processes included, and tells the successor what they count.
 async fn follow(
     state: &Arc<State>,
     signals: &mut Signals,
     mut successor: Successor,
+    ancestors: Option<JoinHandle<()>>,
     counters: &Counters,
     workers: &Queries,
 ) {
@@ -198,7 +202,14 @@ async fn follow(
     log::info!(connections = state.active(), successor = successor.id(); "handed over");
     {
         let finished = async {
-            let _ = tokio::time::timeout(state.config.drain.parent_shutdown_time.0, none_left(state)).await;
+            let last = async {
+                none_left(state).await;
+                // What the processes before us have yet to count reaches the successor only through us.
+                if let Some(ancestors) = ancestors {
+                    let _ = ancestors.await;
+                }
+            };
+            let _ = tokio::time::timeout(state.config.drain.parent_shutdown_time.0, last).await;
         };
         let mut finished = pin!(finished);
         let mut ended = pin!(async {
