@@ -16,11 +16,14 @@ pub(crate) struct Increment {
     by: u64,
 }
 
+/// A counter's name and labels.
+type Key = (String, Vec<(String, String)>);
+
 /// The recorder, and what was read from it last.
 pub(crate) struct Counters {
     recorder: PrometheusHandle,
     told: Mutex<Told>,
-    sent: Mutex<HashMap<(String, Vec<(String, String)>), u64>>,
+    sent: Mutex<HashMap<Key, u64>>,
 }
 
 impl Counters {

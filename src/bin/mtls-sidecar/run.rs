@@ -13,7 +13,6 @@ use crate::worker::{Queries, Workers};
 use crate::{handover, logging};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use rustix::process::{Resource, getrlimit, setrlimit};
-use std::future::Future;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
@@ -227,14 +226,12 @@ async fn follow(
     successor.tell(counters.increments(&workers.stats().await), 0).await;
 }
 
-fn none_left(state: &State) -> impl Future<Output = ()> {
-    async {
-        // Accepted connections are counted before they are served: what was in the sockets' queues has its turn first.
-        loop {
-            sleep(LOOK).await;
-            if state.active() == 0 {
-                return;
-            }
+async fn none_left(state: &State) {
+    // Accepted connections are counted before they are served: what was in the sockets' queues has its turn first.
+    loop {
+        sleep(LOOK).await;
+        if state.active() == 0 {
+            return;
         }
     }
 }
