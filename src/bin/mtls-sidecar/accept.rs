@@ -1,0 +1,86 @@
+//! Accepts connections of one listener on one worker.
+
+use crate::connection::{Early, Service};
+use crate::state::{Phase, State};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
+use std::rc::Rc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+
+/// How long nothing is accepted after the process had no means to, the first time and at most.
+const BACKOFF: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
+
+/// Accepts until the process drains. Until there is an identity, connections wait in the socket's queue.
+pub(crate) async fn accept(state: &State, service: Rc<Service>, socket: TcpListener) {
+    let mut phases = state.phases();
+    let direction = service.listener.config.direction;
+    {
+        let mut closing = pin!(phases.wait_for(|phase| phase.closes(direction)));
+        let mut backoff = BACKOFF.0;
+        tokio::select! {
+            biased;
+            _ = &mut closing => return,
+            _ = service.endpoint.identity().ready() => {}
+        }
+        loop {
+            let accepted = tokio::select! {
+                biased;
+                _ = &mut closing => break,
+                accepted = socket.accept() => accepted,
+            };
+            match accepted {
+                Ok((stream, client)) => {
+                    backoff = BACKOFF.0;
+                    begin(&service, stream, client);
+                }
+                Err(e) => {
+                    if let Some(reason) = count(&service, &e) {
+                        log::warn!(listener = service.listener.config.name.as_str(); "not accepting: {reason}: {e}");
+                        tokio::select! {
+                            _ = &mut closing => break,
+                            () = tokio::time::sleep(backoff) => {}
+                        }
+                        backoff = (backoff * 2).min(BACKOFF.1);
+                    }
+                }
+            }
+        }
+    }
+    if state.phase() != Phase::HandedOver {
+        empty(&service, &socket);
+    }
+}
+
+/// Takes what has connected already: closing the socket would reset it.
+fn empty(service: &Rc<Service>, socket: &TcpListener) {
+    let mut cx = Context::from_waker(Waker::noop());
+    while let Poll::Ready(Ok((stream, client))) = socket.poll_accept(&mut cx) {
+        begin(service, stream, client);
+    }
+}
+
+fn begin(service: &Rc<Service>, stream: TcpStream, client: SocketAddr) {
+    match service.listener.admit() {
+        Some(places) => {
+            let service = service.clone();
+            let early = Early::new(&service);
+            tokio::task::spawn_local(async move { service.serve(stream, client, places, early).await });
+        }
+        None => service.listener.metrics.connection_ended("overflow"),
+    }
+}
+
+/// Counts a failure; some: it is ours, and trying again at once would not help.
+fn count(service: &Service, e: &io::Error) -> Option<&'static str> {
+    // EMFILE and ENFILE, ENOBUFS and ENOMEM.
+    let reason = match e.raw_os_error() {
+        Some(23 | 24) => Some("file_descriptors"),
+        Some(12 | 105) => Some("memory"),
+        _ => None,
+    };
+    service.listener.metrics.accept_failed(reason.unwrap_or("connection"));
+    reason
+}

@@ -1,0 +1,37 @@
+//! The command line.
+
+use clap::Parser;
+use std::path::PathBuf;
+
+/// Carries TCP connections over mutual TLS: accepts mTLS for an application (inbound), and makes mTLS connections for it
+/// (outbound).
+///
+/// It is a proxy of connections (layer 4). It does not read what they carry: no HTTP routing, no retries, no
+/// rewriting of headers.
+///
+/// Signals: SIGTERM and SIGINT drain, a second one ends at once; SIGHUP starts a new process from the same command line, hands the
+/// listen sockets over, and drains.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "mtls-sidecar", version)]
+pub(crate) struct Cli {
+    /// The configuration, in YAML or JSON.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: PathBuf,
+
+    /// Checks the configuration, and ends: 0 if it is good.
+    #[arg(long)]
+    pub(crate) validate: bool,
+
+    /// The level of the log: off, error, warn, info, debug or trace. Overrides the configuration.
+    #[arg(long, value_name = "LEVEL", value_parser = level)]
+    pub(crate) log_level: Option<log::LevelFilter>,
+
+    /// How many processes there were before this one. Above 0, standard input is a socket to the one before, which
+    /// hands its listen sockets over: set by a hot restart, not by hand.
+    #[arg(long, value_name = "N", default_value_t = 0, hide = true)]
+    pub(crate) restart_epoch: u64,
+}
+
+fn level(text: &str) -> Result<log::LevelFilter, String> {
+    text.parse().map_err(|_| "expected off, error, warn, info, debug or trace".to_owned())
+}

@@ -1,0 +1,81 @@
+//! The engines' statistics as metrics.
+//!
+//! Engines keep sums; the facade's counters are told what was added since they were told last, so that what another
+//! process hands over in a hot restart stays in them.
+
+use metrics::{Label, counter, gauge};
+use rustls_multibuffer::batch::Reason;
+use rustls_multibuffer::handshake::EngineStats;
+use std::collections::HashMap;
+
+/// One sum: its name and labels.
+type Key = (&'static str, Vec<(&'static str, String)>);
+
+/// What the counters were told.
+#[derive(Debug, Default)]
+pub(crate) struct Told(HashMap<Key, u64>);
+
+impl Told {
+    /// Tells the counters the sums of all workers.
+    pub(crate) fn tell(&mut self, workers: &[EngineStats]) {
+        let Some(first) = workers.first() else { return };
+        gauge!("mtls_sidecar_tier_info", "tier" => first.tier.name()).set(1.0);
+        for (tier, reason) in &first.passed_over {
+            gauge!("mtls_sidecar_tier_passed_over_info", "tier" => tier.name(), "reason" => *reason).set(1.0);
+        }
+        let sum = |f: fn(&EngineStats) -> usize| workers.iter().map(f).sum::<usize>();
+        set("mtls_sidecar_handshakes_in_flight", sum(|s| s.in_flight));
+        set("mtls_sidecar_fibers", sum(|s| s.live_fibers));
+        set("mtls_sidecar_fiber_stacks", sum(|s| s.stacks));
+        set(
+            "mtls_sidecar_fiber_stack_deepest_bytes",
+            workers.iter().map(|s| s.deepest_stack).max().unwrap_or(0),
+        );
+        let mut sums = HashMap::new();
+        workers.iter().for_each(|stats| add(&mut sums, stats));
+        for (key, now) in sums {
+            let labels: Vec<_> = key.1.iter().map(|(name, value)| Label::new(*name, value.clone())).collect();
+            let before = self.0.insert(key.clone(), now).unwrap_or(0);
+            counter!(key.0, labels).increment(now.saturating_sub(before));
+        }
+    }
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a double, and nothing here comes near 2^53")]
+fn set(name: &'static str, value: usize) {
+    gauge!(name).set(value as f64);
+}
+
+fn add(sums: &mut HashMap<Key, u64>, stats: &EngineStats) {
+    let mut count = |name, labels: &[(&'static str, &str)], n| {
+        let labels = labels.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+        *sums.entry((name, labels)).or_default() += n;
+    };
+    for (result, n) in [
+        ("succeeded", stats.succeeded),
+        ("failed", stats.failed),
+        ("timed_out", stats.timed_out),
+        ("cancelled", stats.cancelled),
+    ] {
+        count("mtls_sidecar_engine_handshakes_total", &[("result", result)], n);
+    }
+    let runner = &stats.runner;
+    for (path, n) in [("lanes", runner.in_lanes), ("scalar", runner.scalar), ("redone", runner.redone)] {
+        count("mtls_sidecar_operations_total", &[("path", path)], n);
+    }
+    for of in stats.batches.ops.iter().filter(|of| of.batches() + of.cancelled + of.refused > 0) {
+        let op = ("op", of.op.name());
+        for reason in Reason::ALL {
+            let n = of.reasons[reason as usize];
+            count("mtls_sidecar_batches_total", &[op, ("reason", reason.name())], n);
+        }
+        for (fill, n) in of.fills.iter().enumerate().skip(1) {
+            count("mtls_sidecar_batch_fills_total", &[op, ("fill", &fill.to_string())], *n);
+        }
+        let micros = u64::try_from(of.waits.sum.as_micros()).unwrap_or(u64::MAX);
+        count("mtls_sidecar_batch_wait_microseconds_total", &[op], micros);
+        count("mtls_sidecar_batch_requests_total", &[op], of.requests());
+        count("mtls_sidecar_batch_cancelled_total", &[op], of.cancelled);
+        count("mtls_sidecar_batch_refused_total", &[op], of.refused);
+    }
+}

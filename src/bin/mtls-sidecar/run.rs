@@ -1,0 +1,278 @@
+//! The process from its start to its end.
+
+use crate::admin::{self, Admin};
+use crate::cli::Cli;
+use crate::config::Config;
+use crate::counters::Counters;
+use crate::handover::{Inherited, Parent};
+use crate::restart::{self, Successor};
+use crate::sockets;
+use crate::state::{Phase, State};
+use crate::tls::{Identities, start_identities};
+use crate::worker::{Queries, Workers};
+use crate::{handover, logging};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use rustix::process::{Resource, getrlimit, setrlimit};
+use std::path::PathBuf;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
+use tokio::time::sleep;
+
+/// How often a draining process looks whether connections are left.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// How often a process that was followed by another tells it its counters.
+const TELL: Duration = Duration::from_millis(500);
+
+/// Upper bounds of the buckets of handshake latencies, in seconds.
+const LATENCIES: [f64; 12] = [0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.5, 2.0, 10.0];
+
+/// Does what the command line says.
+///
+/// # Errors
+/// What keeps the process from running.
+pub(crate) fn run(cli: &Cli) -> Result<(), String> {
+    let program = std::env::current_exe().map_err(|e| format!("this program cannot be found: {e}"))?;
+    let config = Config::load(&cli.config)?;
+    if cli.validate {
+        println!("{}: good", cli.config.display());
+        return Ok(());
+    }
+    logging::start(cli.log_level.unwrap_or(config.log.level));
+    let recorder = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &LATENCIES)
+        .and_then(PrometheusBuilder::install_recorder)
+        .map_err(|e| e.to_string())?;
+    raise_descriptor_limit();
+    let inherited = if cli.restart_epoch > 0 { Some(handover::receive()?) } else { None };
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+    let result = runtime.block_on(live(config, cli.restart_epoch, program, inherited, recorder));
+    logging::flush();
+    result
+}
+
+/// As many open files as the system lets us have.
+fn raise_descriptor_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    limit.current = limit.maximum;
+    if let Err(e) = setrlimit(Resource::Nofile, limit) {
+        log::warn!("the limit of open files stays as it is: {e}");
+    }
+}
+
+async fn live(
+    config: Config,
+    epoch: u64,
+    program: PathBuf,
+    inherited: Option<Inherited>,
+    recorder: PrometheusHandle,
+) -> Result<(), String> {
+    // Before anything else that takes time: signals that come meanwhile are not lost.
+    let mut signals = Signals::new()?;
+    let (from_parent, admin_socket, mut parent) = match inherited {
+        Some(Inherited { sockets, admin, parent }) => (sockets, admin, Some(parent)),
+        None => (Vec::new(), None, None),
+    };
+    let state = Arc::new(State::new(config, epoch));
+    let identities = start_identities(&state.config).map_err(|e| e.to_string())?;
+    let sockets = sockets::bind(&state.config, from_parent)?;
+    *state.sockets() =
+        sockets.iter().map(|s| s.try_clone()).collect::<Result<_, _>>().map_err(|e| e.to_string())?;
+    let admin_listener = admin::Listener::bind(state.config.admin.as_ref(), admin_socket)?;
+    if parent.is_some() {
+        // The one before goes on accepting until we can.
+        all_ready(&identities).await;
+    }
+    let mut workers = Workers::start(&state, &identities, sockets).map_err(|e| e.to_string())?;
+    let counters = Arc::new(Counters::new(recorder));
+    let ancestors = match parent.take() {
+        Some(parent) => Some(take_over(parent, &counters).await?),
+        None => None,
+    };
+    let admin = Admin::new(state.clone(), identities.clone(), workers.queries(), counters.clone());
+    let serving = admin_listener.as_ref().map(|listener| listener.serve(admin)).transpose()?;
+    let (noting, ready) = (state.clone(), identities.clone());
+    tokio::spawn(async move {
+        all_ready(&ready).await;
+        noting.is_started.store(true, Relaxed);
+        log::info!(epoch = noting.epoch; "ready");
+    });
+
+    let end = until_end(&state, &mut signals, &program, admin_listener.as_ref()).await;
+    if let Some(successor) = end {
+        // The other process serves the admin endpoint.
+        serving.iter().for_each(|task| task.abort());
+        follow(&state, &mut signals, successor, ancestors, &counters, &workers.queries()).await;
+    }
+    state.advance(Phase::Ended);
+    log::info!(connections = state.active(); "ending");
+    workers.join();
+    Ok(())
+}
+
+async fn all_ready(identities: &Identities) {
+    for identity in identities.values() {
+        identity.ready().await;
+    }
+}
+
+/// Tells the process before that we accept, and goes on with its counters.
+///
+/// The task that comes back ends with that process.
+async fn take_over(mut parent: Parent, counters: &Arc<Counters>) -> Result<JoinHandle<()>, String> {
+    parent.say_ready().await.map_err(|e| format!("the process before has gone: {e}"))?;
+    let counters = counters.clone();
+    Ok(tokio::spawn(async move {
+        while let Some(increments) = parent.next_counters().await {
+            counters.add(increments);
+        }
+    }))
+}
+
+/// Waits for the end of accepting and of connections. Some: another process accepts now.
+async fn until_end(
+    state: &Arc<State>,
+    signals: &mut Signals,
+    program: &std::path::Path,
+    admin: Option<&admin::Listener>,
+) -> Option<Successor> {
+    let mut phases = state.phases();
+    loop {
+        tokio::select! {
+            _ = phases.wait_for(|phase| *phase == Phase::Ended) => return None,
+            signal = signals.next() => {
+                if signal == Meaning::End {
+                    log::info!(connections = state.active(); "draining");
+                    state.advance(Phase::Draining);
+                    finish(state, signals).await;
+                    return None;
+                }
+                if state.phase() != Phase::Running {
+                    log::warn!("no hot restart while draining");
+                    continue;
+                }
+                match restart::restart(state, program, admin).await {
+                    Ok(successor) => return Some(successor),
+                    Err(e) => {
+                        metrics::counter!("mtls_sidecar_hot_restart_failures_total").increment(1);
+                        log::error!("the hot restart failed, this process goes on: {e}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Lets connections finish after SIGTERM, as long as the configuration says or until a second one.
+async fn finish(state: &State, signals: &mut Signals) {
+    let drain = state.config.drain;
+    let patience = async {
+        if drain.exit_on_zero_active_connections {
+            sleep(drain.minimum_drain_duration.0).await;
+            none_left(state).await;
+        } else {
+            // Nothing is accepted any more, so there is nothing to wait for when the last connection has ended.
+            let _ = tokio::time::timeout(drain.termination_drain_duration.0, none_left(state)).await;
+        }
+    };
+    let mut phases = state.phases();
+    tokio::select! {
+        () = patience => {}
+        () = signals.end() => log::warn!(connections = state.active(); "ending at once"),
+        _ = phases.wait_for(|phase| *phase == Phase::Ended) => {}
+    }
+}
+
+/// Lets connections finish after a hot restart, those of earlier processes included, and tells the successor what they count.
+async fn follow(
+    state: &Arc<State>,
+    signals: &mut Signals,
+    mut successor: Successor,
+    ancestors: Option<JoinHandle<()>>,
+    counters: &Counters,
+    workers: &Queries,
+) {
+    state.advance(Phase::HandedOver);
+    log::info!(connections = state.active(), successor = successor.id(); "handed over");
+    {
+        let finished = async {
+            let last = async {
+                none_left(state).await;
+                // What the processes before us have yet to count reaches the successor only through us.
+                if let Some(ancestors) = ancestors {
+                    let _ = ancestors.await;
+                }
+            };
+            let _ = tokio::time::timeout(state.config.drain.parent_shutdown_time.0, last).await;
+        };
+        let mut finished = pin!(finished);
+        let mut ended = pin!(async {
+            signals.end().await;
+            finish(state, signals).await;
+        });
+        loop {
+            tokio::select! {
+                () = &mut finished => break,
+                () = &mut ended => break,
+                () = sleep(TELL) => successor.tell(counters.increments(&workers.stats().await), state.active()).await,
+            }
+        }
+    }
+    successor.tell(counters.increments(&workers.stats().await), 0).await;
+}
+
+async fn none_left(state: &State) {
+    // Accepted connections are counted before they are served: what was in the sockets' queues has its turn first.
+    loop {
+        sleep(LOOK).await;
+        if state.active() == 0 {
+            return;
+        }
+    }
+}
+
+/// What a signal asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Meaning {
+    End,
+    Restart,
+}
+
+/// The signals that mean something.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, String> {
+        let listen = |kind| signal(kind).map_err(|e| format!("signals cannot be received: {e}"));
+        Ok(Self {
+            terminate: listen(SignalKind::terminate())?,
+            interrupt: listen(SignalKind::interrupt())?,
+            hangup: listen(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Meaning {
+        tokio::select! {
+            _ = self.terminate.recv() => Meaning::End,
+            _ = self.interrupt.recv() => Meaning::End,
+            _ = self.hangup.recv() => Meaning::Restart,
+        }
+    }
+
+    /// A signal to end.
+    async fn end(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}

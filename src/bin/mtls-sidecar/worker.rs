@@ -1,0 +1,152 @@
+//! The worker threads: each has a runtime, an engine, and a socket of every listener. Connections stay on their worker.
+
+use crate::accept::accept;
+use crate::connection::Service;
+use crate::sockets::ListenSocket;
+use crate::state::{Listener, Phase, State};
+use crate::tls::{Endpoint, Identities, engine_config};
+use rustls_multibuffer::handshake::{EngineStats, LocalEngine};
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::io;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::runtime::Builder;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{LocalSet, spawn_local};
+
+/// How often a draining worker looks whether all connections have begun their handshake.
+const LOOK: Duration = Duration::from_millis(5);
+
+/// A request for a worker's statistics.
+type Query = oneshot::Sender<EngineStats>;
+
+/// How to ask the workers.
+#[derive(Clone, Default)]
+pub(crate) struct Queries(Vec<mpsc::UnboundedSender<Query>>);
+
+/// The worker threads.
+pub(crate) struct Workers {
+    queries: Queries,
+    threads: Vec<JoinHandle<()>>,
+}
+
+impl Workers {
+    /// Starts them, each with its sockets.
+    ///
+    /// # Errors
+    /// The operating system's, when it starts no thread.
+    pub(crate) fn start(
+        state: &Arc<State>,
+        identities: &Identities,
+        sockets: Vec<ListenSocket>,
+    ) -> io::Result<Self> {
+        let count = state.config.workers();
+        let mut shares: Vec<Vec<_>> = (0..count).map(|_| Vec::new()).collect();
+        for socket in sockets {
+            shares[socket.worker % count].push(socket);
+        }
+        let mut workers = Self { queries: Queries::default(), threads: Vec::new() };
+        for (i, sockets) in shares.into_iter().enumerate() {
+            let (state, identities) = (state.clone(), identities.clone());
+            let (queries, asked) = mpsc::unbounded_channel();
+            let runtime = Builder::new_current_thread().enable_all().build()?;
+            let work = move || LocalSet::new().block_on(&runtime, serve(state, identities, sockets, asked));
+            workers.threads.push(std::thread::Builder::new().name(format!("worker-{i}")).spawn(work)?);
+            workers.queries.0.push(queries);
+        }
+        Ok(workers)
+    }
+
+    /// How to ask them.
+    pub(crate) fn queries(&self) -> Queries {
+        self.queries.clone()
+    }
+
+    /// Waits for the threads, which end in the phase [`Phase::Ended`].
+    pub(crate) fn join(&mut self) {
+        for thread in self.threads.drain(..) {
+            if thread.join().is_err() {
+                log::error!("a worker had panicked");
+            }
+        }
+    }
+}
+
+impl Queries {
+    /// What the engines have done. A worker that does not answer within a second is left out.
+    pub(crate) async fn stats(&self) -> Vec<EngineStats> {
+        let asked: Vec<_> = self.0.iter().map(ask).collect();
+        let mut all = Vec::with_capacity(asked.len());
+        for answer in asked {
+            if let Ok(Ok(stats)) = tokio::time::timeout(Duration::from_secs(1), answer).await {
+                all.push(stats);
+            }
+        }
+        all
+    }
+}
+
+fn ask(queries: &mpsc::UnboundedSender<Query>) -> oneshot::Receiver<EngineStats> {
+    let (ask, answer) = oneshot::channel();
+    // A worker that has ended drops the question, which is its answer.
+    let _ = queries.send(ask);
+    answer
+}
+
+async fn serve(
+    state: Arc<State>,
+    identities: Identities,
+    sockets: Vec<ListenSocket>,
+    mut queries: mpsc::UnboundedReceiver<Query>,
+) {
+    let engine = LocalEngine::new(engine_config(&state.config.tls_acceleration));
+    let early = Rc::new(Cell::new(0));
+    let mut services = BTreeMap::new();
+    for socket in sockets {
+        let Some(listener) = state.listeners.iter().find(|l| l.config.name == socket.listener) else {
+            continue;
+        };
+        let identity = &identities[&listener.config.identity];
+        let service = services.entry(socket.listener).or_insert_with(|| {
+            Rc::new(service(listener, Endpoint::new(engine.clone(), identity, &listener.config), &early))
+        });
+        match TcpListener::from_std(socket.socket) {
+            Ok(socket) => {
+                let (state, service) = (state.clone(), service.clone());
+                spawn_local(async move { accept(&state, service, socket).await });
+            }
+            Err(e) => log::error!("listener {}: {e}", listener.config.name),
+        }
+    }
+    drop(services);
+    let mut phases = state.phases();
+    spawn_local(drain(state.clone(), engine.clone(), early));
+    loop {
+        tokio::select! {
+            _ = phases.wait_for(|phase| *phase == Phase::Ended) => return,
+            Some(answer) = queries.recv() => drop(answer.send(engine.stats())),
+        }
+    }
+}
+
+fn service<E>(listener: &Arc<Listener>, endpoint: Result<Endpoint, E>, early: &Rc<Cell<usize>>) -> Service {
+    let endpoint = endpoint.unwrap_or_else(|_| unreachable!("the configuration's SPIFFE IDs were checked"));
+    Service { listener: listener.clone(), endpoint, early: early.clone() }
+}
+
+/// When the process drains, operations wait for no further company once all that were accepted have begun.
+async fn drain(state: Arc<State>, engine: LocalEngine, early: Rc<Cell<usize>>) {
+    let _ = state.phases().wait_for(|phase| *phase >= Phase::Draining).await;
+    loop {
+        // The accepting tasks first take what is in their sockets' queues.
+        tokio::time::sleep(LOOK).await;
+        if early.get() == 0 {
+            // From now on it refuses handshakes, and there are none to come.
+            return engine.drain().await;
+        }
+    }
+}

@@ -1,0 +1,137 @@
+//! The admin endpoint, the command line, and what they tell.
+
+use crate::pki::{Authority, write_identity};
+use crate::process::Home;
+use crate::support::{echo_application, expect_echo, inbound, run};
+use rustls_multibuffer::Tier;
+use std::process::Command;
+
+#[test]
+fn reports_and_commands() {
+    run(async {
+        let inbound = inbound(echo_application().await, "", "");
+        let sidecar = &inbound.sidecar;
+        expect_echo(&mut inbound.connect().await, "hello").await;
+        assert_eq!(sidecar.http("GET", "/ready"), (200, "LIVE\n".into()));
+
+        let config = sidecar.json("/config_dump");
+        assert_eq!(config["listeners"][0]["name"], "in");
+        let key = inbound.client.key_pem.lines().nth(1).unwrap();
+        assert!(!config.to_string().contains("PRIVATE KEY") && !config.to_string().contains(key));
+        let certs = sidecar.json("/certs");
+        assert_eq!(certs["default"]["spiffe_id"], "spiffe://mesh.example/server");
+        assert_eq!((&certs["default"]["good"], &certs["default"]["generation"]), (&true.into(), &1.into()));
+        assert_eq!(sidecar.json("/server_info")["state"], "LIVE");
+
+        let tier = format!("tier=\"{}\"", Tier::detect().kind());
+        assert_eq!(sidecar.metric("mtls_sidecar_tier_info", &[&tier]), 1.0);
+        assert_eq!(sidecar.metric("spiffe_generation", &["default"]), 1.0);
+        assert!(sidecar.metric("spiffe_svid_not_after_seconds", &[]) > 1e9);
+        let paths = ["lanes", "scalar"].map(|path| sidecar.metric("mtls_sidecar_operations_total", &[path]));
+        assert!(paths.iter().sum::<f64>() >= 3.0, "{paths:?}");
+        let batches = sidecar.metric("mtls_sidecar_batches_total", &[]);
+        let fills = sidecar.metric("mtls_sidecar_batch_fills_total", &[]);
+        assert!(batches >= 3.0 && batches == fills, "{batches} {fills}");
+
+        assert_eq!(sidecar.http("POST", "/healthcheck/fail").0, 200);
+        assert_eq!(sidecar.http("GET", "/ready"), (503, "FAILED\n".into()));
+        assert_eq!(sidecar.http("POST", "/healthcheck/ok").0, 200);
+        assert_eq!(sidecar.http("GET", "/ready").0, 200);
+
+        for (method, path, status) in [
+            ("GET", "/nowhere", 404),
+            ("GET", "/quitquitquit", 405),
+            ("POST", "/ready", 405),
+            ("POST", "/logging?level=loud", 400),
+            ("POST", "/logging", 400),
+        ] {
+            assert_eq!(sidecar.http(method, path).0, status, "{method} {path}");
+        }
+        assert_eq!(sidecar.http("POST", "/quitquitquit").0, 200);
+        assert!(sidecar.wait().success());
+    });
+}
+
+#[test]
+fn the_level_of_the_log_changes_at_run_time() {
+    run(async {
+        let inbound = inbound(echo_application().await, "", "log: {level: warn}");
+        let sidecar = &inbound.sidecar;
+        expect_echo(&mut inbound.connect().await, "not logged").await;
+        sidecar.until_metric("mtls_sidecar_connections_ended_total", &[], 1.0);
+        assert_eq!(sidecar.http("POST", "/logging?level=info").0, 200);
+        expect_echo(&mut inbound.connect().await, "logged").await;
+        let line = sidecar.until_logged(|line| line["message"] == *"connection");
+        assert_eq!(line["received_bytes"], 6, "the second connection: {line}");
+    });
+}
+
+#[test]
+fn without_acceleration_everything_works_and_says_why() {
+    run(async {
+        for (setting, reason) in [
+            ("enabled: false", "above the configured max_tier"),
+            ("max_tier: scalar", "above the configured max_tier"),
+        ] {
+            let inbound = inbound(echo_application().await, "", &format!("tls_acceleration: {{{setting}}}"));
+            expect_echo(&mut inbound.connect().await, "hello").await;
+            let sidecar = &inbound.sidecar;
+            assert_eq!(sidecar.metric("mtls_sidecar_tier_info", &["scalar"]), 1.0);
+            assert_eq!(sidecar.metric("mtls_sidecar_tier_passed_over_info", &[reason]), 3.0);
+            assert_eq!(sidecar.metric("mtls_sidecar_operations_total", &["lanes"]), 0.0);
+            let line = sidecar.until_logged(|line| {
+                line["message"].as_str().is_some_and(|text| text.starts_with("batches run on tier scalar"))
+            });
+            assert!(line["message"].as_str().unwrap().contains(reason), "{line}");
+        }
+    });
+}
+
+#[test]
+fn a_listener_waits_for_its_identity() {
+    run(async {
+        let authority = Authority::new();
+        let home = Home::new();
+        let target = echo_application().await;
+        home.configure(&format!(
+            "listeners:
+- {{name: in, direction: inbound, address: '127.0.0.1:0', target: '{target}', identity: default, peers: {{any: true}}}}"
+        ));
+        let sidecar = home.launch(&[]);
+        sidecar.until("it answers", || sidecar.try_http("GET", "/ready").is_some());
+        assert_eq!(sidecar.http("GET", "/ready"), (503, "INITIALIZING\n".into()));
+        let client = authority.client(Some(&authority.issue("client")));
+        let address = sidecar.address("in");
+        let waiting = tokio::spawn(async move { crate::pki::connect(&client, "server", address).await });
+        write_identity(&sidecar.home.dir, &authority.issue("server"), &authority);
+        sidecar.wait_until_ready();
+        expect_echo(&mut waiting.await.unwrap().unwrap(), "it was worth the wait").await;
+    });
+}
+
+#[test]
+fn the_configuration_is_checked() {
+    let home = Home::new();
+    home.configure(
+        "listeners:
+- {name: l, direction: inbound, address: '127.0.0.1:1', target: '127.0.0.1:2', identity: default, peers: {any: true}}",
+    );
+    let file = home.dir.join("config.yaml");
+    let check = || {
+        let output = Command::new(env!("CARGO_BIN_EXE_mtls-sidecar"))
+            .args(["--validate", "--config"])
+            .arg(&file)
+            .output()
+            .unwrap();
+        (
+            output.status.success(),
+            String::from_utf8(output.stdout).unwrap() + &String::from_utf8_lossy(&output.stderr),
+        )
+    };
+    let (is_good, text) = check();
+    assert!(is_good && text.contains("good"), "{text}");
+    let bad = std::fs::read_to_string(&file).unwrap().replace("direction: inbound", "direction: upwards");
+    std::fs::write(&file, bad).unwrap();
+    let (is_good, text) = check();
+    assert!(!is_good && text.contains("listeners[0].direction") && text.contains("config.yaml"), "{text}");
+}

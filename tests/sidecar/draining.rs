@@ -1,0 +1,120 @@
+//! SIGTERM, and what is in flight then.
+
+use crate::process::PATIENCE;
+use crate::support::{Inbound, application, echo_application, expect_echo, inbound, run};
+use rustix::process::Signal;
+use std::time::{Duration, Instant};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+/// How long the slow application takes.
+const REQUEST: Duration = Duration::from_millis(2800);
+
+/// Starts a request to an application that takes its time.
+async fn slow_request(drain: &str) -> (Inbound, tokio::task::JoinHandle<std::io::Result<String>>) {
+    let target = application(|mut stream| async move {
+        let _ = stream.read_u8().await;
+        tokio::time::sleep(REQUEST).await;
+        let _ = stream.write_all(b"answer").await;
+    })
+    .await;
+    let inbound = inbound(target, "", &format!("drain: {{{drain}}}"));
+    let mut stream = inbound.connect().await;
+    let request = tokio::spawn(async move {
+        stream.write_all(b"q").await?;
+        stream.flush().await?;
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.map(|_| answer)
+    });
+    inbound.sidecar.until_metric("mtls_sidecar_received_bytes_total", &[], 1.0);
+    (inbound, request)
+}
+
+#[test]
+fn what_takes_longer_than_the_drain_is_cut() {
+    run(async {
+        let (inbound, request) = slow_request("termination_drain_duration: 500ms").await;
+        let began = Instant::now();
+        inbound.sidecar.signal(Signal::TERM);
+        assert!(inbound.sidecar.wait().success());
+        assert!(began.elapsed() >= Duration::from_millis(500) && began.elapsed() < REQUEST);
+        request.await.unwrap().expect_err("it was cut");
+        inbound.sidecar.until_logged(|line| line["result"] == *"shutdown");
+    });
+}
+
+#[test]
+fn with_a_pre_stop_hook_that_waits_a_long_request_succeeds() {
+    run(async {
+        let (inbound, request) = slow_request("termination_drain_duration: 1500ms").await;
+        let sidecar = &inbound.sidecar;
+        // The hook: no more new connections, and wait for those that are there, but not forever.
+        sidecar.http("POST", "/drain_listeners?inboundonly");
+        let give_up = Instant::now() + REQUEST / 2;
+        while sidecar.metric("mtls_sidecar_connections_active", &[]) > 0.0 && Instant::now() < give_up {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        assert!(TcpStream::connect(inbound.address).await.is_err(), "nothing new is accepted");
+        sidecar.signal(Signal::TERM);
+        assert_eq!(request.await.unwrap().unwrap(), "answer");
+        assert!(sidecar.wait().success());
+        sidecar.until_logged(|line| line["sent_bytes"] == 6);
+    });
+}
+
+#[test]
+fn with_exit_on_zero_it_ends_when_the_last_connection_has() {
+    run(async {
+        let drain = "exit_on_zero_active_connections: true, minimum_drain_duration: 200ms,
+                     termination_drain_duration: 300ms";
+        let (inbound, request) = slow_request(drain).await;
+        let began = Instant::now();
+        inbound.sidecar.signal(Signal::TERM);
+        assert_eq!(request.await.unwrap().unwrap(), "answer");
+        let answered = began.elapsed();
+        assert!(inbound.sidecar.wait().success());
+        assert!(answered >= Duration::from_millis(500), "longer than the drain duration");
+        assert!(began.elapsed() - answered < PATIENCE / 2);
+    });
+}
+
+#[test]
+fn a_second_signal_ends_at_once() {
+    run(async {
+        let (inbound, request) = slow_request("termination_drain_duration: 100s").await;
+        inbound.sidecar.signal(Signal::TERM);
+        inbound.sidecar.until_logged(|line| line["message"] == *"draining");
+        inbound.sidecar.signal(Signal::TERM);
+        let began = Instant::now();
+        assert!(inbound.sidecar.wait().success());
+        assert!(began.elapsed() < REQUEST);
+        request.await.unwrap().expect_err("it was cut");
+    });
+}
+
+#[test]
+fn handshakes_that_have_been_accepted_are_finished_and_queued_connections_taken() {
+    run(async {
+        let rest = "concurrency: 1\ntls_acceleration: {poll_delay: 1s}";
+        let inbound = inbound(echo_application().await, "", rest);
+        // Operations wait for company for a second, unless the process drains.
+        let mut handshakes = Vec::new();
+        let client = inbound.authority.client(Some(&inbound.client));
+        for _ in 0..3 {
+            let (client, address) = (client.clone(), inbound.address);
+            handshakes
+                .push(tokio::spawn(async move { crate::pki::connect(&client, "server", address).await }));
+        }
+        inbound.sidecar.until_metric("mtls_sidecar_connections_total", &[], 3.0);
+        inbound.sidecar.signal(Signal::TERM);
+        let mut streams = Vec::new();
+        for handshake in handshakes {
+            streams.push(handshake.await.unwrap().unwrap());
+        }
+        for stream in &mut streams {
+            expect_echo(stream, "finished").await;
+        }
+        drop(streams);
+        assert!(inbound.sidecar.wait().success());
+    });
+}

@@ -1,0 +1,12 @@
+//! The sidecar as its users run it: real processes, real sockets, stock TLS libraries as peers.
+
+mod admin;
+mod carrying;
+mod draining;
+mod endings;
+mod limits;
+mod pki;
+mod process;
+mod restarting;
+mod rotation;
+mod support;

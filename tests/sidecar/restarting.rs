@@ -1,0 +1,123 @@
+//! Hot restarts under a stream of new connections.
+
+use crate::pki::connect;
+use crate::support::{Inbound, echo_application, expect_echo, inbound, run};
+use rustix::process::{Pid, Signal, kill_process};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+
+/// Sends SIGHUP to the process that serves now, and waits for its successor.
+fn restart(inbound: &Inbound) {
+    let info = inbound.sidecar.json("/server_info");
+    let (id, epoch) = (info["pid"].as_i64().unwrap(), info["restart_epoch"].as_u64().unwrap());
+    signal(id, Signal::HUP);
+    let now = || {
+        let answer = inbound.sidecar.try_http("GET", "/server_info")?.1;
+        serde_json::from_str::<serde_json::Value>(&answer).ok()
+    };
+    inbound.sidecar.until("the next process serves", || {
+        now().is_some_and(|info| info["restart_epoch"] == epoch + 1 && info["state"] == "LIVE")
+    });
+    let successor = now().unwrap()["pid"].as_i64().unwrap();
+    assert_ne!(successor, id);
+    inbound.sidecar.adopt(i32::try_from(successor).unwrap());
+}
+
+fn signal(id: i64, signal: Signal) {
+    kill_process(Pid::from_raw(i32::try_from(id).unwrap()).unwrap(), signal).unwrap();
+}
+
+#[test]
+fn no_connection_fails_while_processes_follow_each_other() {
+    const RESTARTS: usize = 5;
+    run(async {
+        let inbound = inbound(echo_application().await, "", "drain: {parent_shutdown_time: 60s}");
+        let client = inbound.authority.client(Some(&inbound.client));
+        let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        // A connection every 5 ms, whatever becomes of those before.
+        let stream = tokio::spawn({
+            let (stop, done, address) = (stop.clone(), done.clone(), inbound.address);
+            async move {
+                let mut clients = Vec::new();
+                let mut ticks = tokio::time::interval(Duration::from_millis(5));
+                while !stop.load(Relaxed) {
+                    ticks.tick().await;
+                    let (client, done) = (client.clone(), done.clone());
+                    clients.push(tokio::spawn(async move {
+                        let mut stream = connect(&client, "server", address).await.unwrap();
+                        expect_echo(&mut stream, "during a restart").await;
+                        stream.shutdown().await.unwrap();
+                        done.fetch_add(1, Relaxed);
+                    }));
+                }
+                let count = clients.len();
+                for client in clients {
+                    client.await.expect("no connection fails");
+                }
+                count
+            }
+        });
+        let mut long = inbound.connect().await;
+        for _ in 0..RESTARTS {
+            let before = done.load(Relaxed);
+            tokio::task::block_in_place(|| {
+                restart(&inbound);
+                inbound.sidecar.until("connections go on", || done.load(Relaxed) > before + 20);
+            });
+        }
+        stop.store(true, Relaxed);
+        let count = stream.await.unwrap();
+        assert_eq!(done.load(Relaxed), count);
+        // The first process still carries what it began with, and its successors are alive meanwhile.
+        expect_echo(&mut long, "from the first process").await;
+        assert!(inbound.sidecar.is_running());
+        long.shutdown().await.unwrap();
+        drop(long);
+        assert!(tokio::task::block_in_place(|| inbound.sidecar.wait()).success());
+        // Every process has told its successor what it counted.
+        let wanted = count as f64 + 1.0;
+        inbound.sidecar.until_metric("mtls_sidecar_connections_total", &[], wanted);
+        assert_eq!(inbound.sidecar.metric("mtls_sidecar_connections_total", &[]), wanted);
+        assert_eq!(inbound.sidecar.metric("mtls_sidecar_handshake_failures_total", &[]), 0.0);
+        assert_eq!(inbound.sidecar.metric("mtls_sidecar_engine_handshakes_total", &["succeeded"]), wanted);
+    });
+}
+
+#[test]
+fn a_restart_with_a_bad_configuration_changes_nothing() {
+    run(async {
+        let inbound = inbound(echo_application().await, "", "");
+        let file = inbound.sidecar.home.dir.join("config.yaml");
+        let good = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, good.replace("direction: inbound", "direction: upwards")).unwrap();
+        let id = inbound.sidecar.json("/server_info")["pid"].as_i64().unwrap();
+        signal(id, Signal::HUP);
+        inbound.sidecar.until_metric("mtls_sidecar_hot_restart_failures_total", &[], 1.0);
+        expect_echo(&mut inbound.connect().await, "the old one serves").await;
+        assert_eq!(inbound.sidecar.json("/server_info")["pid"], id);
+        std::fs::write(&file, good.replace("concurrency: 2", "concurrency: 3")).unwrap();
+        tokio::task::block_in_place(|| restart(&inbound));
+        expect_echo(&mut inbound.connect().await, "the new one serves").await;
+        assert!(inbound.sidecar.wait().success(), "the old one had nothing left to do");
+    });
+}
+
+#[test]
+fn workers_may_become_fewer_or_more() {
+    run(async {
+        let inbound = inbound(echo_application().await, "", "concurrency: 3");
+        let file = inbound.sidecar.home.dir.join("config.yaml");
+        let three = std::fs::read_to_string(&file).unwrap();
+        for concurrency in [1, 4] {
+            std::fs::write(&file, three.replace("concurrency: 3", &format!("concurrency: {concurrency}")))
+                .unwrap();
+            tokio::task::block_in_place(|| restart(&inbound));
+            assert_eq!(inbound.sidecar.json("/server_info")["concurrency"], concurrency);
+            for _ in 0..20 {
+                expect_echo(&mut inbound.connect().await, "to whichever socket").await;
+            }
+        }
+    });
+}

@@ -1,0 +1,89 @@
+//! Applications and their clients.
+
+use crate::pki::{Authority, Issued};
+use crate::process::{Home, Sidecar};
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::net::TcpListener;
+
+/// Runs a test, which must not take forever.
+pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    runtime.block_on(async { tokio::time::timeout(Duration::from_secs(120), test).await.expect("in time") })
+}
+
+/// An application that answers every connection with `serve`, until the runtime ends.
+pub(crate) async fn application<F>(serve: impl Fn(tokio::net::TcpStream) -> F + Send + 'static) -> SocketAddr
+where
+    F: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(serve(stream));
+        }
+    });
+    address
+}
+
+/// Sends everything back, and ends when the client has.
+pub(crate) async fn echo<S: AsyncRead + AsyncWrite + Unpin>(stream: S) {
+    let (mut read, mut write) = tokio::io::split(stream);
+    // A client that breaks off has its reasons.
+    let _ = tokio::io::copy(&mut read, &mut write).await;
+    let _ = write.shutdown().await;
+}
+
+pub(crate) async fn echo_application() -> SocketAddr {
+    application(echo).await
+}
+
+/// Sends `text`, and expects it back.
+pub(crate) async fn expect_echo<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut S, text: &str) {
+    stream.write_all(text.as_bytes()).await.unwrap();
+    stream.flush().await.unwrap();
+    let mut answer = vec![0; text.len()];
+    stream.read_exact(&mut answer).await.unwrap();
+    assert_eq!(answer, text.as_bytes());
+}
+
+/// An authority, a client's identity, and a sidecar with an inbound listener named `in`.
+pub(crate) struct Inbound {
+    pub(crate) authority: Authority,
+    pub(crate) client: Issued,
+    pub(crate) sidecar: Sidecar,
+    pub(crate) address: SocketAddr,
+}
+
+/// An inbound listener; `options` are further fields of it, `rest` of the file.
+pub(crate) fn inbound(target: SocketAddr, options: &str, rest: &str) -> Inbound {
+    let (authority, home) = inbound_home(target, options, rest);
+    let client = authority.issue("client");
+    let sidecar = home.start();
+    let address = sidecar.address("in");
+    Inbound { authority, client, sidecar, address }
+}
+
+/// The same, not started.
+pub(crate) fn inbound_home(target: SocketAddr, options: &str, rest: &str) -> (Authority, Home) {
+    let authority = Authority::new();
+    let home = Home::with_identity(&authority, &authority.issue("server"));
+    let options = if options.is_empty() { String::new() } else { format!(", {options}") };
+    home.configure(&format!(
+        "listeners:
+- {{name: in, direction: inbound, address: '127.0.0.1:0', target: '{target}', identity: default,
+   peers: {{prefixes: ['spiffe://mesh.example/client']}}{options}}}
+{rest}"
+    ));
+    (authority, home)
+}
+
+impl Inbound {
+    /// A connection of the stock client.
+    pub(crate) async fn connect(&self) -> tokio_rustls::client::TlsStream<tokio::net::TcpStream> {
+        let client = self.authority.client(Some(&self.client));
+        crate::pki::connect(&client, "server", self.address).await.unwrap()
+    }
+}
