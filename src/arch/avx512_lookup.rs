@@ -3,6 +3,7 @@
 use super::lanes::Vec8;
 use super::lookup::{LookupLanes, SharedTable};
 use super::tier::Avx512Ifma;
+use std::arch::asm;
 use std::arch::x86_64::{
     __m512i, _mm512_add_epi64, _mm512_cmpeq_epi64_mask, _mm512_load_si512, _mm512_mask_blend_epi64,
     _mm512_permutex2var_epi64, _mm512_set1_epi64, _mm512_setzero_si512, _mm512_store_si512,
@@ -67,7 +68,7 @@ fn own_columns<const N: usize>(
     for row in table.chunks_exact(digits) {
         let here = _mm512_cmpeq_epi64_mask(index, entry);
         for (found, digit) in found.iter_mut().zip(&row[start..start + N]) {
-            *found = _mm512_mask_blend_epi64(here, *found, load(digit));
+            *found = _mm512_mask_blend_epi64(here, *found, load_always(digit));
         }
         entry = _mm512_add_epi64(entry, one);
     }
@@ -113,6 +114,19 @@ fn shared<const N: usize, const HALF: usize>(
 fn load(v: &Vec8) -> __m512i {
     // SAFETY: `Vec8` is 64 bytes, aligned to 64.
     unsafe { _mm512_load_si512((v as *const Vec8).cast()) }
+}
+
+/// A load that the compiler cannot merge with a blend into a masked load: what a mask switches off need not be read, and then the
+/// addresses would tell the mask.
+#[inline]
+#[target_feature(enable = "avx512f")]
+fn load_always(v: &Vec8) -> __m512i {
+    let value;
+    // SAFETY: reads a `Vec8`, 64 bytes aligned to 64, and writes a register.
+    unsafe {
+        asm!("vmovdqa64 {}, [{}]", out(zmm_reg) value, in(reg) v, options(pure, readonly, nostack, preserves_flags));
+    }
+    value
 }
 
 #[inline]

@@ -94,32 +94,45 @@ mod kernels {
     }
 }
 
+/// Calls of every kernel, for tests of what all kernels have to keep to.
 #[cfg(all(test, target_arch = "x86_64"))]
-mod tests {
-    use super::*;
-    use crate::arch::{TierKind, abi, testing::with_tier};
-
-    #[test]
-    fn lanes_calling_convention() {
-        with_tier(TierKind::Avx512Ifma, Avx512Ifma::detect(), |_| {
-            let mut operands = [(); 5].map(|()| vec![Vec8([0x000f_edcb_a987_6543; Avx512Ifma::LANES]); 80]);
-            let [acc, n, n_inv, scratch, b] = operands.each_mut().map(|v| v.as_mut_ptr() as usize);
-            let index = [1u64; Avx512Ifma::LANES];
-            let mut calls = vec![
-                ("mul20", kernels::mul20 as *const (), [acc, n, n_inv, scratch, b, 0]),
-                ("sqr20", kernels::sqr20 as *const (), [acc, n, n_inv, scratch, 5, 0]),
-                ("select", kernels::select as *const (), [acc, b, index.as_ptr() as usize, 10, 7, 0]),
-                ("select", kernels::select as *const (), [acc, b, index.as_ptr() as usize, 20, 4, 0]),
-            ];
-            for blocks in 1..=8 {
-                calls.push(("mul", kernels::mul as *const (), [acc, n, n_inv, scratch, blocks, b]));
-                calls.push(("sqr", kernels::sqr as *const (), [acc, n, n_inv, scratch, blocks, 0]));
-            }
-            for (name, kernel, arguments) in calls {
-                // SAFETY: the tier was detected. The pointers are to 80 vectors, eight blocks, each.
-                let violations = unsafe { abi::violations(kernel, arguments) };
-                assert!(violations.is_empty(), "{name}{arguments:x?}: {violations:?}");
-            }
-        });
+pub(super) fn kernel_calls() -> Vec<super::kernel_checks::Call> {
+    use super::kernel_checks::{Argument, Argument::Number, Call, lanes, random};
+    macro_rules! symbol {
+        ($name:literal) => {
+            concat!("rustls_multibuffer_avx512ifma_", $name)
+        };
     }
+    let vectors = |seed, digits| random(seed, digits * lanes::<Vec8>());
+    let (input, out) = (|seed, n| Argument::In(vectors(seed, n)), |seed, n| Argument::Out(vectors(seed, n)));
+    let scratch = |n| Argument::Scratch(vectors(4, n));
+    let call =
+        |symbol, function, arguments: [Argument; 5]| Call { symbol, function, arguments: arguments.into() };
+    let mut calls = vec![
+        call(
+            symbol!("mul20"),
+            kernels::mul20 as *const (),
+            [out(1, 20), input(2, 20), input(3, 20), scratch(20), input(5, 20)],
+        ),
+        call(
+            symbol!("sqr20"),
+            kernels::sqr20 as *const (),
+            [out(1, 20), input(2, 20), input(3, 20), scratch(20), Number(5)],
+        ),
+    ];
+    for (digits, entries) in [(10, 7), (20, 4), (80, 32)] {
+        let index = random(9, lanes::<Vec8>()).into_iter().map(|word| word % entries as u64).collect();
+        let table = input(2, digits * entries);
+        let arguments = [out(1, digits), table, Argument::In(index), Number(digits), Number(entries)];
+        calls.push(call(symbol!("select"), kernels::select as *const (), arguments));
+    }
+    for blocks in 1..=8 {
+        let n = 10 * blocks;
+        let shared = || [out(1, n), input(2, n), input(3, n), scratch(n), Number(blocks)];
+        calls.push(call(symbol!("sqr"), kernels::sqr as *const (), shared()));
+        let mut mul = call(symbol!("mul"), kernels::mul as *const (), shared());
+        mul.arguments.push(input(5, n));
+        calls.push(mul);
+    }
+    calls
 }

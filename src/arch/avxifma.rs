@@ -75,30 +75,34 @@ mod kernels {
     }
 }
 
+/// Calls of every kernel, for tests of what all kernels have to keep to.
 #[cfg(all(test, target_arch = "x86_64"))]
-mod tests {
-    use super::*;
-    use crate::arch::{TierKind, abi, testing::with_tier};
-
-    #[test]
-    fn lanes_calling_convention() {
-        with_tier(TierKind::AvxIfma, AvxIfma::detect(), |_| {
-            let mut operands = [(); 5].map(|()| vec![Vec4([0x000f_edcb_a987_6543; AvxIfma::LANES]); 80]);
-            let [acc, n, n_inv, scratch, b] = operands.each_mut().map(|v| v.as_mut_ptr() as usize);
-            let index = [1u64; AvxIfma::LANES];
-            let mut calls = vec![
-                ("select", kernels::select as *const (), [acc, b, index.as_ptr() as usize, 10, 7, 0]),
-                ("select", kernels::select as *const (), [acc, b, index.as_ptr() as usize, 20, 4, 0]),
-            ];
-            for blocks in 1..=8 {
-                calls.push(("mul", kernels::mul as *const (), [acc, n, n_inv, scratch, blocks, b]));
-                calls.push(("sqr", kernels::sqr as *const (), [acc, n, n_inv, scratch, blocks, 0]));
-            }
-            for (name, kernel, arguments) in calls {
-                // SAFETY: the tier was detected. The pointers are to 80 vectors, eight blocks, each.
-                let violations = unsafe { abi::violations(kernel, arguments) };
-                assert!(violations.is_empty(), "{name}{arguments:x?}: {violations:?}");
-            }
-        });
+pub(super) fn kernel_calls() -> Vec<super::kernel_checks::Call> {
+    use super::kernel_checks::{Argument, Argument::Number, Call, lanes, random};
+    macro_rules! symbol {
+        ($name:literal) => {
+            concat!("rustls_multibuffer_avxifma_", $name)
+        };
     }
+    let vectors = |seed, digits| random(seed, digits * lanes::<Vec4>());
+    let (input, out) = (|seed, n| Argument::In(vectors(seed, n)), |seed, n| Argument::Out(vectors(seed, n)));
+    let scratch = |n| Argument::Scratch(vectors(4, n));
+    let call =
+        |symbol, function, arguments: [Argument; 5]| Call { symbol, function, arguments: arguments.into() };
+    let mut calls = Vec::new();
+    for (digits, entries) in [(10, 7), (20, 4), (80, 32)] {
+        let index = random(9, lanes::<Vec4>()).into_iter().map(|word| word % entries as u64).collect();
+        let table = input(2, digits * entries);
+        let arguments = [out(1, digits), table, Argument::In(index), Number(digits), Number(entries)];
+        calls.push(call(symbol!("select"), kernels::select as *const (), arguments));
+    }
+    for blocks in 1..=8 {
+        let n = 10 * blocks;
+        let shared = || [out(1, n), input(2, n), input(3, n), scratch(n), Number(blocks)];
+        calls.push(call(symbol!("sqr"), kernels::sqr as *const (), shared()));
+        let mut mul = call(symbol!("mul"), kernels::mul as *const (), shared());
+        mul.arguments.push(input(5, n));
+        calls.push(mul);
+    }
+    calls
 }

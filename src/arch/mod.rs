@@ -25,6 +25,8 @@ pub(crate) mod current;
 pub mod field25519;
 mod ifma;
 mod ifma_fields;
+#[cfg(all(test, target_arch = "x86_64"))]
+mod kernel_checks;
 #[cfg(test)]
 mod lane_tests;
 pub mod lanes;

@@ -183,3 +183,39 @@ fn counts_outlive_the_pool_and_end_at_zero() {
     drop(fiber);
     assert_eq!((counts.live(), counts.stacks(), counts.stacks_in_use()), (0, 0, 0));
 }
+
+/// Uses about 1 KiB of stack for each level.
+#[inline(never)]
+fn go_deep(levels: usize) -> u8 {
+    let frame = std::hint::black_box([levels as u8; 1024]);
+    if levels == 0 { frame[0] } else { frame[levels % 1024].wrapping_add(go_deep(levels - 1)) }
+}
+
+const DEPTH: &str = "FIBER_DEPTH_KIB";
+
+#[test]
+#[ignore = "the process that an_overflow_hits_the_guard_page starts and that may have to die"]
+fn fiber_of_some_depth() {
+    let levels = std::env::var(DEPTH).expect("how deep").parse().expect("a number");
+    // Other stacks lie around this one: without guard pages an overflow would write to them.
+    let fibers = Fibers::<u32, u32>::new(SIZE);
+    let neighbours: Vec<_> = (0..8).map(|_| parked(fibers.start(|| ask(1).unwrap_or(0)).unwrap())).collect();
+    done(fibers.start(move || go_deep(levels)).unwrap());
+    drop(neighbours);
+}
+
+#[test]
+fn an_overflow_hits_the_guard_page() {
+    use std::os::unix::process::ExitStatusExt;
+    let end = |depth: usize| {
+        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+        command.args(["fiber::tests::fiber_of_some_depth", "--exact", "--ignored", "--test-threads=1"]);
+        let output = command.env(DEPTH, depth.to_string()).output().unwrap();
+        (output.status.code(), output.status.signal())
+    };
+    assert_eq!(end(SIZE / 1024 / 2), (Some(0), None), "half of the stack may be used");
+    // Rust's handler of SIGSEGV does not know these stacks, and dies of the signal itself.
+    for depth in [SIZE / 1024 + 2, 4 * SIZE / 1024] {
+        assert_eq!(end(depth), (None, Some(libc::SIGSEGV)), "{depth} KiB");
+    }
+}

@@ -15,6 +15,8 @@ mod nist;
 pub mod rsa;
 pub(crate) mod scalar;
 mod shared_secret;
+#[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
+mod traces;
 pub mod x25519;
 
 pub use nist::NistCurve;

@@ -49,3 +49,14 @@ PYTHON
 }
 make rsa2049.pkcs1.pem 1025 1024 2049
 make rsa2048-unbalanced.pkcs1.pem 1152 896 2048
+
+# Keys whose numbers all have one length each, however they are encoded.
+n=1
+while [ $n -le 4 ]; do
+    openssl genrsa -traditional -out key.pem 2048
+    lengths=$(openssl asn1parse -in key.pem | sed -n 's/.* l= *\([0-9]*\) prim.*/\1/p' | tr '\n' ' ')
+    [ "$lengths" = "1 257 3 256 129 129 128 128 128 " ] || continue
+    mv key.pem rsa2048-equal-$n.pkcs1.pem
+    n=$((n + 1))
+done
+rm -f key.pem

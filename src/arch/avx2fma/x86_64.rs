@@ -185,3 +185,27 @@ fn load(v: &Vec4) -> __m256i {
     // SAFETY: `Vec4` is 32 bytes, aligned to 32.
     unsafe { _mm256_load_si256((v as *const Vec4).cast()) }
 }
+
+/// Calls of every kernel, for tests of what all kernels have to keep to.
+#[cfg(test)]
+pub(in crate::arch) fn kernel_calls() -> Vec<crate::arch::kernel_checks::Call> {
+    use crate::arch::kernel_checks::{Argument, Argument::Number, Call, random_doubles, words_of};
+    let calls = SIZES.iter().zip(&CONSTANTS).flat_map(|(Size { shape, .. }, constants)| {
+        let words = |digits| 4 * digits;
+        let input = |seed| Argument::In(random_doubles(seed, words(shape.digits), shape.radix_bits - 1));
+        let call = |symbol, function, second| {
+            let acc = Argument::Out(random_doubles(1, words(shape.digits), shape.radix_bits - 1));
+            let scratch = Argument::Scratch(vec![0; words(Avx2Fma::scratch_len(*shape))]);
+            // SAFETY: numbers of 64 bits and, where there is a schedule, groups of 16 bytes: no padding.
+            let constants = Argument::In(unsafe { words_of(constants) });
+            let arguments = vec![acc, second, input(3), input(4), scratch, constants, Number(shape.digits)];
+            Call { symbol, function, arguments }
+        };
+        let (mul, sqr) = (rustls_multibuffer_avx2fma_mont_mul, rustls_multibuffer_avx2fma_mont_sqr);
+        [
+            call("rustls_multibuffer_avx2fma_mont_mul", mul as *const (), input(2)),
+            call("rustls_multibuffer_avx2fma_mont_sqr", sqr as *const (), Number(0)),
+        ]
+    });
+    calls.collect()
+}

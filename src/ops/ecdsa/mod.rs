@@ -7,6 +7,8 @@ mod nonce;
 mod sign;
 #[cfg(test)]
 mod tests;
+#[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
+pub(super) mod traces;
 mod verify;
 
 pub use key::{EcdsaPrivateKey, SignRequest};

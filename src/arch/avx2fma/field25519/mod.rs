@@ -17,6 +17,9 @@ mod range_proof;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
+#[cfg(all(test, target_arch = "x86_64"))]
+pub(in crate::arch) use x86_64::kernel_calls;
+
 const DIGITS: usize = 6;
 const RADIX: u32 = 43;
 

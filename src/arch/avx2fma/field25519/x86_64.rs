@@ -228,3 +228,21 @@ fn store(v: &mut Vec4, value: __m256d) {
     // SAFETY: `Vec4` is 32 bytes, aligned to 32.
     unsafe { _mm256_store_pd((v as *mut Vec4).cast(), value) }
 }
+
+/// Calls of every kernel, for tests of what all kernels have to keep to.
+#[cfg(test)]
+pub(in crate::arch) fn kernel_calls() -> Vec<crate::arch::kernel_checks::Call> {
+    use crate::arch::kernel_checks::{Argument, Argument::Number, Call, random_doubles, words_of};
+    let digits = |seed| random_doubles(seed, 4 * DIGITS, RADIX - 1);
+    let call = |symbol, function, third| {
+        // SAFETY: numbers of 64 bits and, where there is a schedule, groups of 16 bytes: no padding.
+        let constants = Argument::In(unsafe { words_of(&CONSTANTS) });
+        let arguments = vec![Argument::Out(digits(1)), Argument::In(digits(2)), third, constants];
+        Call { symbol, function, arguments }
+    };
+    let (mul, sqr) = (rustls_multibuffer_avx2fma_field25519_mul, rustls_multibuffer_avx2fma_field25519_sqr);
+    vec![
+        call("rustls_multibuffer_avx2fma_field25519_mul", mul as *const (), Argument::In(digits(3))),
+        call("rustls_multibuffer_avx2fma_field25519_sqr", sqr as *const (), Number(0)),
+    ]
+}

@@ -30,6 +30,9 @@ mod range_proof;
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
 
+#[cfg(all(test, target_arch = "x86_64"))]
+pub(in crate::arch) use x86_64::kernel_calls;
+
 const RADIX: u32 = 48;
 
 /// A prime field, as the kernels hold its elements.

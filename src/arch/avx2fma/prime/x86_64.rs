@@ -237,30 +237,27 @@ fn store(v: &mut Vec4, value: __m256d) {
     unsafe { _mm256_store_pd((v as *mut Vec4).cast(), value) }
 }
 
+/// Calls of every kernel, for tests of what all kernels have to keep to.
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::arch::TierKind;
-    use crate::arch::testing::with_tier;
-
-    /// Calls a kernel of `digits` digits as it is called above.
-    fn assert_calling_convention<const N: usize>(kernel: *const (), digits: usize, constants: &Constants<N>) {
-        let [mut out, a, b] = [(); 3].map(|()| vec![Vec4::default(); digits]);
-        let constants = &raw const *constants as usize;
+pub(in crate::arch) fn kernel_calls() -> Vec<crate::arch::kernel_checks::Call> {
+    use crate::arch::kernel_checks::{Argument, Argument::Number, Call, random_doubles, words_of};
+    let operand = |seed, digits: usize| random_doubles(seed, 4 * digits, RADIX - 1);
+    let call = |symbol, function, digits, second, constants| {
         let arguments =
-            [out.as_mut_ptr() as usize, a.as_ptr() as usize, b.as_ptr() as usize, constants, 0, 0];
-        // SAFETY: the caller has detected the tier; these are the arguments that all the kernels take.
-        let violations = unsafe { crate::arch::abi::violations(kernel, arguments) };
-        assert!(violations.is_empty(), "{violations:?}");
-    }
-
-    #[test]
-    fn lanes_prime_calling_convention() {
-        with_tier(TierKind::Avx2Fma, Avx2Fma::detect(), |_| {
-            assert_calling_convention(kernels::mul_p256 as *const (), 6, &P256_CONSTANTS);
-            assert_calling_convention(kernels::sqr_p256 as *const (), 6, &P256_CONSTANTS);
-            assert_calling_convention(kernels::mul_p384 as *const (), 8, &P384_CONSTANTS);
-            assert_calling_convention(kernels::sqr_p384 as *const (), 8, &P384_CONSTANTS);
-        });
-    }
+            vec![Argument::Out(operand(1, digits)), second, Argument::In(operand(3, digits)), constants];
+        Call { symbol, function, arguments }
+    };
+    let [mul_p256, sqr_p256] = [kernels::mul_p256 as *const (), kernels::sqr_p256 as *const ()];
+    let [mul_p384, sqr_p384] = [kernels::mul_p384 as *const (), kernels::sqr_p384 as *const ()];
+    let input = |digits| Argument::In(operand(2, digits));
+    // SAFETY: numbers of 64 bits and, where there is a schedule, groups of 16 bytes: no padding.
+    let p256 = || Argument::In(unsafe { words_of(&P256_CONSTANTS) });
+    // SAFETY: numbers of 64 bits and, where there is a schedule, groups of 16 bytes: no padding.
+    let p384 = || Argument::In(unsafe { words_of(&P384_CONSTANTS) });
+    vec![
+        call("rustls_multibuffer_avx2fma_p256_mul", mul_p256, 6, input(6), p256()),
+        call("rustls_multibuffer_avx2fma_p256_sqr", sqr_p256, 6, Number(0), p256()),
+        call("rustls_multibuffer_avx2fma_p384_mul", mul_p384, 8, input(8), p384()),
+        call("rustls_multibuffer_avx2fma_p384_sqr", sqr_p384, 8, Number(0), p384()),
+    ]
 }

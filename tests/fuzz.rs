@@ -1,0 +1,182 @@
+//! The bodies of the fuzz targets with bounded, reproducible inputs: mutations of good ones, and random ones.
+//! `FUZZ_ROUNDS` sets how many, by default 300; each body also meets a planted defect, which it has to catch.
+
+mod fuzz_bodies;
+
+use fuzz_bodies::{imports, operations, queue, signatures};
+use rustls_multibuffer::Error;
+use rustls_multibuffer::ops::rsa::{Padding, RsaPrivateKey};
+use rustls_multibuffer::ops::{Response, ecdsa, ed25519};
+use std::panic::catch_unwind;
+
+/// Reproducible random numbers: SplitMix64.
+struct Random(u64);
+
+impl Random {
+    fn word(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    fn below(&mut self, end: usize) -> usize {
+        (self.word() % end as u64) as usize
+    }
+
+    fn bytes(&mut self, len: usize) -> Vec<u8> {
+        (0..len).map(|_| self.word() as u8).collect()
+    }
+
+    /// A few changes to bytes: other bits, other values, pieces left out or doubled.
+    fn mutate(&mut self, bytes: &mut Vec<u8>) {
+        for _ in 0..1 + self.below(3) {
+            let at = self.below(bytes.len().max(1));
+            match self.below(5) {
+                _ if bytes.is_empty() => bytes.push(self.word() as u8),
+                0 => bytes[at] ^= 1 << self.below(8),
+                1 => bytes[at] = [0, 1, 0x7f, 0x80, 0xff][self.below(5)],
+                2 => bytes.truncate(at),
+                3 => bytes.insert(at, self.word() as u8),
+                _ => _ = bytes.remove(at),
+            }
+        }
+    }
+}
+
+fn rounds() -> u64 {
+    std::env::var("FUZZ_ROUNDS").map_or(300, |rounds| rounds.parse().expect("FUZZ_ROUNDS is a number"))
+}
+
+fn vendored(name: &str) -> Vec<u8> {
+    let path = format!("{}/vendor-test-vectors/rsa-keys/{name}.pem", env!("CARGO_MANIFEST_DIR"));
+    std::fs::read(path).expect("the key's file")
+}
+
+fn pem_contents(text: &[u8]) -> Vec<u8> {
+    // What is before the last section are parameters of a curve.
+    let text = std::str::from_utf8(text).expect("text");
+    let begin = text.rfind("-----BEGIN").expect("a section");
+    pkcs8::der::pem::decode_vec(&text.as_bytes()[begin..]).expect("PEM").1
+}
+
+#[test]
+fn key_imports() {
+    let names = ["rsa2048.pkcs1", "rsa2048.pkcs8", "p256.pkcs8", "p256.sec1", "rsa2048-multiprime.pkcs1"];
+    let mut seeds: Vec<_> = names.iter().map(|name| pem_contents(&vendored(name))).collect();
+    seeds.push(vendored("rsa2048.pkcs8"));
+    let ed25519 = [&[0x30, 0x2e, 2, 1, 0, 0x30, 5, 6, 3, 0x2b, 0x65, 0x70, 4, 0x22, 4, 0x20][..], &[7; 32]];
+    seeds.push(ed25519.concat());
+    let accepted: Vec<_> = seeds.iter().map(|seed| imports::run(seed)).collect();
+    // A key with three primes is refused.
+    assert_eq!(accepted, [1, 1, 1, 1, 0, 1, 1]);
+    let mut random = Random(1);
+    let mut accepted = 0;
+    for round in 0..rounds() {
+        let mut bytes = seeds[round as usize % seeds.len()].clone();
+        random.mutate(&mut bytes);
+        accepted += imports::run(&bytes);
+    }
+    assert!(accepted < rounds() as usize, "mutated keys are refused");
+}
+
+/// Inputs of [`signatures::run`] with good signatures, of each kind.
+fn good_signatures() -> Vec<Vec<u8>> {
+    let input = |kind: u8, key: &[u8], signature: &[u8]| {
+        [&[kind][..], &(key.len() as u16).to_be_bytes(), key, signature].concat()
+    };
+    let message = signatures::MESSAGE;
+    let p256 = ecdsa::EcdsaPrivateKey::from_pkcs8_der(&pem_contents(&vendored("p256.pkcs8"))).unwrap();
+    let p384 = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384).unwrap().serialize_der();
+    let p384 = ecdsa::EcdsaPrivateKey::from_pkcs8_der(&p384).unwrap();
+    let edwards = ed25519::PrivateKey::from_bytes(&[7; 32]).unwrap();
+    let rsa = RsaPrivateKey::from_pem(&vendored("rsa2048.pkcs8")).unwrap();
+    let [pss, pkcs1] =
+        [Padding::PssSha256, Padding::Pkcs1Sha256].map(|padding| rsa.sign(padding, message).unwrap());
+    vec![
+        input(0, p256.public_key(), &p256.sign(message).unwrap()),
+        input(1, p384.public_key(), &p384.sign(message).unwrap()),
+        input(2, edwards.public_key(), &edwards.sign(message).unwrap()),
+        input(3, rsa.public_key_der(), &pss),
+        input(4, rsa.public_key_der(), &pkcs1),
+    ]
+}
+
+#[test]
+fn signatures_and_public_keys() {
+    let seeds = good_signatures();
+    for seed in &seeds {
+        assert_eq!(signatures::run(seed), Some(Ok(())));
+    }
+    let (mut random, mut verdicts) = (Random(2), Vec::new());
+    for round in 0..rounds() {
+        let mut bytes = seeds[round as usize % seeds.len()].clone();
+        let kind = bytes[0];
+        random.mutate(&mut bytes);
+        if let Some(first) = bytes.first_mut() {
+            *first = kind;
+        }
+        verdicts.extend(signatures::run(&bytes));
+    }
+    let refused = verdicts.iter().filter(|verdict| **verdict == Err(Error::InvalidSignature)).count();
+    assert!(refused > verdicts.len() / 2, "{refused} of {} were refused", verdicts.len());
+}
+
+#[test]
+fn queue_states() {
+    for seed in 0..10 * rounds() {
+        let mut random = Random(seed);
+        let len = 30 + random.below(400);
+        queue::run(&random.bytes(len));
+    }
+}
+
+#[test]
+fn every_operation() {
+    for seed in 0..rounds() / 3 {
+        let mut bytes = Random(seed).bytes(600);
+        bytes[0] = seed as u8;
+        operations::run(&bytes);
+    }
+}
+
+#[test]
+fn a_queue_that_loses_or_swaps_requests_is_caught() {
+    let caught =
+        |tamper: fn(&mut rustls_multibuffer::batch::Batch<u32, (rustls_multibuffer::ops::Op, u32)>)| {
+            (0..50).any(|seed| {
+                let bytes = Random(seed).bytes(400);
+                catch_unwind(move || queue::run_with(&bytes, tamper)).is_err()
+            })
+        };
+    assert!(!caught(|_| {}));
+    assert!(caught(|batch| _ = batch.entries.pop()));
+    assert!(caught(|batch| batch.entries.reverse()));
+}
+
+#[test]
+fn a_wrong_bit_in_any_result_is_caught() {
+    for kind in [0, 1, 8, 9, 10] {
+        let mut bytes = Random(77).bytes(600);
+        bytes[0] = kind;
+        let wrong = catch_unwind(move || {
+            operations::run_with(&bytes, |results| {
+                let Some(Ok(Response::Signature(signature))) = results.last_mut() else {
+                    panic!("no signature")
+                };
+                *signature.last_mut().expect("not empty") ^= 1;
+            });
+        });
+        let message = wrong.expect_err("a wrong signature");
+        let message = message.downcast_ref::<String>().expect("a message with values");
+        assert!(!message.contains("no signature"), "{message}");
+    }
+    for kind in [2, 3, 6] {
+        let mut bytes = Random(78).bytes(600);
+        bytes[0] = kind;
+        let swapped = catch_unwind(move || {
+            operations::run_with(&bytes, |results| results[0] = Err(Error::PeerKey));
+        });
+        assert!(swapped.is_err(), "kind {kind}");
+    }
+}
