@@ -5,15 +5,18 @@ use rustls_multibuffer::ops::ecdsa::{self, EcdsaPrivateKey};
 use rustls_multibuffer::ops::ed25519;
 use rustls_multibuffer::ops::rsa::{self, Padding, RsaPrivateKey};
 
+/// How a key is read from an encoding.
+type Import<K> = fn(&[u8]) -> Result<K, KeyError>;
+
 const MESSAGE: &[u8] = b"message";
 
 /// Imports the bytes in every way; how many ways gave a key.
 pub(crate) fn run(data: &[u8]) -> usize {
-    let rsa: [fn(&[u8]) -> Result<RsaPrivateKey, KeyError>; 3] =
+    let rsa: [Import<RsaPrivateKey>; 3] =
         [RsaPrivateKey::from_pkcs1_der, RsaPrivateKey::from_pkcs8_der, RsaPrivateKey::from_pem];
-    let ecdsa: [fn(&[u8]) -> Result<EcdsaPrivateKey, KeyError>; 2] =
+    let ecdsa: [Import<EcdsaPrivateKey>; 2] =
         [EcdsaPrivateKey::from_sec1_der, EcdsaPrivateKey::from_pkcs8_der];
-    let ed25519: [fn(&[u8]) -> Result<ed25519::PrivateKey, KeyError>; 2] =
+    let ed25519: [Import<ed25519::PrivateKey>; 2] =
         [ed25519::PrivateKey::from_pkcs8_der, ed25519::PrivateKey::from_pem];
     let rsa = rsa.iter().filter_map(|import| import(data).ok()).map(|key| check_rsa(&key));
     let ecdsa = ecdsa.iter().filter_map(|import| import(data).ok()).map(|key| check_ecdsa(&key));

@@ -36,7 +36,7 @@ async fn carry(
 #[tokio::test(flavor = "current_thread")]
 async fn everything_arrives_in_order_through_narrow_pipes() {
     let (a, b, between) = line(777);
-    let sent: Vec<u8> = (0..3_000_000u32).map(|i| (i * 31 >> 3) as u8).collect();
+    let sent: Vec<u8> = (0..3_000_000u32).map(|i| ((i * 31) >> 3) as u8).collect();
     let talk = |stream: DuplexStream, sent: Vec<u8>| async move {
         let (mut read, mut write) = tokio::io::split(stream);
         let send = async {
