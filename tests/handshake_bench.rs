@@ -35,8 +35,13 @@ fn assert_refused(args: &[&str], why: &str) {
 
 /// A short default run, with its JSON.
 fn short_run(file: &str, extra: &[&str]) -> (Output, Vec<Value>) {
+    run_with_slots("0.2", file, extra)
+}
+
+/// The same with slots of that many seconds.
+fn run_with_slots(seconds: &str, file: &str, extra: &[&str]) -> (Output, Vec<Value>) {
     let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(file);
-    let mut args = vec!["--duration", "0.2", "--slots", "2", "--concurrency", "8"];
+    let mut args = vec!["--duration", seconds, "--slots", "2", "--concurrency", "8"];
     args.extend(["--json", file.to_str().expect("the path is UTF-8")]);
     args.extend(extra);
     let output = handshake_bench(&args);
@@ -89,7 +94,8 @@ fn identities_rotate_without_a_failure() {
         (&["--key", "p256", "--rotate", "20", "--rotate-ca", "4"][..], "p256-tls1.3-x25519-rotate20ms"),
         (&["--key", "rsa2048", "--tls", "1.2", "--rotate", "100"], "rsa2048-tls1.2-x25519-rotate100ms"),
     ] {
-        let (output, json) = short_run(&format!("{name}.json"), flags);
+        // A new CA is announced half a second before it is used.
+        let (output, json) = run_with_slots("1.2", &format!("{name}.json"), flags);
         assert!(json.iter().all(|line| line["scenario"] == name), "{json:?}");
         assert_eq!((&json[0]["rotations"], &json[0]["ca_rotations"]), (&0.into(), &0.into()));
         assert_positive(&json[1], &["rotations"]);

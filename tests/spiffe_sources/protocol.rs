@@ -12,9 +12,7 @@ use tonic_prost::ProstCodec;
 
 async fn connect(socket: &Path) -> Grpc<Channel> {
     let address = format!("unix://{}", socket.display());
-    let mut grpc = Grpc::new(Endpoint::from_shared(address).unwrap().connect().await.unwrap());
-    grpc.ready().await.unwrap();
-    grpc
+    Grpc::new(Endpoint::from_shared(address).unwrap().connect().await.unwrap())
 }
 
 /// Calls a method with an empty message, and waits for the first message of the answer, whatever is in it.
@@ -28,6 +26,7 @@ async fn call(
         request.metadata_mut().insert("workload.spiffe.io", value.parse().unwrap());
     }
     let codec = ProstCodec::<(), ()>::default();
+    grpc.ready().await.map_err(|why| Status::unknown(why.to_string()))?;
     let answer = grpc.server_streaming(request, PathAndQuery::from_static(path), codec).await?;
     answer.into_inner().message().await?.ok_or_else(|| Status::unknown("no message"))
 }

@@ -13,13 +13,17 @@ use std::error::Error;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, mpsc};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::sync::oneshot;
 
 type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 /// SVIDs live at least this long. Old CAs stay in the bundles until then.
 const LIFETIME: Duration = Duration::from_secs(20);
+
+/// A new CA is in the bundles for at least this long before it issues: longer than a handshake takes, because a handshake
+/// that began before keeps the bundle that it began with.
+const ANNOUNCEMENT: Duration = Duration::from_millis(500);
 
 /// The rotations so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -185,18 +189,21 @@ impl World {
         let mut ticks = tokio::time::interval(args.interval());
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         ticks.tick().await;
+        let mut announced: Option<Instant> = None;
         for round in 1_u64.. {
             ticks.tick().await;
-            if args.rotate_ca.is_some_and(|every| round.is_multiple_of(every)) {
-                self.authority.rotate_ca()?;
-                // The overlap: everybody knows the new CA before it is used.
-                self.deliver().await?;
+            if announced.is_some_and(|since| since.elapsed() >= ANNOUNCEMENT) {
                 self.authority.use_announced_ca()?;
+                announced = None;
                 counts.cas.fetch_add(1, Ordering::Relaxed);
             } else {
                 for (id, _) in &self.handles {
                     self.authority.rotate_svid(id)?;
                 }
+            }
+            if announced.is_none() && args.rotate_ca.is_some_and(|every| round.is_multiple_of(every)) {
+                self.authority.rotate_ca()?;
+                announced = Some(Instant::now());
             }
             self.deliver().await?;
             counts.svids.fetch_add(1, Ordering::Relaxed);
