@@ -4,9 +4,10 @@ use super::{Field, RADIX};
 use crate::arch::lanes::Vec4;
 use crate::arch::prime::{Reduced, Sum};
 use crate::arch::tier::Avx2Fma;
+use std::arch::asm;
 use std::arch::x86_64::{
-    __m256d, _mm256_add_pd, _mm256_and_pd, _mm256_blendv_pd, _mm256_fmadd_pd, _mm256_load_pd, _mm256_mul_pd,
-    _mm256_set1_pd, _mm256_setzero_pd, _mm256_store_pd, _mm256_sub_pd, _mm256_xor_pd,
+    __m256d, _mm256_add_pd, _mm256_and_pd, _mm256_fmadd_pd, _mm256_load_pd, _mm256_mul_pd, _mm256_set1_pd,
+    _mm256_setzero_pd, _mm256_store_pd, _mm256_sub_pd, _mm256_xor_pd,
 };
 
 crate::arch::asm::assembly!(
@@ -220,9 +221,25 @@ fn negate_if_avx2<const D: usize>(out: &mut Reduced<Vec4, D>, mask: &Vec4) {
 fn assign_if_avx2<const D: usize>(out: &mut Reduced<Vec4, D>, other: &Reduced<Vec4, D>, mask: &Vec4) {
     let mask = load(mask);
     for (out, other) in out.0.0.iter_mut().zip(&other.0.0) {
-        let chosen = _mm256_blendv_pd(load(out), load(other), mask);
+        let chosen = blend(load(out), load(other), mask);
         store(out, chosen);
     }
+}
+
+/// Of each lane the second where the mask is set, else the first. A blend that the compiler cannot merge with the store of its
+/// result into a masked store: what a mask switches off need not be written, and then the addresses would tell the mask.
+#[target_feature(enable = "avx2")]
+fn blend(first: __m256d, second: __m256d, mask: __m256d) -> __m256d {
+    let chosen;
+    // SAFETY: reads and writes registers; the caller has AVX.
+    unsafe {
+        asm!(
+            "vblendvpd {}, {}, {}, {}",
+            out(ymm_reg) chosen, in(ymm_reg) first, in(ymm_reg) second, in(ymm_reg) mask,
+            options(pure, nomem, nostack, preserves_flags)
+        );
+    }
+    chosen
 }
 
 #[target_feature(enable = "avx2")]
