@@ -1,7 +1,7 @@
 //! Handshakes go on while everything rotates.
 
-use crate::run;
 use crate::support::{Folder, Kind, Server, address, authority, builder, domain, eventually, id};
+use crate::{run, run_for};
 use rustls::pki_types::ServerName;
 use rustls_multibuffer::handshake::{Engine, EngineConfig};
 use rustls_multibuffer::spiffe::{Acceptor, Authorizer, Connector, Identity, SdsSource, WorkloadApiSource};
@@ -11,7 +11,11 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 pub(crate) fn engine() -> Engine {
-    Engine::new(EngineConfig::default().threads(1).pin(false)).expect("threads can be started")
+    engine_of(1)
+}
+
+fn engine_of(threads: usize) -> Engine {
+    Engine::new(EngineConfig::default().threads(threads).pin(false)).expect("threads can be started")
 }
 
 /// Both ends of one connection.
@@ -52,8 +56,18 @@ impl Ends {
     }
 }
 
-/// Rotates leaves 60 times, with 6 CA rotations among them, while four tasks shake hands.
-async fn rotate_under_load(kind: Kind) {
+/// How often leaves and, among these times, the CA rotate; `pause` is between two rotations.
+struct Plan {
+    rotations: usize,
+    leaves_per_ca: usize,
+    pause: Duration,
+}
+
+const BRIEF: Plan = Plan { rotations: 60, leaves_per_ca: 10, pause: Duration::from_millis(30) };
+const LONG: Plan = Plan { rotations: 500, leaves_per_ca: 50, pause: Duration::from_millis(120) };
+
+/// Rotates both sides while eight tasks shake hands on two engine threads.
+async fn rotate_under_load(kind: Kind, plan: Plan) {
     let (authority, folder) = (authority(&["server", "client"]), Folder::new());
     let identity = |name: &str| {
         let path = folder.join(name);
@@ -67,9 +81,9 @@ async fn rotate_under_load(kind: Kind) {
     let ((server_feed, server), (client_feed, client)) = (identity("server"), identity("client"));
     server.ready().await;
     client.ready().await;
-    let ends = Ends::new(&engine(), &server, &client);
+    let ends = Ends::new(&engine_of(2), &server, &client);
     let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
-    let tasks: Vec<_> = (0..4)
+    let tasks: Vec<_> = (0..8)
         .map(|_| {
             let (ends, stop, done) = (ends.clone(), stop.clone(), done.clone());
             tokio::spawn(async move {
@@ -85,37 +99,51 @@ async fn rotate_under_load(kind: Kind) {
             |identity: &Identity| identity.current().unwrap().roots(&domain("example.org")).count() == count;
         has(&server) && has(&client)
     };
-    for rotation in 1..=60_usize {
-        if rotation % 10 == 0 {
+    for rotation in 1..=plan.rotations {
+        if rotation % plan.leaves_per_ca == 0 {
             authority.rotate_ca().unwrap();
             // The time of announcement: in production hours, here until everybody has heard of it.
-            eventually("both know the next CA", || both_have(1 + rotation / 10)).await;
+            eventually("both know the next CA", || both_have(1 + rotation / plan.leaves_per_ca)).await;
             authority.use_announced_ca().unwrap();
         } else {
             authority.rotate_svid(&id("server")).unwrap();
             authority.rotate_svid(&id("client")).unwrap();
         }
-        tokio::time::sleep(Duration::from_millis(30)).await;
+        tokio::time::sleep(plan.pause).await;
     }
     stop.store(true, Ordering::Relaxed);
     for task in tasks {
         task.await.unwrap();
     }
-    assert!(done.load(Ordering::Relaxed) > 100, "{kind:?}: only {done:?} handshakes");
+    let done = done.load(Ordering::Relaxed);
+    assert!(done > 100, "{kind:?}: only {done} handshakes");
+    println!("{kind:?}: {} rotations, {done} handshakes, none failed", plan.rotations);
     for (identity, feed) in [(&server, server_feed), (&client, client_feed)] {
         let health = identity.health();
         assert_eq!(health.refused, 0, "{kind:?}: {:?}", health.last_refusal);
-        assert!(health.generation > 30, "{kind:?}: {}", health.generation);
+        assert!(health.generation > plan.rotations as u64 / 2, "{kind:?}: {}", health.generation);
         assert!(feed.refusals().is_empty());
     }
 }
 
 #[test]
 fn no_handshake_fails_while_the_workload_api_rotates() {
-    run(rotate_under_load(Kind::WorkloadApi));
+    run(rotate_under_load(Kind::WorkloadApi, BRIEF));
 }
 
 #[test]
 fn no_handshake_fails_while_sds_rotates() {
-    run(rotate_under_load(Kind::Sds));
+    run(rotate_under_load(Kind::Sds, BRIEF));
+}
+
+#[test]
+#[ignore = "takes a minute"]
+fn no_handshake_fails_in_500_rotations_of_the_workload_api() {
+    run_for(400, rotate_under_load(Kind::WorkloadApi, LONG));
+}
+
+#[test]
+#[ignore = "takes a minute"]
+fn no_handshake_fails_in_500_rotations_of_sds() {
+    run_for(400, rotate_under_load(Kind::Sds, LONG));
 }
