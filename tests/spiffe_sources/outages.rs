@@ -30,6 +30,22 @@ fn a_restart_of_the_server_goes_unnoticed_by_handshakes() {
 }
 
 #[test]
+fn a_server_that_ends_leaves_its_successor_alone() {
+    run(async {
+        for kind in Kind::ALL {
+            let (folder, authority) = (Folder::new(), authority(&["web"]));
+            let path = folder.join("socket");
+            let old = Server::start(kind, &authority, &path, &[id("web")]);
+            let new = Server::start(kind, &authority, &path, &[id("web")]);
+            drop(old);
+            follow(kind, &path).ready().await;
+            drop(new);
+            assert!(!path.exists());
+        }
+    });
+}
+
+#[test]
 fn a_source_waits_for_a_server_that_is_not_there_yet() {
     run(async {
         for kind in Kind::ALL {

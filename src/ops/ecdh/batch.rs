@@ -7,12 +7,12 @@ use super::{AgreeRequest, KeyPair};
 use crate::arch::prime::PrimeLanes;
 use crate::arith::weierstrass::Lanes;
 use crate::error::Error;
-use crate::ops::nist::{Named, narrow};
+use crate::ops::nist::{ServedCurve, narrow};
 use crate::ops::{Counters, SharedSecret};
 use zeroize::Zeroizing;
 
 /// The x-coordinate of d·Q (SEC 1 §3.3.1) for each request, at most as many as there are lanes.
-pub(in crate::ops) fn agree_batch<const N: usize, C: Named<N>, K: PrimeLanes<C>>(
+pub(in crate::ops) fn agree_batch<const N: usize, C: ServedCurve<N>, K: PrimeLanes<C>>(
     lanes: &mut Lanes<N, C, K>,
     requests: &[&AgreeRequest],
     counters: &mut Counters,
@@ -35,7 +35,7 @@ pub(in crate::ops) fn agree_batch<const N: usize, C: Named<N>, K: PrimeLanes<C>>
 }
 
 /// `count` fresh key pairs, at most as many as there are lanes.
-pub(in crate::ops) fn generate_batch<const N: usize, C: Named<N>, K: PrimeLanes<C>>(
+pub(in crate::ops) fn generate_batch<const N: usize, C: ServedCurve<N>, K: PrimeLanes<C>>(
     lanes: &mut Lanes<N, C, K>,
     count: usize,
     counters: &mut Counters,

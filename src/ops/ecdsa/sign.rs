@@ -8,7 +8,7 @@ use crate::arith::limbs::is_zero;
 use crate::arith::weierstrass::Lanes;
 use crate::error::Error;
 use crate::ops::Counters;
-use crate::ops::nist::{Named, Scalar, narrow, widen};
+use crate::ops::nist::{Scalar, ServedCurve, narrow, widen};
 use crate::ops::scalar;
 use zeroize::Zeroizing;
 
@@ -20,7 +20,7 @@ const ADDITIONAL: usize = 32;
 /// A signature whose point is not on the curve is not released: that request is done again through aws-lc-rs, and
 /// counted. This finds faults in the lanes; a whole verification would cost three signatures. Faults elsewhere do not
 /// give the same nonce twice, which is what would reveal the key.
-pub(in crate::ops) fn sign_batch<const N: usize, C: Named<N>, K: PrimeLanes<C>>(
+pub(in crate::ops) fn sign_batch<const N: usize, C: ServedCurve<N>, K: PrimeLanes<C>>(
     lanes: &mut Lanes<N, C, K>,
     requests: &[&SignRequest],
     counters: &mut Counters,
@@ -34,7 +34,7 @@ pub(in crate::ops) fn sign_batch<const N: usize, C: Named<N>, K: PrimeLanes<C>>(
 }
 
 /// The same with the caller's additional input to the nonces.
-pub(super) fn sign_with<const N: usize, C: Named<N>, K: PrimeLanes<C>>(
+pub(super) fn sign_with<const N: usize, C: ServedCurve<N>, K: PrimeLanes<C>>(
     lanes: &mut Lanes<N, C, K>,
     requests: &[&SignRequest],
     additional: &[&[u8]],
@@ -49,7 +49,7 @@ pub(super) fn sign_with<const N: usize, C: Named<N>, K: PrimeLanes<C>>(
 }
 
 /// The same with the caller's nonces, each of which must serve this once.
-pub(super) fn sign_with_nonces<const N: usize, C: Named<N>, K: PrimeLanes<C>>(
+pub(super) fn sign_with_nonces<const N: usize, C: ServedCurve<N>, K: PrimeLanes<C>>(
     lanes: &mut Lanes<N, C, K>,
     requests: &[&SignRequest],
     nonces: &[Result<Scalar, Error>],
@@ -85,7 +85,7 @@ fn one<const N: usize>() -> [u64; N] {
 
 /// FIPS 186-5 §6.4.1, steps 6 to 10: r = x mod n, s = k⁻¹·(z + r·d) mod n. `inverse` is k⁻¹ in Montgomery form. `None` if
 /// one of them is zero.
-fn finish<const N: usize, C: Named<N>>(
+fn finish<const N: usize, C: ServedCurve<N>>(
     request: &SignRequest,
     x: &[u64; N],
     inverse: &[u64; N],

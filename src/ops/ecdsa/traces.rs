@@ -7,7 +7,7 @@ use crate::arch::prime::{P256, P384, PrimeLanes};
 use crate::arch::{Portable, Tier};
 use crate::arith::weierstrass::Lanes;
 use crate::ops::Counters;
-use crate::ops::nist::Named;
+use crate::ops::nist::ServedCurve;
 use crate::ops::traces::{secret_bytes, traced};
 
 /// Messages tried for each lane. One in four has numbers without a leading zero byte and without need for one.
@@ -32,7 +32,7 @@ fn both<K: PrimeLanes<P256> + PrimeLanes<P384>>(kernel: K) {
     sign::<6, P384, K>(kernel);
 }
 
-fn sign<const N: usize, C: Named<N>, K: PrimeLanes<C>>(kernel: K) {
+fn sign<const N: usize, C: ServedCurve<N>, K: PrimeLanes<C>>(kernel: K) {
     let mut lanes = Lanes::<N, C, K>::new(kernel);
     let mut counters = Counters::default();
     let key = |lane| EcdsaPrivateKey::new(C::NAME, &secret_bytes(C::NAME.scalar_len(), lane), None);

@@ -7,7 +7,7 @@ use crate::arith::limbs::is_zero;
 use crate::arith::modular::is_unit;
 use crate::arith::weierstrass::{Lanes, PublicTable, Scalars};
 use crate::error::Error;
-use crate::ops::nist::{Named, NistCurve, Point, narrow};
+use crate::ops::nist::{NistCurve, Point, ServedCurve, narrow};
 use crate::ops::scalar::{self, Hash, MAX_HASH_LEN};
 use crate::ops::{Counters, Op};
 use std::sync::Arc;
@@ -115,7 +115,7 @@ struct Work<'a, const N: usize> {
 }
 
 /// Verifies `requests`, at most as many as there are lanes, all of one curve, with a verdict for each.
-pub(in crate::ops) fn verify_batch<const N: usize, C: Named<N>, K: PrimeLanes<C>>(
+pub(in crate::ops) fn verify_batch<const N: usize, C: ServedCurve<N>, K: PrimeLanes<C>>(
     lanes: &mut Lanes<N, C, K>,
     requests: &[&VerifyRequest],
     counters: &mut Counters,
@@ -153,7 +153,7 @@ pub(in crate::ops) fn verify_batch<const N: usize, C: Named<N>, K: PrimeLanes<C>
 }
 
 /// By the tables of the keys, if this tier has made all of them, else by the points.
-fn check<const N: usize, C: Named<N>, K: PrimeLanes<C>>(
+fn check<const N: usize, C: ServedCurve<N>, K: PrimeLanes<C>>(
     lanes: &mut Lanes<N, C, K>,
     work: &[Work<'_, N>],
     scalars: &[Scalars<N>],
@@ -172,7 +172,10 @@ fn check<const N: usize, C: Named<N>, K: PrimeLanes<C>>(
 }
 
 /// Counts the use of a key that has no table yet.
-fn count<const N: usize, C: Named<N>, K: PrimeLanes<C>>(lanes: &mut Lanes<N, C, K>, request: &VerifyRequest) {
+fn count<const N: usize, C: ServedCurve<N>, K: PrimeLanes<C>>(
+    lanes: &mut Lanes<N, C, K>,
+    request: &VerifyRequest,
+) {
     if let Key::Point(point) = &request.key {
         known::count(C::NAME, &request.public_key, || PublicTable::new(lanes, &point.affine()));
     }
@@ -186,7 +189,7 @@ fn redo(request: &VerifyRequest, counters: &mut Counters) -> Result<(), Error> {
 }
 
 /// `None` for what is decided without a computation in lanes.
-fn prepare<'a, const N: usize, C: Named<N>>(
+fn prepare<'a, const N: usize, C: ServedCurve<N>>(
     request: &'a VerifyRequest,
     verdict: &'a mut Result<(), Error>,
     counters: &mut Counters,

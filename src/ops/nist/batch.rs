@@ -1,6 +1,6 @@
 //! The runner of one curve's batches.
 
-use super::Named;
+use super::ServedCurve;
 use crate::arch::prime::PrimeLanes;
 use crate::arith::weierstrass;
 use crate::error::Error;
@@ -8,19 +8,19 @@ use crate::ops::{Counters, LaneRunner, Op, Request, Response, ecdh, ecdsa, of_ki
 
 /// The kernels of a tier for one curve.
 #[derive(Debug)]
-pub(in crate::ops) struct Lanes<const N: usize, C: Named<N>, K: PrimeLanes<C>> {
+pub(in crate::ops) struct Lanes<const N: usize, C: ServedCurve<N>, K: PrimeLanes<C>> {
     kernel: K,
     /// Made when the curve is first used.
     curve: Option<Box<weierstrass::Lanes<N, C, K>>>,
 }
 
-impl<const N: usize, C: Named<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
+impl<const N: usize, C: ServedCurve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
     pub(in crate::ops) fn new(kernel: K) -> Self {
         Self { kernel, curve: None }
     }
 }
 
-impl<const N: usize, C: Named<N>, K: PrimeLanes<C>> LaneRunner for Lanes<N, C, K> {
+impl<const N: usize, C: ServedCurve<N>, K: PrimeLanes<C>> LaneRunner for Lanes<N, C, K> {
     fn capacity(&self, _: Op) -> usize {
         K::LANES
     }

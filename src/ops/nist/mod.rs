@@ -155,14 +155,14 @@ pub(super) fn widen<const N: usize>(narrow: &[u64; N]) -> [u64; MAX_LIMBS] {
 }
 
 /// A curve as the operations know it.
-pub(super) trait Named<const N: usize>: Curve<N> {
+pub(super) trait ServedCurve<const N: usize>: Curve<N> {
     const NAME: NistCurve;
 }
 
-impl Named<4> for P256 {
+impl ServedCurve<4> for P256 {
     const NAME: NistCurve = NistCurve::P256;
 }
 
-impl Named<6> for P384 {
+impl ServedCurve<6> for P384 {
     const NAME: NistCurve = NistCurve::P384;
 }

