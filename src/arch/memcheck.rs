@@ -85,17 +85,6 @@ pub(crate) fn assert_constant_time(what: &str, work: impl FnOnce() -> u64) {
     assert!(errors() > before, "{what}: the planted leak is not found");
 }
 
-/// Reads what may not be read, and asserts that memcheck says so.
-pub(crate) fn assert_finds_bad_access() {
-    let (before, forbidden) = (errors(), vec![1u8; 64]);
-    // VALGRIND_MAKE_MEM_NOACCESS: as if it were free already.
-    request(MEMCHECK, [forbidden.as_ptr() as u64, 64, 0]);
-    black_box(black_box(&forbidden)[10]);
-    assert!(errors() > before, "the planted access is not found");
-    // VALGRIND_MAKE_MEM_DEFINED
-    request(MEMCHECK + 2, [forbidden.as_ptr() as u64, 64, 0]);
-}
-
 /// Tells valgrind of a stack, so that going over to it is no enormous frame.
 pub(crate) fn register_stack(lowest: u64, end: u64) -> u64 {
     request(STACK_REGISTER, [lowest, end, 0])
