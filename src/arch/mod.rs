@@ -22,6 +22,7 @@ mod barrier;
 #[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
 pub(crate) mod counting;
 pub(crate) mod current;
+mod disclose;
 pub mod field25519;
 mod ifma;
 mod ifma_fields;
@@ -43,6 +44,7 @@ pub(crate) mod testing;
 mod tier;
 
 pub(crate) use barrier::value_barrier;
+pub(crate) use disclose::{disclose, disclose_number};
 pub use secret::Secret;
 pub(crate) use secret::wipe_stack;
 pub use stack::FiberStack;

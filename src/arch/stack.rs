@@ -33,6 +33,27 @@ pub struct FiberStack {
     inner: DefaultStack,
     size: usize,
     wipes: u32,
+    #[cfg(test)]
+    _in_valgrind: Registered,
+}
+
+/// What valgrind knows of a stack.
+#[cfg(test)]
+struct Registered(u64);
+
+#[cfg(test)]
+impl Registered {
+    fn new(stack: &DefaultStack, size: usize) -> Self {
+        let end = stack.base().get() as u64;
+        Self(super::memcheck::register_stack(end - size as u64, end))
+    }
+}
+
+#[cfg(test)]
+impl Drop for Registered {
+    fn drop(&mut self) {
+        super::memcheck::deregister_stack(self.0);
+    }
 }
 
 impl FiberStack {
@@ -43,7 +64,14 @@ impl FiberStack {
     /// The operating system's, when it grants no memory or no more mappings.
     pub fn new(size: usize) -> io::Result<Self> {
         let size = size.max(1).next_multiple_of(GRANULE);
-        Ok(Self { inner: DefaultStack::new(size)?, size, wipes: 0 })
+        let inner = DefaultStack::new(size)?;
+        Ok(Self {
+            #[cfg(test)]
+            _in_valgrind: Registered::new(&inner, size),
+            inner,
+            size,
+            wipes: 0,
+        })
     }
 
     /// The usable bytes.

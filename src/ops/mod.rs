@@ -5,6 +5,8 @@
 //! lanes, is decided here and nowhere else.
 
 mod break_even;
+#[cfg(all(test, target_arch = "x86_64"))]
+mod constant_time;
 #[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
 mod counts;
 mod curve25519;

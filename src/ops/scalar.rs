@@ -70,7 +70,10 @@ pub(crate) fn sha512(parts: &[&[u8]], out: &mut [u8; 64]) {
 /// # Errors
 /// [`Error::Random`] when it fails.
 pub(crate) fn random(out: &mut [u8]) -> Result<(), Error> {
-    SystemRandom::new().fill(out).map_err(|_| Error::Random)
+    SystemRandom::new().fill(out).map_err(|_| Error::Random)?;
+    #[cfg(test)]
+    crate::arch::memcheck::drawn(out);
+    Ok(())
 }
 
 /// An RSA private key inside aws-lc-rs.

@@ -5,11 +5,15 @@ mod batching;
 #[cfg(target_os = "linux")]
 mod descriptors;
 mod endings;
+#[cfg(unix)]
+mod faults;
 mod features;
 mod identities;
 mod limits;
 mod matrix;
 mod pki;
+#[cfg(unix)]
+mod relay;
 mod runtimes;
 mod support;
 mod verification;

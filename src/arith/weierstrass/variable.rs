@@ -3,8 +3,8 @@
 use super::Curve;
 use super::group::{Affine, Cached, Lanes, MAX_LANES, Point};
 use super::recode::{Digit, Odd};
-use crate::arch::Secret;
 use crate::arch::prime::{Digits, PrimeLanes};
+use crate::arch::{Secret, disclose};
 use crate::arith::modular::Modulus;
 use subtle::Choice;
 use zeroize::Zeroizing;
@@ -24,7 +24,7 @@ impl<const N: usize> Multiples<N> {
     /// The results in the order of the requests; `None` where there is no valid one.
     pub(crate) fn iter(&self) -> impl Iterator<Item = Option<&Affine<N>>> {
         let pairs = self.points[..self.count].iter().zip(self.valid);
-        pairs.map(|(point, valid)| bool::from(valid).then_some(point))
+        pairs.map(|(point, valid)| disclose(valid).then_some(point))
     }
 }
 

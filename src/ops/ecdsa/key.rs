@@ -88,7 +88,11 @@ impl EcdsaPrivateKey {
     }
 
     /// The key of a big-endian scalar as long as the curve's.
-    pub(super) fn new(curve: NistCurve, private: &[u8], public: Option<&[u8]>) -> Result<Self, KeyError> {
+    pub(in crate::ops) fn new(
+        curve: NistCurve,
+        private: &[u8],
+        public: Option<&[u8]>,
+    ) -> Result<Self, KeyError> {
         if private.len() != curve.scalar_len() {
             return Err(KeyError::PrivateScalar);
         }
@@ -124,6 +128,13 @@ impl EcdsaPrivateKey {
     /// [`Error::Scalar`] when aws-lc-rs refuses.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
         SignRequest::new(self, message).run_scalar()
+    }
+
+    /// Makes the private scalar undefined to valgrind.
+    #[cfg(test)]
+    pub(in crate::ops) fn mark_secret(&self) -> u64 {
+        crate::arch::memcheck::mark_secret(self.expose());
+        self.expose()[0]
     }
 
     /// The private scalar, for the computation that needs it.

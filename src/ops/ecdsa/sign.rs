@@ -3,6 +3,7 @@
 use super::SignRequest;
 use super::encode::encode;
 use super::nonce::nonce;
+use crate::arch::disclose_number;
 use crate::arch::prime::PrimeLanes;
 use crate::arith::limbs::is_zero;
 use crate::arith::weierstrass::Lanes;
@@ -93,10 +94,10 @@ fn finish<const N: usize, C: ServedCurve<N>>(
     let order = C::ORDER;
     let z = narrow(&C::NAME.hash_to_scalar(request.m_hash()));
     let d = Zeroizing::new(narrow::<N>(request.key.expose()));
-    let r = order.reduced(x);
+    let r = disclose_number(order.reduced(x));
     let rd = Zeroizing::new(order.mul(&order.enter(&r), &d));
     let sum = Zeroizing::new(order.add(&z, &rd));
-    let s = order.mul(inverse, &sum);
+    let s = disclose_number(order.mul(inverse, &sum));
     let zero = is_zero(&r) | is_zero(&s);
     (!bool::from(zero)).then(|| encode(C::NAME, &[widen(&r), widen(&s)]))
 }

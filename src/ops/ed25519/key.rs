@@ -107,6 +107,13 @@ impl PrivateKey {
         self.0.scalar.sign(message)
     }
 
+    /// Makes the private numbers undefined to valgrind.
+    #[cfg(test)]
+    pub(in crate::ops) fn mark_secret(&self) {
+        crate::arch::memcheck::mark_secret(&self.expose().a[..]);
+        crate::arch::memcheck::mark_secret(&self.expose().prefix[..]);
+    }
+
     /// The numbers that a signature is computed with.
     pub(super) fn expose(&self) -> &Expanded {
         &self.0.expanded

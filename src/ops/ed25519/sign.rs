@@ -1,7 +1,7 @@
 //! A batch of signatures (RFC 8032 §5.1.6).
 
 use super::{SIGNATURE_LEN, SignRequest};
-use crate::arch::Secret;
+use crate::arch::{Secret, disclose};
 use crate::arith::curve25519::{BaseMultiplier, Kernel, order};
 use crate::error::Error;
 use crate::ops::{Counters, scalar};
@@ -45,7 +45,7 @@ fn release(
     (r, on_curve): ([u8; 32], Choice),
     counters: &mut Counters,
 ) -> Result<Vec<u8>, Error> {
-    if !bool::from(on_curve) {
+    if !disclose(on_curve) {
         counters.redone += 1;
         return request.run_scalar().map_err(|_| Error::FaultDetected);
     }

@@ -4,6 +4,7 @@ mod batch;
 
 pub(super) use batch::Lanes;
 
+use crate::arch::disclose;
 use crate::arch::prime::{P256, P384};
 use crate::arith::limbs;
 use crate::arith::modular::is_unit;
@@ -61,7 +62,7 @@ impl NistCurve {
             Self::P256 => is_unit(&narrow(&scalar), P256::ORDER),
             Self::P384 => is_unit(&narrow(&scalar), P384::ORDER),
         };
-        bool::from(valid).then_some(scalar)
+        disclose(valid).then_some(scalar)
     }
 
     /// A uniformly random scalar from 1 to n − 1: FIPS 186-5 appendix A.2.2, by rejection.

@@ -12,7 +12,7 @@
 //! fresh one after 32. After a fork the child starts afresh.
 
 use super::import::Components;
-use crate::arch::Secret;
+use crate::arch::{Secret, disclose};
 use crate::arith::invert::invert;
 use crate::arith::limbs::{bit_len_vartime, ct_lt, from_be_bytes, is_zero};
 use crate::arith::mont::{Mont, pow_of_two_mod};
@@ -105,7 +105,7 @@ impl Blinding {
             let Modulus { p, e, r2 } = &*self.modulus;
             let (factor, inverse) = (self.factor.expose_mut(), self.inverse.expose_mut());
             // There is always an inverse if p is prime; that is not checked at import.
-            if bool::from(invert(inverse, factor, p.expose())) {
+            if disclose(invert(inverse, factor, p.expose())) {
                 let mut mont = Mont::new(p.expose());
                 // (r·R)⁻¹ twice by R² gives r⁻¹·R.
                 mont.mul_assign(inverse, r2.expose());
@@ -128,7 +128,7 @@ impl Blinding {
             random(bytes.expose_mut())?;
             bytes.expose_mut()[0] &= 0xff >> (bits.wrapping_neg() % 8);
             from_be_bytes(r, bytes.expose());
-            if bool::from(ct_lt(r, p) & !is_zero(r)) {
+            if disclose(ct_lt(r, p) & !is_zero(r)) {
                 return Ok(());
             }
         }
@@ -157,6 +157,17 @@ impl KeyBlinding {
         let process = std::process::id();
         let slot = |_| Mutex::new(Slot { p: Blinding::new(&p), q: Blinding::new(&q), process });
         Self { slots: std::array::from_fn(slot) }
+    }
+
+    /// Makes what it knows of the key undefined to valgrind, but for the primes' lengths.
+    #[cfg(test)]
+    pub(super) fn mark_secret(&self) {
+        use crate::arch::memcheck::{mark_secret, mark_secret_prime};
+        let slot = self.lock();
+        for Modulus { p, r2, .. } in [&*slot.p.modulus, &*slot.q.modulus] {
+            mark_secret_prime(p.expose());
+            mark_secret(r2.expose());
+        }
     }
 
     /// Gives `take` the blindings modulo p and q, which no other thread uses meanwhile.

@@ -166,6 +166,17 @@ impl RsaPrivateKey {
         self.0.lanes[K::KIND as usize].get_or_init(|| LaneKey::new::<K>(self.components())).as_ref()
     }
 
+    /// Makes the key undefined to valgrind, but for what is public: its primes' lengths, and that they are odd. Lanes must not
+    /// have used it yet.
+    #[cfg(test)]
+    pub(in crate::ops) fn mark_secret(&self) {
+        use crate::arch::memcheck::{mark_secret, mark_secret_prime};
+        let Components { p, q, dp, dq, qinv, .. } = self.components();
+        [dp, dq, qinv].iter().for_each(|number| mark_secret(number.expose()));
+        [p, q].iter().for_each(|prime| mark_secret_prime(prime.expose()));
+        self.blinding().expect("a key for lanes").mark_secret();
+    }
+
     /// The blinding state of the key, if lanes serve its size.
     pub(super) fn blinding(&self) -> Option<&KeyBlinding> {
         self.0.blinding.as_ref()

@@ -1,8 +1,6 @@
 //! RSA signatures (RFC 8017): PKCS#1 v1.5 and PSS with SHA-256, SHA-384 and SHA-512.
 
 mod blinding;
-#[cfg(test)]
-mod constant_time;
 mod encode;
 mod import;
 mod key;

@@ -4,8 +4,8 @@ use super::blinding::Random;
 use super::encode::encode;
 use super::lanes::{self, BlindingPair, LaneKey, PrivateJob, PublicJob, Workspace};
 use super::{RsaPrivateKey, SignRequest};
-use crate::arch::Secret;
 use crate::arch::lanes::MontLanes;
+use crate::arch::{Secret, disclose};
 use crate::arith::limbs;
 use crate::error::Error;
 use crate::ops::Counters;
@@ -90,7 +90,7 @@ fn exponentiate<'a, 'b: 'a, K: MontLanes>(
 }
 
 fn release(work: Work<'_>, request: &SignRequest, counters: &mut Counters) -> Result<Vec<u8>, Error> {
-    if !bool::from(limbs::ct_eq(&work.check, &work.input)) {
+    if !disclose(limbs::ct_eq(&work.check, &work.input)) {
         counters.redone += 1;
         return request.run_scalar().map_err(|_| Error::FaultDetected);
     }

@@ -1,8 +1,8 @@
 //! Batches of key shares and of agreements in lanes.
 
 use super::{AgreeRequest, KeyPair, LEN, PrivateKey};
-use crate::arch::Secret;
 use crate::arch::field25519::Field25519Lanes;
+use crate::arch::{Secret, disclose};
 use crate::arith::curve25519::{BaseMultiplier, Job, Kernel, Ladder, clamp, order};
 use crate::error::Error;
 use crate::ops::{Counters, SharedSecret};
@@ -21,7 +21,7 @@ pub(in crate::ops) fn agree_batch<K: Field25519Lanes>(
     let mut ladder = Ladder::new(kernel);
     let secrets = ladder.run(&jobs);
     secrets
-        .map(|secret| match bool::from(secret.ct_eq(&[0; 32])) {
+        .map(|secret| match disclose(secret.ct_eq(&[0; 32])) {
             // That a peer's point has a small order is no secret.
             true => Err(Error::PeerKey),
             false => Ok(SharedSecret::copied_from(&*secret)),

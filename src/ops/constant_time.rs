@@ -1,0 +1,98 @@
+//! Machine-checked: no operation with a secret has a branch or an address that depends on one, from the request to the
+//! response, in the tiers that valgrind can run. The others: `traces`.
+//!
+//! Secret are private keys, random numbers (nonces, key shares, blinding factors) and all that is computed from them, but for
+//! what [`disclose`](crate::arch::disclose) makes public. aws-lc's hashes and generator are part of it.
+
+use super::rsa::{Padding, RsaPrivateKey, testing};
+use super::{NistCurve, Request, Response, Runner, ecdh, ecdsa, ed25519, rsa, x25519};
+use crate::arch::memcheck::{assert_constant_time, is_running, mark_random_numbers, mark_secret, run};
+use crate::arch::{Tier, TierKind};
+
+const TEST: &str = "ops::constant_time::valgrind_sees_no_secret_branch_or_address";
+
+/// Runs this very test in valgrind. Every operation is followed by a leak of its own, which must be found.
+#[test]
+#[ignore = "needs valgrind, x86-64 and a release build, which has no overflow checks to branch on"]
+fn valgrind_sees_no_secret_branch_or_address() {
+    if !is_running() {
+        return run(TEST, &["--error-limit=no"]);
+    }
+    let requests = requests();
+    mark_random_numbers();
+    for kind in [TierKind::Portable, TierKind::Avx2Fma] {
+        let Some(tier) = Tier::of_kind(kind) else { continue };
+        let mut runner = Runner::new(tier).with_break_even(Some(1));
+        for (request, secret) in &requests {
+            // One lane has company, or none at all.
+            for fill in [1, runner.capacity(request.op())] {
+                let what = format!("{} on {kind}, fill {fill}", request.op().name());
+                assert_constant_time(&what, || secret.unwrap_or(0) ^ first_word(&mut runner, request, fill));
+            }
+        }
+        assert_eq!(runner.counters().redone, 0, "lanes have done it");
+        assert_eq!(runner.counters().scalar, 0, "lanes have done it");
+    }
+}
+
+/// What comes out, as a secret: what is computed from secrets is undefined, be it public or not.
+fn first_word(runner: &mut Runner, request: &Request, fill: usize) -> u64 {
+    let mut results = Vec::new();
+    runner.run(&vec![request; fill], &mut results);
+    let word = |bytes: &[u8]| bytes.iter().fold(0, |word, byte| word ^ u64::from(*byte));
+    match results.pop().expect("a result").expect("success") {
+        Response::Signature(signature) => word(&signature),
+        Response::SharedSecret(secret) => word(secret.expose()),
+        Response::X25519KeyPair(pair) => word(&pair.public),
+        Response::EcdhKeyPair(pair) => word(&pair.public),
+        Response::Verified => unreachable!("no secret in it"),
+    }
+}
+
+/// Bytes of a scalar below all orders, undefined.
+fn scalar(len: usize) -> Vec<u8> {
+    let mut random = crate::arch::testing::Random(len as u64);
+    let mut bytes: Vec<u8> = (0..len).map(|_| random.word() as u8).collect();
+    bytes[0] &= 0x7f;
+    mark_secret(&bytes);
+    bytes
+}
+
+/// Every operation with a secret; for ECDSA, whose results are made public, with a word of its key.
+fn requests() -> Vec<(Request, Option<u64>)> {
+    let mut requests = vec![rsa(), x25519(), (Request::X25519Keygen, None), ed25519()];
+    for curve in [NistCurve::P256, NistCurve::P384] {
+        requests.extend([ecdsa(curve), ecdh(curve), (Request::EcdhKeygen(curve), None)]);
+    }
+    requests
+}
+
+fn rsa() -> (Request, Option<u64>) {
+    let key = RsaPrivateKey::from_pem(&testing::vendored("rsa-keys/rsa2048.pkcs1.pem")).expect("a key");
+    key.mark_secret();
+    (Request::RsaSign(rsa::SignRequest::new(&key, Padding::PssSha256, b"message").expect("2048 bits")), None)
+}
+
+fn x25519() -> (Request, Option<u64>) {
+    let key = x25519::PrivateKey::from_bytes(scalar(32)[..].try_into().expect("32 bytes"));
+    (Request::X25519(x25519::AgreeRequest::new(&key, &[9; 32]).expect("32 bytes")), None)
+}
+
+fn ed25519() -> (Request, Option<u64>) {
+    let key = ed25519::PrivateKey::from_bytes(&[7; 32]).expect("a key");
+    key.mark_secret();
+    (Request::Ed25519Sign(ed25519::SignRequest::new(&key, b"message")), None)
+}
+
+fn ecdsa(curve: NistCurve) -> (Request, Option<u64>) {
+    let len = curve.scalar_len();
+    let key = ecdsa::EcdsaPrivateKey::new(curve, &vec![5; len], None).expect("a key");
+    let word = key.mark_secret();
+    (Request::EcdsaSign(ecdsa::SignRequest::new(&key, b"message")), Some(word))
+}
+
+fn ecdh(curve: NistCurve) -> (Request, Option<u64>) {
+    let key = ecdh::PrivateKey::from_bytes(curve, &scalar(curve.scalar_len())).expect("below the order");
+    let peer = ecdh::KeyPair::generate(curve).expect("random numbers").public;
+    (Request::Ecdh(ecdh::AgreeRequest::new(&key, &peer).expect("a point")), None)
+}

@@ -1,0 +1,170 @@
+//! The child: it imports a secret, uses it in every tier, and drops it, and waits after each step to be looked at.
+
+use crate::process::{SAYS, SCENARIO, hex};
+use crate::server;
+use rustls_multibuffer::ops::rsa::{self, Padding, RsaPrivateKey};
+use rustls_multibuffer::ops::{NistCurve, Request, Response, Runner, ecdh, ecdsa, ed25519, x25519};
+use rustls_multibuffer::{Tier, TierKind};
+use std::fs::File;
+use std::io::{Read, Write};
+use zeroize::Zeroizing;
+
+/// What every message is that is signed.
+pub(crate) const MESSAGE: &[u8] = b"message";
+
+/// The parent, through the two ends of pipes. Nothing is buffered here, where nobody would wipe it.
+pub(crate) struct Parent {
+    input: File,
+}
+
+impl Parent {
+    fn new() -> Self {
+        Self { input: File::open("/dev/stdin").expect("standard input") }
+    }
+
+    pub(crate) fn secret(&mut self) -> Zeroizing<Vec<u8>> {
+        let mut len = [0; 4];
+        self.input.read_exact(&mut len).expect("the parent's message");
+        let mut secret = Zeroizing::new(vec![0; u32::from_le_bytes(len) as usize]);
+        self.input.read_exact(&mut secret).expect("the parent's message");
+        secret
+    }
+
+    /// Says some public numbers, and waits until the parent has looked.
+    pub(crate) fn look(&mut self, public: &[&[u8]]) {
+        self.say(public);
+        self.wait();
+    }
+
+    pub(crate) fn say(&mut self, public: &[&[u8]]) {
+        let numbers: Vec<_> = public.iter().map(|number| hex(number)).collect();
+        println!("{SAYS}{}", numbers.join(" "));
+        std::io::stdout().flush().expect("standard output");
+    }
+
+    pub(crate) fn wait(&mut self) {
+        self.input.read_exact(&mut [0]).expect("the parent goes on");
+    }
+}
+
+#[test]
+#[ignore = "what the other tests start as another process, to search its memory"]
+fn owns_secrets() {
+    let scenario = std::env::var(SCENARIO).expect("the parent names a scenario");
+    let mut parent = Parent::new();
+    let mut runners = runners();
+    match scenario.as_str() {
+        "forget" => forget(&mut parent),
+        "rsa" => rsa(&mut parent, &mut runners),
+        "rsa-pem" => rsa_pem(&mut parent, &mut runners),
+        "p256" | "p384" => ecdsa(&mut parent, &mut runners),
+        "ed25519" => ed25519(&mut parent, &mut runners),
+        "x25519" => x25519(&mut parent, &mut runners),
+        "p256-ecdh" => ecdh(&mut parent, &mut runners, NistCurve::P256),
+        "p384-ecdh" => ecdh(&mut parent, &mut runners, NistCurve::P384),
+        "x25519-keygen" => keygen(&mut parent, &mut runners, &Request::X25519Keygen),
+        "p256-keygen" => keygen(&mut parent, &mut runners, &Request::EcdhKeygen(NistCurve::P256)),
+        "engine" => server::run(&mut parent),
+        other => panic!("there is no scenario {other}"),
+    }
+    // All that was made is dropped, but for what batches are computed in.
+    parent.look(&[]);
+    drop(runners);
+    parent.look(&[]);
+}
+
+fn runners() -> Vec<Runner> {
+    let kinds = TierKind::DETECTABLE.into_iter().chain([TierKind::Portable]);
+    kinds.filter_map(Tier::of_kind).map(|tier| Runner::new(tier).with_break_even(Some(1))).collect()
+}
+
+/// Full batches of `request` in every tier.
+fn run(runners: &mut [Runner], request: &Request) -> Vec<Response> {
+    let mut responses = Vec::new();
+    for runner in runners {
+        let batch = vec![request; runner.capacity(request.op())];
+        let mut results = Vec::new();
+        runner.run(&batch, &mut results);
+        responses.extend(results.into_iter().map(|result| result.expect("a result")));
+    }
+    responses
+}
+
+/// Says the signatures of full batches in every tier.
+fn sign(parent: &mut Parent, runners: &mut [Runner], request: &Request) {
+    let responses = run(runners, request);
+    let signatures = responses.iter().map(|response| match response {
+        Response::Signature(signature) => &signature[..],
+        other => panic!("no signature but {other:?}"),
+    });
+    parent.look(&signatures.collect::<Vec<_>>());
+}
+
+/// The planted defect: nobody wipes this copy.
+fn forget(parent: &mut Parent) {
+    let secret = parent.secret();
+    let copy = Box::new(secret.to_vec());
+    parent.look(&[]);
+    drop(std::hint::black_box(copy));
+}
+
+fn rsa(parent: &mut Parent, runners: &mut [Runner]) {
+    let key = RsaPrivateKey::from_pkcs1_der(&parent.secret()).expect("a key");
+    sign_rsa(parent, runners, &key);
+}
+
+fn rsa_pem(parent: &mut Parent, runners: &mut [Runner]) {
+    let key = RsaPrivateKey::from_pem(&parent.secret()).expect("a key");
+    sign_rsa(parent, runners, &key);
+}
+
+fn sign_rsa(parent: &mut Parent, runners: &mut [Runner], key: &RsaPrivateKey) {
+    let request = rsa::SignRequest::new(key, Padding::PssSha256, MESSAGE).expect("2048 bits");
+    sign(parent, runners, &Request::RsaSign(request));
+}
+
+fn ecdsa(parent: &mut Parent, runners: &mut [Runner]) {
+    let key = ecdsa::EcdsaPrivateKey::from_pkcs8_der(&parent.secret()).expect("a key");
+    sign(parent, runners, &Request::EcdsaSign(ecdsa::SignRequest::new(&key, MESSAGE)));
+}
+
+fn ed25519(parent: &mut Parent, runners: &mut [Runner]) {
+    let key = {
+        let secret = parent.secret();
+        ed25519::PrivateKey::from_bytes((*secret)[..].try_into().expect("32 bytes")).expect("a key")
+    };
+    sign(parent, runners, &Request::Ed25519Sign(ed25519::SignRequest::new(&key, MESSAGE)));
+}
+
+fn x25519(parent: &mut Parent, runners: &mut [Runner]) {
+    let key = {
+        let secret = parent.secret();
+        x25519::PrivateKey::from_bytes((*secret)[..].try_into().expect("32 bytes"))
+    };
+    // Not the base point, with which the result would be the public key.
+    let peer = x25519::KeyPair::generate().expect("random numbers");
+    let request = Request::X25519(x25519::AgreeRequest::new(&key, &peer.public).expect("32 bytes"));
+    drop(run(runners, &request));
+    parent.look(&[&peer.public]);
+}
+
+fn ecdh(parent: &mut Parent, runners: &mut [Runner], curve: NistCurve) {
+    let key = ecdh::PrivateKey::from_bytes(curve, &parent.secret()).expect("below the order");
+    let peer = ecdh::KeyPair::generate(curve).expect("random numbers");
+    let request = Request::Ecdh(ecdh::AgreeRequest::new(&key, &peer.public).expect("a point"));
+    drop(run(runners, &request));
+    // The peer's public key times this private key is what both know.
+    parent.look(&[&peer.public]);
+}
+
+/// Says the public keys of the pairs that it keeps.
+fn keygen(parent: &mut Parent, runners: &mut [Runner], request: &Request) {
+    assert!(parent.secret().is_empty());
+    let pairs = run(runners, request);
+    let public = pairs.iter().map(|pair| match pair {
+        Response::X25519KeyPair(pair) => &pair.public[..],
+        Response::EcdhKeyPair(pair) => &pair.public[..],
+        other => panic!("no pair but {other:?}"),
+    });
+    parent.look(&public.collect::<Vec<_>>());
+}
