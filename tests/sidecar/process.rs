@@ -43,7 +43,7 @@ impl Home {
         let text = format!(
             "identities:
   default:
-    files: {{certificate_chain: {dir}/chain.pem, private_key: {dir}/key.pem, trust_bundle: {dir}/bundle.pem}}
+    tls_identity: {{files: {{certificate_chain: {dir}/chain.pem, private_key: {dir}/key.pem, trusted_ca: {dir}/bundle.pem}}}}
 admin: {{address: 'unix:{dir}/admin.sock'}}
 {rest}"
         );

@@ -1,8 +1,8 @@
 //! The process from its start to its end.
 
 use crate::admin::{self, Admin};
-use crate::cli::Cli;
-use crate::config::Config;
+use crate::cli::{Cli, Format};
+use crate::config::{Config, Explanation, Loaded};
 use crate::counters::Counters;
 use crate::handover::{Inherited, Parent};
 use crate::restart::{self, Successor};
@@ -12,6 +12,7 @@ use crate::tls::{Identities, start_identities};
 use crate::worker::{Queries, Workers};
 use crate::{handover, logging};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use rustls_multibuffer::config::Mode;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::path::PathBuf;
 use std::pin::pin;
@@ -37,8 +38,13 @@ const LATENCIES: [f64; 12] = [0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 
 /// What keeps the process from running.
 pub(crate) fn run(cli: &Cli) -> Result<(), String> {
     let program = std::env::current_exe().map_err(|e| format!("this program cannot be found: {e}"))?;
-    let config = Config::load(&cli.config)?;
+    let mode = if cli.lenient { Mode::Lenient } else { Mode::Strict };
+    let Loaded { config, explanation } = Loaded::load(&cli.config, mode)?;
+    if let Some(format) = cli.explain {
+        return explain(&explanation, format);
+    }
     if cli.validate {
+        explanation.warnings.iter().for_each(|warning| println!("warning: {warning}"));
         println!("{}: good", cli.config.display());
         return Ok(());
     }
@@ -47,6 +53,7 @@ pub(crate) fn run(cli: &Cli) -> Result<(), String> {
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &LATENCIES)
         .and_then(PrometheusBuilder::install_recorder)
         .map_err(|e| e.to_string())?;
+    explanation.warnings.iter().for_each(|warning| log::warn!("{warning}"));
     raise_descriptor_limit();
     let inherited = if cli.restart_epoch > 0 { Some(handover::receive()?) } else { None };
     let runtime =
@@ -54,6 +61,14 @@ pub(crate) fn run(cli: &Cli) -> Result<(), String> {
     let result = runtime.block_on(live(config, cli.restart_epoch, program, inherited, recorder));
     logging::flush();
     result
+}
+
+fn explain(explanation: &Explanation, format: Format) -> Result<(), String> {
+    match format {
+        Format::Text => print!("{explanation}"),
+        Format::Json => println!("{}", serde_json::to_string_pretty(explanation).map_err(|e| e.to_string())?),
+    }
+    Ok(())
 }
 
 /// As many open files as the system lets us have.
@@ -79,7 +94,7 @@ async fn live(
         None => (Vec::new(), None, None),
     };
     let state = Arc::new(State::new(config, epoch));
-    let identities = start_identities(&state.config).map_err(|e| e.to_string())?;
+    let identities = start_identities(&state.config)?;
     let sockets = sockets::bind(&state.config, from_parent)?;
     *state.sockets() =
         sockets.iter().map(|s| s.try_clone()).collect::<Result<_, _>>().map_err(|e| e.to_string())?;

@@ -103,14 +103,14 @@ async fn serve(
     sockets: Vec<ListenSocket>,
     mut queries: mpsc::UnboundedReceiver<Query>,
 ) {
-    let engine = LocalEngine::new(engine_config(&state.config.tls_acceleration));
+    let engine = LocalEngine::new(engine_config(&state.config.acceleration()));
     let early = Rc::new(Cell::new(0));
     let mut services = BTreeMap::new();
     for socket in sockets {
         let Some(listener) = state.listeners.iter().find(|l| l.config.name == socket.listener) else {
             continue;
         };
-        let identity = &identities[&listener.config.identity];
+        let identity = &identities[listener.config.identity_name()];
         let service = services.entry(socket.listener).or_insert_with(|| {
             Rc::new(service(listener, Endpoint::new(engine.clone(), identity, &listener.config), &early))
         });
