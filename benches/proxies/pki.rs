@@ -81,10 +81,7 @@ impl Pki {
         folder.write("both.pem", &(server.pem() + &server_key.serialize_pem()))?;
         let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
         let client = leaf("client")?.signed_by(&key, &issuer)?;
-        Ok(Self {
-            chain: vec![client.der().clone()],
-            key: PrivateKeyDer::try_from(key.serialize_der())?,
-        })
+        Ok(Self { chain: vec![client.der().clone()], key: PrivateKeyDer::try_from(key.serialize_der())? })
     }
 }
 

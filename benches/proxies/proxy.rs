@@ -47,7 +47,9 @@ impl Proxy {
         let address = free_address()?;
         let dir = folder.path().display().to_string();
         let (text, mut command): (String, Vec<String>) = match kind {
-            Kind::Sidecar => (sidecar(&dir, address, application), vec![env!("CARGO_BIN_EXE_mtls-sidecar").into()]),
+            Kind::Sidecar => {
+                (sidecar(&dir, address, application), vec![env!("CARGO_BIN_EXE_mtls-sidecar").into()])
+            }
             Kind::Haproxy => (haproxy(&dir, address, application), vec!["haproxy".into()]),
             Kind::Envoy => (self::envoy(&dir, address, application), vec![envoy.display().to_string()]),
         };
@@ -56,7 +58,8 @@ impl Proxy {
             Kind::Sidecar => vec!["--config".into(), file],
             Kind::Haproxy => vec!["-db".into(), "-f".into(), file],
             Kind::Envoy => {
-                let words = ["--concurrency", "1", "--disable-hot-restart", "-l", "warn", "-c", file.as_str()];
+                let words =
+                    ["--concurrency", "1", "--disable-hot-restart", "-l", "warn", "-c", file.as_str()];
                 words.map(String::from).to_vec()
             }
         });

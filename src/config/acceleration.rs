@@ -6,8 +6,8 @@ use super::problem::{Checked, ConfigError, Mode};
 use super::read::{At, Report, read};
 use crate::arch::TierKind;
 use crate::handshake::EngineConfig;
-use serde::{Deserialize, Serialize, Serializer};
 use serde::de::{self, Deserializer, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 use std::time::Duration;
 

@@ -82,7 +82,10 @@ pub(super) fn show(duration: Duration) -> String {
 }
 
 /// A setting that may not be said, as [`show`] shows it.
-pub(super) fn show_option<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn show_option<S: Serializer>(
+    duration: &Option<Duration>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     duration.map(show).serialize(serializer)
 }
 

@@ -40,13 +40,17 @@ impl Home {
     /// The configuration with the identity `default` and the admin endpoint, before `rest`.
     pub(crate) fn configure(&self, rest: &str) {
         let dir = self.dir.display();
-        let text = format!(
+        self.configure_bare(&format!(
             "identities:
   default:
     tls_identity: {{files: {{certificate_chain: {dir}/chain.pem, private_key: {dir}/key.pem, trusted_ca: {dir}/bundle.pem}}}}
-admin: {{address: 'unix:{dir}/admin.sock'}}
 {rest}"
-        );
+        ));
+    }
+
+    /// The configuration with the admin endpoint and nothing else, before `rest`.
+    pub(crate) fn configure_bare(&self, rest: &str) {
+        let text = format!("admin: {{address: 'unix:{}/admin.sock'}}\n{rest}", self.dir.display());
         fs::write(self.dir.join("config.yaml"), text).unwrap();
     }
 

@@ -12,8 +12,8 @@ use crate::tls::{Identities, start_identities};
 use crate::worker::{Queries, Workers};
 use crate::{handover, logging};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use rustls_multibuffer::config::Mode;
 use rustix::process::{Resource, getrlimit, setrlimit};
+use rustls_multibuffer::config::Mode;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
@@ -54,6 +54,9 @@ pub(crate) fn run(cli: &Cli) -> Result<(), String> {
         .and_then(PrometheusBuilder::install_recorder)
         .map_err(|e| e.to_string())?;
     explanation.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+    if let Some(why) = explanation.why_not_accelerated() {
+        log::info!("operations are not accelerated: {why}");
+    }
     raise_descriptor_limit();
     let inherited = if cli.restart_epoch > 0 { Some(handover::receive()?) } else { None };
     let runtime =

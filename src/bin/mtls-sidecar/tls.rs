@@ -1,20 +1,18 @@
 //! Who we are, whom we talk to, and the TLS stream of a connection.
 
-use crate::config::{
-    Config, Direction, IdentitySource, ListenerConfig, PeersConfig, Target, workload_api,
-};
+use crate::config::{Config, Direction, IdentitySource, ListenerConfig, PeersConfig, Target, workload_api};
 use crate::stream::ReadAhead;
 use rustls::pki_types::ServerName;
 use rustls_multibuffer::config::{DataSource, TlsAcceleration};
 use rustls_multibuffer::handshake::{EngineConfig, HandshakeError, LocalEngine};
 use rustls_multibuffer::spiffe::{
-    Acceptor, Authorizer, Connection, Connector, FileSource, Identity, LivePolicy, PeerError, SpiffeId,
-    Material, SdsSource, SpiffeIdError, TlsOptions, TrustDomain, Unavailable, memory_source,
+    Acceptor, Authorizer, Connection, Connector, FileSource, Identity, LivePolicy, Material, PeerError,
+    SdsSource, SpiffeId, SpiffeIdError, TlsOptions, TrustDomain, Unavailable, memory_source,
 };
 use std::collections::BTreeMap;
 use std::io;
-use std::sync::Arc;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 

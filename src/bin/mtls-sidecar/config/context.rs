@@ -7,9 +7,7 @@ use rustls_multibuffer::config::envoy::{
     self, CommonTlsContext, DownstreamTlsContext, SdsSecret, SdsServer, TlsContext, TrustedCa,
     UpstreamTlsContext, ValidationContext,
 };
-use rustls_multibuffer::config::{
-    Checked, ConfigError, DataSource, Document, Location, Mode, Path, Problem,
-};
+use rustls_multibuffer::config::{Checked, ConfigError, DataSource, Document, Location, Mode, Path, Problem};
 use serde::{Serialize, Serializer};
 use serde_json::json;
 use std::path::PathBuf;
@@ -43,7 +41,8 @@ impl Context {
         let (common, sni) = match (found, direction) {
             (TlsContext::Downstream(context), Direction::Inbound) => {
                 if !context.require_client_certificate {
-                    let message = "require_client_certificate: true is needed: this sidecar is for mutual TLS only";
+                    let message =
+                        "require_client_certificate: true is needed: this sidecar is for mutual TLS only";
                     return Err(problem(message).into());
                 }
                 (context.common, None)

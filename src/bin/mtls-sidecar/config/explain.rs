@@ -71,6 +71,21 @@ impl Explanation {
         });
         Self { fields: fields.collect(), ..Self::default() }
     }
+
+    /// Which field keeps operations out of lanes, if one does, and what said so.
+    pub(crate) fn why_not_accelerated(&self) -> Option<String> {
+        let is_off = |explained: &&Explained| {
+            let (field, value) = (explained.field.as_str(), &explained.value);
+            (field == "tls_acceleration.enabled" && *value == Value::Bool(false))
+                || (field == "tls_acceleration.max_tier" && value == "scalar")
+        };
+        let explained = self.fields.iter().find(is_off)?;
+        let origin = match &explained.origin {
+            Origin::BuiltIn => "no object or context turns it on".to_owned(),
+            origin => origin.to_string(),
+        };
+        Some(format!("{} is {} ({origin})", explained.field, explained.value))
+    }
 }
 
 /// The values inside, each with its path.

@@ -143,7 +143,13 @@ impl Settled<'_> {
     }
 
     /// Notes what the objects say of a field; `Some`: nothing is stronger.
-    fn take<T>(&mut self, objects: &Resolved, name: &str, field: &'static str, value: Option<T>) -> Option<T> {
+    fn take<T>(
+        &mut self,
+        objects: &Resolved,
+        name: &str,
+        field: &'static str,
+        value: Option<T>,
+    ) -> Option<T> {
         let value = value?;
         let explained = explained(objects, name)?;
         let all = [(explained.value.clone(), explained.origin.clone())];
@@ -173,8 +179,7 @@ impl Settled<'_> {
         }
         let wanted = config.mesh.get_or_insert_with(MeshConfig::default);
         let at = self.document.find(&Path::default().field("mesh"));
-        let (objects, more) =
-            mesh::resolve(wanted, at.as_ref().unwrap_or(self.document), environment, mode)?;
+        let (objects, more) = mesh::resolve(wanted, at.as_ref().unwrap_or(self.document), environment, mode)?;
         warnings.extend(more);
         self.overlay(config, &objects)?;
         Ok(Some(objects))
@@ -187,7 +192,8 @@ impl Settled<'_> {
             config.concurrency = n as usize;
         }
         let field = "drain.termination_drain_duration";
-        if let Some(time) = self.take(objects, "terminationDrainDuration", field, *termination_drain_duration) {
+        if let Some(time) = self.take(objects, "terminationDrainDuration", field, *termination_drain_duration)
+        {
             config.drain.termination_drain_duration = Span(time);
         }
         let field = "drain.parent_shutdown_time";

@@ -41,10 +41,22 @@ fn errors_name_the_path() {
         ("trust_domains: [example.org]", "ids: ['http://x']", "listeners[0].peers.ids[0]"),
         ("name: in\n", "name: in\n  colour: red\n", "colour"),
         ("name: in\n", "name: in\n  timeouts: {idle: soon}\n", "test.yaml:6:20: listeners[0].timeouts.idle"),
-        ("identity: default", "tls_identity: {files: {private_key: k}}", "listeners[0].tls_identity.files.trusted_ca"),
-        ("identity: default", "tls_identity: {sds: {address: nowhere}}", "listeners[0].tls_identity.sds.address"),
+        (
+            "identity: default",
+            "tls_identity: {files: {private_key: k}}",
+            "listeners[0].tls_identity.files.trusted_ca",
+        ),
+        (
+            "identity: default",
+            "tls_identity: {sds: {address: nowhere}}",
+            "listeners[0].tls_identity.sds.address",
+        ),
         ("identity: default", "alpn: [h2]", "listeners[0]: expected one of identity, tls_identity and tls"),
-        ("listeners:", "concurrency: 3\ntls_acceleration: {threads: 2}\nlisteners:", "concurrency says another"),
+        (
+            "listeners:",
+            "concurrency: 3\ntls_acceleration: {threads: 2}\nlisteners:",
+            "concurrency says another",
+        ),
         ("name: in\n", "name: in\n  server_name: a.b\n", "listeners[0].server_name: only outbound"),
         ("name: in\n", "name: in\n  limits: {max_pending: 0}\n", "listeners[0].limits"),
         ("listeners:", "admin: {address: '10.0.0.1:1'}\nlisteners:", "not a loopback address"),
@@ -92,7 +104,11 @@ fn every_field_says_where_it_came_from() {
     assert_eq!(explained(&loaded, "tls_acceleration.enabled"), "true from built-in");
     assert_eq!(explained(&loaded, "listeners[0].timeouts.idle"), "\"3600s\" from built-in");
     let key = "identities.default.tls_identity.files.private_key";
-    assert!(explained(&loaded, key).starts_with("\"k.pem\" from test.yaml:3:"), "{}", explained(&loaded, key));
+    assert!(
+        explained(&loaded, key).starts_with("\"k.pem\" from test.yaml:3:"),
+        "{}",
+        explained(&loaded, key)
+    );
     let json = serde_json::to_value(&loaded.explanation).unwrap();
     let of = |field: &str| {
         let fields = json["fields"].as_array().unwrap();
@@ -123,9 +139,14 @@ listeners:",
     assert_eq!(config.drain.parent_shutdown_time, Span::seconds(90));
     assert_eq!(config.drain.minimum_drain_duration, Span::seconds(1), "the file is the strongest");
     assert!(config.drain.exit_on_zero_active_connections);
-    assert_eq!((acceleration.enabled, acceleration.poll_delay), (Some(true), Some(Duration::from_millis(10))));
+    assert_eq!(
+        (acceleration.enabled, acceleration.poll_delay),
+        (Some(true), Some(Duration::from_millis(10)))
+    );
     assert!(explained(&loaded, "concurrency").contains("annotation proxy.istio.io/config shop/cart-0"));
-    assert!(explained(&loaded, "tls_acceleration.poll_delay").contains("meshConfig.defaultConfig (PROXY_CONFIG"));
+    assert!(
+        explained(&loaded, "tls_acceleration.poll_delay").contains("meshConfig.defaultConfig (PROXY_CONFIG")
+    );
     let overridden = loaded.explanation.to_string();
     assert!(overridden.contains("over 3 from meshConfig.defaultConfig"), "{overridden}");
     assert!(overridden.contains("over \"7s\" from meshConfig.defaultConfig"), "{overridden}");
@@ -139,7 +160,8 @@ listeners:",
 
     let broken = load(GOOD, &[("PROXY_CONFIG", "{konkurrenz: 3}")]).unwrap_err();
     assert!(broken.contains("PROXY_CONFIG") && broken.contains("konkurrenz"), "{broken}");
-    let broken = load(GOOD, &[("PROXY_CONFIG", "{proxyMetadata: {MINIMUM_DRAIN_DURATION: soon}}")]).unwrap_err();
+    let broken =
+        load(GOOD, &[("PROXY_CONFIG", "{proxyMetadata: {MINIMUM_DRAIN_DURATION: soon}}")]).unwrap_err();
     assert!(broken.contains("MINIMUM_DRAIN_DURATION"), "{broken}");
 }
 
@@ -209,7 +231,11 @@ fn contexts_of_envoy_are_pasted() {
     let delay = loaded.explanation.fields.iter().find(|f| f.field == "tls_acceleration.poll_delay").unwrap();
     assert!(matches!(&delay.origin, Origin::Provider(at) if at.file.as_ref() == "test.yaml"), "{delay:?}");
     assert_eq!(explained(&loaded, "listeners[0].tls.alpn_protocols"), "[\"h2\"] from test.yaml:9:5");
-    for shown in [loaded.explanation.to_string(), serde_json::to_string(&loaded.config).unwrap(), format!("{loaded:?}")] {
+    for shown in [
+        loaded.explanation.to_string(),
+        serde_json::to_string(&loaded.config).unwrap(),
+        format!("{loaded:?}"),
+    ] {
         assert!(!shown.contains("not to be shown"), "{shown}");
     }
     for (from, to, wanted) in [
@@ -227,7 +253,8 @@ fn contexts_of_envoy_are_pasted() {
     // Nothing turns acceleration on: Envoy means "off" by that.
     let provider = ENVOY.find("          private_key_provider").unwrap();
     let end = ENVOY.find("        validation_context:").unwrap();
-    let without = format!("{}          private_key: {{filename: k.pem}}\n{}", &ENVOY[..provider], &ENVOY[end..]);
+    let without =
+        format!("{}          private_key: {{filename: k.pem}}\n{}", &ENVOY[..provider], &ENVOY[end..]);
     let loaded = load(&without, &[]).unwrap();
     assert_eq!(loaded.config.acceleration().enabled, Some(false));
     assert!(matches!(loaded.config.listeners[0].own_source(), Some(IdentitySource::Files { .. })));
