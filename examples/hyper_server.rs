@@ -15,7 +15,9 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use rustls_multibuffer::handshake::{Engine, EngineConfig};
-use rustls_multibuffer::spiffe::{Acceptor, Authorizer, Identity, TlsOptions, TrustDomain, WorkloadApiSource};
+use rustls_multibuffer::spiffe::{
+    Acceptor, Authorizer, Identity, TlsOptions, TrustDomain, WorkloadApiSource,
+};
 use std::convert::Infallible;
 use std::error::Error;
 use tokio::net::{TcpListener, TcpStream};

@@ -12,4 +12,5 @@ mod process;
 mod restarting;
 mod rotation;
 mod sources;
+mod supervising;
 mod support;

@@ -63,6 +63,11 @@ impl Home {
 
     /// Starts a sidecar by a command before its own, such as one that sets limits.
     pub(crate) fn launch(self, before: &[&str]) -> Sidecar {
+        self.launch_with(before, &[])
+    }
+
+    /// The same with further options.
+    pub(crate) fn launch_with(self, before: &[&str], options: &[&str]) -> Sidecar {
         let program = env!("CARGO_BIN_EXE_mtls-sidecar");
         let mut words = before.iter().copied().chain([program]);
         let log = fs::File::create(self.dir.join("log")).unwrap();
@@ -70,6 +75,7 @@ impl Home {
             .args(words)
             .arg("--config")
             .arg(self.dir.join("config.yaml"))
+            .args(options)
             .stdin(Stdio::null())
             .stderr(log)
             .spawn()

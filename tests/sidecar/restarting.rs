@@ -31,18 +31,18 @@ fn signal(id: i64, signal: Signal) {
 
 #[test]
 fn no_connection_fails_while_processes_follow_each_other() {
-    follow_each_other(4);
+    follow_each_other(4, 20);
 }
 
 /// In full: `cargo test --release --all-features --test sidecar -- --ignored --test-threads 1 restarting`.
 #[test]
 #[ignore = "a minute"]
 fn no_connection_fails_in_twenty_hot_restarts() {
-    follow_each_other(20);
+    follow_each_other(20, 100);
 }
 
-/// So many hot restarts under 200 new connections a second.
-fn follow_each_other(restarts: usize) {
+/// So many hot restarts under 200 new connections a second, so many of them after each.
+fn follow_each_other(restarts: usize, connections: usize) {
     run_for(Duration::from_secs(600), async {
         let inbound = inbound(echo_application().await, "", "drain: {parent_shutdown_time: 500s}");
         let client = inbound.authority.client(Some(&inbound.client));
@@ -75,7 +75,7 @@ fn follow_each_other(restarts: usize) {
             let before = done.load(Relaxed);
             tokio::task::block_in_place(|| {
                 restart(&inbound);
-                inbound.sidecar.until("connections go on", || done.load(Relaxed) > before + 20);
+                inbound.sidecar.until("connections go on", || done.load(Relaxed) > before + connections);
             });
         }
         stop.store(true, Relaxed);

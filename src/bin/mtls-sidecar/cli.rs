@@ -30,6 +30,11 @@ pub(crate) struct Cli {
     #[arg(long)]
     pub(crate) lenient: bool,
 
+    /// Runs the sidecar as a process of its own, and starts it again when it fails: ten times, later every time (200 ms, 400
+    /// ms, …), and as often again after a run of 204.8 s. Signals are passed on, and hot restarts followed.
+    #[arg(long)]
+    pub(crate) supervise: bool,
+
     /// The level of the log: off, error, warn, info, debug or trace. Overrides the configuration.
     #[arg(long, value_name = "LEVEL", value_parser = level)]
     pub(crate) log_level: Option<log::LevelFilter>,

@@ -14,6 +14,8 @@ use crate::{handover, logging};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use rustls_multibuffer::config::Mode;
+use std::cell::Cell;
+use std::io::Write;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
@@ -67,10 +69,12 @@ pub(crate) fn run(cli: &Cli) -> Result<(), String> {
 }
 
 fn explain(explanation: &Explanation, format: Format) -> Result<(), String> {
-    match format {
-        Format::Text => print!("{explanation}"),
-        Format::Json => println!("{}", serde_json::to_string_pretty(explanation).map_err(|e| e.to_string())?),
-    }
+    let text = match format {
+        Format::Text => explanation.to_string(),
+        Format::Json => serde_json::to_string_pretty(explanation).map_err(|e| e.to_string())? + "\n",
+    };
+    // Whoever has read enough may stop reading.
+    let _ = std::io::stdout().write_all(text.as_bytes());
     Ok(())
 }
 
@@ -125,12 +129,18 @@ async fn live(
     if let Some(successor) = end {
         // The other process serves the admin endpoint.
         serving.iter().for_each(|task| task.abort());
-        follow(&state, &mut signals, successor, ancestors, &counters, &workers.queries()).await;
+        let result = follow(&state, &mut signals, successor, ancestors, &counters, &workers.queries()).await;
+        end_workers(&state, &mut workers);
+        return result;
     }
+    end_workers(&state, &mut workers);
+    Ok(())
+}
+
+fn end_workers(state: &State, workers: &mut Workers) {
     state.advance(Phase::Ended);
     log::info!(connections = state.active(); "ending");
     workers.join();
-    Ok(())
 }
 
 async fn all_ready(identities: &Identities) {
@@ -207,6 +217,10 @@ async fn finish(state: &State, signals: &mut Signals) {
 }
 
 /// Lets connections finish after a hot restart, those of earlier processes included, and tells the successor what they count.
+///
+/// # Errors
+/// The successor has failed: nobody accepts any more. Then connections finish as they do after SIGTERM, so that whoever
+/// supervises this process can start another soon.
 async fn follow(
     state: &Arc<State>,
     signals: &mut Signals,
@@ -214,9 +228,11 @@ async fn follow(
     ancestors: Option<JoinHandle<()>>,
     counters: &Counters,
     workers: &Queries,
-) {
+) -> Result<(), String> {
     state.advance(Phase::HandedOver);
     log::info!(connections = state.active(), successor = successor.id(); "handed over");
+    let has_failed = Cell::new(false);
+    let failure = successor.failure();
     {
         let finished = async {
             let last = async {
@@ -230,7 +246,10 @@ async fn follow(
         };
         let mut finished = pin!(finished);
         let mut ended = pin!(async {
-            signals.end().await;
+            tokio::select! {
+                () = signals.end() => {}
+                () = failure => has_failed.set(true),
+            }
             finish(state, signals).await;
         });
         loop {
@@ -241,7 +260,11 @@ async fn follow(
             }
         }
     }
+    if has_failed.get() {
+        return Err("the process that had taken over has failed".into());
+    }
     successor.tell(counters.increments(&workers.stats().await), 0).await;
+    Ok(())
 }
 
 async fn none_left(state: &State) {
