@@ -1,13 +1,13 @@
 //! The short form: `tls_acceleration`.
 
-use super::duration::Span;
+use super::duration::{self, Span};
 use super::node::Document;
 use super::problem::{Checked, ConfigError, Mode};
 use super::read::{At, Report, read};
 use crate::arch::TierKind;
 use crate::handshake::EngineConfig;
-use serde::Deserialize;
 use serde::de::{self, Deserializer, Visitor};
+use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 use std::time::Duration;
 
@@ -94,14 +94,16 @@ impl schemars::JsonSchema for RawBreakEven {
 /// assert_eq!((engine.poll_delay, engine.threads), (Duration::from_micros(50), 2));
 /// # Ok::<(), rustls_multibuffer::config::ConfigError>(())
 /// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct TlsAcceleration {
     /// Whether operations run in lanes; not said: they do.
     pub enabled: Option<bool>,
     /// The best tier to use.
+    #[serde(serialize_with = "show_tier")]
     pub max_tier: Option<TierKind>,
     /// How long an operation waits for company although its thread is idle.
+    #[serde(serialize_with = "duration::show_option")]
     pub poll_delay: Option<Duration>,
     /// The smallest fill that runs in lanes.
     pub break_even: Option<usize>,
@@ -179,6 +181,10 @@ impl Acceleration {
             Self::Said(acceleration) => acceleration.engine_config(base),
         }
     }
+}
+
+fn show_tier<S: Serializer>(tier: &Option<TierKind>, serializer: S) -> Result<S::Ok, S::Error> {
+    tier.map(TierKind::name).serialize(serializer)
 }
 
 pub(super) fn check_tier(name: Option<&str>, at: &At<'_>) -> Option<TierKind> {

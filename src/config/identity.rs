@@ -3,7 +3,8 @@
 use super::node::Document;
 use super::problem::{Checked, ConfigError, Mode};
 use super::read::{At, Report, read};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Where the certificate, its key and the roots come from, all together: exactly one of its fields.
@@ -11,12 +12,29 @@ use std::path::PathBuf;
 #[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "TlsIdentity"))]
 #[serde(default)]
 pub(super) struct RawTlsIdentity {
+    /// Files that somebody keeps up to date.
+    files: Option<RawFiles>,
     /// A directory that somebody keeps up to date.
     directory: Option<RawDirectory>,
     /// An SDS server.
     sds: Option<RawSds>,
     /// The SPIFFE Workload API.
     workload_api: Option<RawWorkloadApi>,
+}
+
+/// Three files, and one more for each trust domain that we federate with.
+#[derive(Default, Deserialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "TlsIdentityFiles"))]
+#[serde(default)]
+struct RawFiles {
+    /// The chain, PEM, our own certificate first.
+    certificate_chain: String,
+    /// The key, PEM.
+    private_key: String,
+    /// The roots of our own trust domain, PEM.
+    trusted_ca: String,
+    /// The roots of other trust domains, PEM, by the domains' names.
+    federated: BTreeMap<String, String>,
 }
 
 /// A directory with three files.
@@ -67,9 +85,21 @@ struct RawWorkloadApi {
 /// assert_eq!(private_key.to_str(), Some("/etc/certs/key.pem"));
 /// # Ok::<(), rustls_multibuffer::config::ConfigError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum TlsIdentity {
+    /// Files, to be read again whenever they change.
+    Files {
+        /// The chain, PEM.
+        certificate_chain: PathBuf,
+        /// The key, PEM.
+        private_key: PathBuf,
+        /// The roots of our own trust domain, PEM.
+        trusted_ca: PathBuf,
+        /// The roots of other trust domains, PEM, by the domains' names.
+        federated: BTreeMap<String, PathBuf>,
+    },
     /// Files of a directory, to be read again whenever they change.
     Directory {
         /// The directory.
@@ -112,9 +142,10 @@ impl TlsIdentity {
     }
 
     fn check(raw: RawTlsIdentity, at: &At<'_>) -> Option<Self> {
-        match (raw.directory, raw.sds, raw.workload_api) {
-            (Some(directory), None, None) => check_directory(directory, &at.field("directory")),
-            (None, Some(sds), None) => {
+        match (raw.files, raw.directory, raw.sds, raw.workload_api) {
+            (Some(files), None, None, None) => check_files(files, &at.field("files")),
+            (None, Some(directory), None, None) => check_directory(directory, &at.field("directory")),
+            (None, None, Some(sds), None) => {
                 check_address(
                     &sds.address,
                     &["unix:", "http://", "https://"],
@@ -126,15 +157,33 @@ impl TlsIdentity {
                     trusted_ca: sds.trusted_ca.unwrap_or_else(|| "ROOTCA".to_owned()),
                 })
             }
-            (None, None, Some(api)) => {
+            (None, None, None, Some(api)) => {
                 if let Some(endpoint) = &api.endpoint {
                     check_address(endpoint, &["unix:", "tcp:"], &at.field("workload_api").field("endpoint"))?;
                 }
                 Some(Self::WorkloadApi { endpoint: api.endpoint })
             }
-            _ => at.fail("expected one of directory, sds and workload_api"),
+            _ => at.fail("expected one of files, directory, sds and workload_api"),
         }
     }
+}
+
+fn check_files(raw: RawFiles, at: &At<'_>) -> Option<TlsIdentity> {
+    let required = |name, file: String| match file.is_empty() {
+        true => at.field(name).fail("it is required"),
+        false => Some(PathBuf::from(file)),
+    };
+    let [certificate_chain, private_key, trusted_ca] = [
+        required("certificate_chain", raw.certificate_chain),
+        required("private_key", raw.private_key),
+        required("trusted_ca", raw.trusted_ca),
+    ];
+    Some(TlsIdentity::Files {
+        certificate_chain: certificate_chain?,
+        private_key: private_key?,
+        trusted_ca: trusted_ca?,
+        federated: raw.federated.into_iter().map(|(domain, file)| (domain, file.into())).collect(),
+    })
 }
 
 fn check_directory(raw: RawDirectory, at: &At<'_>) -> Option<TlsIdentity> {

@@ -4,8 +4,9 @@
 //! * [`envoy`]: `DownstreamTlsContext` and `UpstreamTlsContext`, with `private_key_provider` as the switch.
 //! * [`istio`]: `meshConfig.defaultConfig`, `ProxyConfig` objects, pod annotations, and ASM's templates, resolved by the
 //!   precedence of Istio or of ASM, with an explanation.
-//! * [`TlsIdentity`]: `tls_identity`, a certificate with its roots from a directory, an SDS server or the SPIFFE Workload API.
+//! * [`TlsIdentity`]: `tls_identity`, a certificate with its roots from files, an SDS server or the SPIFFE Workload API.
 //! * [`TlsAcceleration`]: `tls_acceleration: {enabled, max_tier, poll_delay, break_even, max_parked, threads, pin}`.
+//! * [`Document::read`]: fields of a proxy's own, with [`Span`]s of time, by the same rules.
 //!
 //! YAML and JSON are read alike, with field names in `snake_case` or in `lowerCamelCase`. What is wrong is told with file,
 //! line, column and path, all of it at once where that is possible. What is not supported is an error, too, unless
@@ -64,6 +65,7 @@ mod schema;
 
 pub use acceleration::{Acceleration, TlsAcceleration};
 pub use data_source::DataSource;
+pub use duration::Span;
 pub use identity::TlsIdentity;
 pub use node::Document;
 pub use path::{Location, Path, Position};

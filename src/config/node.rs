@@ -1,7 +1,9 @@
 //! A text as a tree of values that know where they stand.
 
 use super::path::{Location, Path, Position, Segment};
-use super::problem::Problem;
+use super::problem::{Checked, ConfigError, Mode, Problem};
+use super::read::{Report, read};
+use serde::Deserialize;
 use std::fmt;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -130,6 +132,49 @@ impl Document {
         &self.file
     }
 
+    /// The whole document as a `T` of the proxy's own, with fields in either spelling and errors that know their place.
+    ///
+    /// ```
+    /// use rustls_multibuffer::config::{Document, Mode, Span};
+    ///
+    /// #[derive(serde::Deserialize)]
+    /// struct Proxy {
+    ///     idle_timeout: Span,
+    /// }
+    /// let document = Document::parse("proxy.yaml", "idleTimeout: 1m30s")?;
+    /// assert_eq!(document.read::<Proxy>(Mode::Strict)?.value.idle_timeout, Span::seconds(90));
+    /// let e = Document::parse("proxy.yaml", "idle_timeout: soon")?.read::<Proxy>(Mode::Strict).unwrap_err();
+    /// assert!(e.to_string().starts_with("proxy.yaml:1:15: idle_timeout: "), "{e}");
+    /// # Ok::<(), rustls_multibuffer::config::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What is no `T`; and, if `mode` is strict, fields that a `T` does not have.
+    pub fn read<T: for<'de> Deserialize<'de>>(&self, mode: Mode) -> Result<Checked<T>, ConfigError> {
+        let report = Report::new(self, mode);
+        let value = read(&report);
+        report.finish(value)
+    }
+
+    /// The value at `path` as a document of its own, if there is one.
+    pub fn find(&self, path: &Path) -> Option<Self> {
+        let mut at = self.clone();
+        for segment in path.segments() {
+            let (base, root) = match segment {
+                Segment::Field(name) => {
+                    let (written, node) = at.root.field(name)?;
+                    (at.base.field(written), node.clone())
+                }
+                Segment::Index(index) => match &at.root.data {
+                    Data::Sequence(elements) => (at.base.index(*index), elements.get(*index)?.clone()),
+                    _ => return None,
+                },
+            };
+            (at.base, at.root) = (base, root);
+        }
+        Some(at)
+    }
+
     /// The value at `path` as a document of its own. Fields are named as protobuf has them; either way of writing matches.
     pub(super) fn at(&self, path: &[&str]) -> Option<Self> {
         let mut at = self.clone();
@@ -167,7 +212,7 @@ impl Document {
     }
 
     /// Where the value at `path` stands; of one that is not there, what should contain it. The path is spelled as in the text.
-    pub(super) fn locate(&self, path: &Path) -> Location {
+    pub fn locate(&self, path: &Path) -> Location {
         let (mut node, mut spelled, mut is_there) = (&self.root, self.base.clone(), true);
         for segment in path.segments() {
             let next = match segment {
@@ -196,11 +241,13 @@ impl Document {
         Location { file: self.file.clone(), position: node.position, path: spelled }
     }
 
-    pub(super) fn location(&self) -> Location {
+    /// Where it stands.
+    pub fn location(&self) -> Location {
         self.locate(&Path::default())
     }
 
-    pub(super) fn problem(&self, message: impl Into<String>) -> Problem {
+    /// Something wrong with it.
+    pub fn problem(&self, message: impl Into<String>) -> Problem {
         Problem { location: self.location(), message: message.into() }
     }
 }

@@ -16,12 +16,21 @@ pub(super) enum Segment {
 }
 
 impl Path {
-    pub(super) fn field(&self, name: &str) -> Self {
+    /// The way to a field of the value.
+    #[must_use]
+    pub fn field(&self, name: &str) -> Self {
         self.with(Segment::Field(name.to_owned()))
     }
 
-    pub(super) fn index(&self, index: usize) -> Self {
+    /// The way to an element of the list.
+    #[must_use]
+    pub fn index(&self, index: usize) -> Self {
         self.with(Segment::Index(index))
+    }
+
+    /// The ways to what contains the value, the nearest first.
+    pub fn ancestors(&self) -> impl Iterator<Item = Self> {
+        (0..self.0.len()).rev().map(|n| Self(self.0[..n].to_vec()))
     }
 
     fn with(&self, segment: Segment) -> Self {
@@ -33,7 +42,7 @@ impl Path {
     }
 
     /// The last field's name.
-    pub(super) fn last_field(&self) -> Option<&str> {
+    pub fn last_field(&self) -> Option<&str> {
         self.0.iter().rev().find_map(|segment| match segment {
             Segment::Field(name) => Some(name.as_str()),
             Segment::Index(_) => None,

@@ -27,7 +27,8 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    pub(super) fn new(mut problems: Vec<Problem>) -> Self {
+    /// Of these problems, of which there is at least one.
+    pub fn new(mut problems: Vec<Problem>) -> Self {
         problems.sort_by_key(|problem| problem.location.position);
         Self { problems }
     }

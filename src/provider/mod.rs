@@ -13,7 +13,10 @@
 mod hybrid;
 mod kx;
 mod sign;
+mod unaccelerated;
 mod verify;
+
+pub use unaccelerated::unaccelerated_signatures;
 
 use crate::error::{Error, KeyError};
 use crate::ops::Response;
@@ -106,7 +109,9 @@ pub fn signing_key(der: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, rustl
     let is_of_another_kind =
         matches!(why_not_ours, KeyError::Algorithm | KeyError::Size | KeyError::MultiPrime);
     match aws_lc_rs::sign::any_supported_type(der) {
-        Ok(stock) if is_of_another_kind || !is_ours(stock.algorithm()) => Ok(stock),
+        Ok(stock) if is_of_another_kind || !is_ours(stock.algorithm()) => {
+            Ok(unaccelerated::counted(stock, why_not_ours))
+        }
         Err(general) if why_not_ours == KeyError::Algorithm => Err(general),
         _ => Err(rustls_error(why_not_ours.into())),
     }

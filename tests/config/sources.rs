@@ -131,10 +131,10 @@ fn the_short_form_of_an_identity() {
         Ok(Some(TlsIdentity::WorkloadApi { endpoint }))
     );
     for (fields, expected) in [
-        ("{}", "tls_identity: expected one of directory, sds and workload_api"),
+        ("{}", "tls_identity: expected one of files, directory, sds and workload_api"),
         (
             "{sds: {address: 'unix:/x'}, workload_api: {}}",
-            "tls_identity: expected one of directory, sds and workload_api",
+            "tls_identity: expected one of files, directory, sds and workload_api",
         ),
         ("{directory: {}}", "tls_identity.directory.path: it is required"),
         (

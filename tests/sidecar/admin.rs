@@ -2,7 +2,7 @@
 
 use crate::pki::{Authority, write_identity};
 use crate::process::Home;
-use crate::support::{echo_application, expect_echo, inbound, run};
+use crate::support::{echo_application, expect_echo, inbound, inbound_home, run};
 use rustls_multibuffer::Tier;
 use std::process::Command;
 
@@ -83,8 +83,56 @@ fn without_acceleration_everything_works_and_says_why() {
                 line["message"].as_str().is_some_and(|text| text.starts_with("batches run on tier scalar"))
             });
             assert!(line["message"].as_str().unwrap().contains(reason), "{line}");
+            let (field, value) = setting.split_once(": ").unwrap();
+            sidecar.until_logged(|line| {
+                let why = format!("operations are not accelerated: tls_acceleration.{field} is ");
+                line["message"].as_str().is_some_and(|text| text.starts_with(&why) && text.contains(value))
+            });
         }
     });
+}
+
+#[test]
+fn signatures_of_keys_without_lanes_are_counted() {
+    run(async {
+        // The sidecar's own key is on P-521, for which there are no lanes on any tier.
+        let (authority, home) = inbound_home(echo_application().await, "", "");
+        let server = authority.issue_with("server", &rcgen::PKCS_ECDSA_P521_SHA512);
+        write_identity(&home.dir, &server, &authority);
+        let sidecar = home.start();
+        let client = authority.client(Some(&authority.issue("client")));
+        for n in 1..=3u32 {
+            let mut stream = crate::pki::connect(&client, "server", sidecar.address("in")).await.unwrap();
+            expect_echo(&mut stream, "signed by aws-lc-rs").await;
+            let name = "mtls_sidecar_unaccelerated_signatures_total";
+            assert_eq!(sidecar.metric(name, &[]), f64::from(n));
+        }
+        sidecar
+            .until_logged(|line| line["message"].as_str().is_some_and(|m| m.contains("not accelerated: ")));
+        assert_eq!(sidecar.metric("mtls_sidecar_unaccelerated_signatures_total", &[]), 3.0);
+    });
+}
+
+#[test]
+fn every_field_is_explained() {
+    let home = Home::new();
+    home.configure("listeners: [{name: l, direction: inbound, address: '127.0.0.1:1', target: '127.0.0.1:2', identity: default, peers: {any: true}}]");
+    let explain = |how: &str| {
+        let config = home.dir.join("config.yaml");
+        let defaults = "concurrency: 7\nprivateKeyProvider: {cryptomb: {fallback: true}}";
+        let mut command = Command::new(env!("CARGO_BIN_EXE_mtls-sidecar"));
+        command.arg(how).arg("--config").arg(config).env("PROXY_CONFIG", defaults);
+        let output = command.output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let text = explain("--explain");
+    assert!(text.contains("concurrency = 7\n    from meshConfig.defaultConfig"), "{text}");
+    let json: serde_json::Value = serde_json::from_str(&explain("--explain=json")).unwrap();
+    let fields = json["fields"].as_array().unwrap();
+    let field = |name: &str| fields.iter().find(|field| field["field"] == name).unwrap();
+    assert_eq!(field("listeners[0].target")["origin"]["file"]["path"], "listeners[0].target");
+    assert_eq!(field("tls_acceleration.enabled")["origin"]["object"]["kind"], "meshConfig.defaultConfig");
 }
 
 #[test]

@@ -42,6 +42,11 @@ impl Authority {
 
     /// An SVID for `spiffe://mesh.example/<name>`, also valid for the DNS name `<name>.test`.
     pub(crate) fn issue(&self, name: &str) -> Issued {
+        self.issue_with(name, &rcgen::PKCS_ECDSA_P256_SHA256)
+    }
+
+    /// The same with a key of another kind.
+    pub(crate) fn issue_with(&self, name: &str, kind: &'static rcgen::SignatureAlgorithm) -> Issued {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
         params.subject_alt_names = vec![
@@ -51,7 +56,7 @@ impl Authority {
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
         params.extended_key_usages =
             vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-        let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
+        let key = KeyPair::generate_for(kind).unwrap();
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         Issued {
             chain_pem: certificate.pem(),

@@ -40,13 +40,17 @@ impl Home {
     /// The configuration with the identity `default` and the admin endpoint, before `rest`.
     pub(crate) fn configure(&self, rest: &str) {
         let dir = self.dir.display();
-        let text = format!(
+        self.configure_bare(&format!(
             "identities:
   default:
-    files: {{certificate_chain: {dir}/chain.pem, private_key: {dir}/key.pem, trust_bundle: {dir}/bundle.pem}}
-admin: {{address: 'unix:{dir}/admin.sock'}}
+    tls_identity: {{files: {{certificate_chain: {dir}/chain.pem, private_key: {dir}/key.pem, trusted_ca: {dir}/bundle.pem}}}}
 {rest}"
-        );
+        ));
+    }
+
+    /// The configuration with the admin endpoint and nothing else, before `rest`.
+    pub(crate) fn configure_bare(&self, rest: &str) {
+        let text = format!("admin: {{address: 'unix:{}/admin.sock'}}\n{rest}", self.dir.display());
         fs::write(self.dir.join("config.yaml"), text).unwrap();
     }
 
@@ -59,6 +63,11 @@ admin: {{address: 'unix:{dir}/admin.sock'}}
 
     /// Starts a sidecar by a command before its own, such as one that sets limits.
     pub(crate) fn launch(self, before: &[&str]) -> Sidecar {
+        self.launch_with(before, &[])
+    }
+
+    /// The same with further options.
+    pub(crate) fn launch_with(self, before: &[&str], options: &[&str]) -> Sidecar {
         let program = env!("CARGO_BIN_EXE_mtls-sidecar");
         let mut words = before.iter().copied().chain([program]);
         let log = fs::File::create(self.dir.join("log")).unwrap();
@@ -66,6 +75,7 @@ admin: {{address: 'unix:{dir}/admin.sock'}}
             .args(words)
             .arg("--config")
             .arg(self.dir.join("config.yaml"))
+            .args(options)
             .stdin(Stdio::null())
             .stderr(log)
             .spawn()

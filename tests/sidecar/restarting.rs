@@ -1,7 +1,7 @@
 //! Hot restarts under a stream of new connections.
 
 use crate::pki::connect;
-use crate::support::{Inbound, echo_application, expect_echo, inbound, run};
+use crate::support::{Inbound, echo_application, expect_echo, inbound, run, run_for};
 use rustix::process::{Pid, Signal, kill_process};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
@@ -31,9 +31,20 @@ fn signal(id: i64, signal: Signal) {
 
 #[test]
 fn no_connection_fails_while_processes_follow_each_other() {
-    const RESTARTS: usize = 5;
-    run(async {
-        let inbound = inbound(echo_application().await, "", "drain: {parent_shutdown_time: 60s}");
+    follow_each_other(4, 20);
+}
+
+/// In full: `cargo test --release --all-features --test sidecar -- --ignored --test-threads 1 restarting`.
+#[test]
+#[ignore = "a minute"]
+fn no_connection_fails_in_twenty_hot_restarts() {
+    follow_each_other(20, 100);
+}
+
+/// So many hot restarts under 200 new connections a second, so many of them after each.
+fn follow_each_other(restarts: usize, connections: usize) {
+    run_for(Duration::from_secs(600), async {
+        let inbound = inbound(echo_application().await, "", "drain: {parent_shutdown_time: 500s}");
         let client = inbound.authority.client(Some(&inbound.client));
         let (stop, done) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         // A connection every 5 ms, whatever becomes of those before.
@@ -60,11 +71,11 @@ fn no_connection_fails_while_processes_follow_each_other() {
             }
         });
         let mut long = inbound.connect().await;
-        for _ in 0..RESTARTS {
+        for _ in 0..restarts {
             let before = done.load(Relaxed);
             tokio::task::block_in_place(|| {
                 restart(&inbound);
-                inbound.sidecar.until("connections go on", || done.load(Relaxed) > before + 20);
+                inbound.sidecar.until("connections go on", || done.load(Relaxed) > before + connections);
             });
         }
         stop.store(true, Relaxed);
@@ -76,6 +87,7 @@ fn no_connection_fails_while_processes_follow_each_other() {
         long.shutdown().await.unwrap();
         drop(long);
         assert!(tokio::task::block_in_place(|| inbound.sidecar.wait()).success());
+        println!("{count} connections at 200 a second over {restarts} restarts");
         // Every process has told its successor what it counted.
         let wanted = count as f64 + 1.0;
         inbound.sidecar.until_metric("mtls_sidecar_connections_total", &[], wanted);

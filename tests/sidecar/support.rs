@@ -9,8 +9,13 @@ use tokio::net::TcpListener;
 
 /// Runs a test, which must not take forever.
 pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {
+    run_for(Duration::from_secs(120), test)
+}
+
+/// Runs a test that may take so long.
+pub(crate) fn run_for<T>(limit: Duration, test: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-    runtime.block_on(async { tokio::time::timeout(Duration::from_secs(120), test).await.expect("in time") })
+    runtime.block_on(async { tokio::time::timeout(limit, test).await.expect("in time") })
 }
 
 /// An application that answers every connection with `serve`, until the runtime ends.

@@ -22,6 +22,19 @@ pub(crate) struct Cli {
     #[arg(long)]
     pub(crate) validate: bool,
 
+    /// Prints every field of the configuration that is in effect, its value, and where it came from, and ends: 0 if it is good.
+    #[arg(long, value_name = "FORMAT", num_args = 0..=1, require_equals = true, default_missing_value = "text")]
+    pub(crate) explain: Option<Format>,
+
+    /// Takes fields that are not supported for warnings, where leaving them out admits nobody else.
+    #[arg(long)]
+    pub(crate) lenient: bool,
+
+    /// Runs the sidecar as a process of its own, and starts it again when it fails: ten times, later every time (200 ms, 400
+    /// ms, …), and as often again after a run of 204.8 s. Signals are passed on, and hot restarts followed.
+    #[arg(long)]
+    pub(crate) supervise: bool,
+
     /// The level of the log: off, error, warn, info, debug or trace. Overrides the configuration.
     #[arg(long, value_name = "LEVEL", value_parser = level)]
     pub(crate) log_level: Option<log::LevelFilter>,
@@ -30,6 +43,13 @@ pub(crate) struct Cli {
     /// hands its listen sockets over: set by a hot restart, not by hand.
     #[arg(long, value_name = "N", default_value_t = 0, hide = true)]
     pub(crate) restart_epoch: u64,
+}
+
+/// How something is printed.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum Format {
+    Text,
+    Json,
 }
 
 fn level(text: &str) -> Result<log::LevelFilter, String> {

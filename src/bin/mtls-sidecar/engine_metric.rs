@@ -6,6 +6,7 @@
 use metrics::{Label, counter, gauge};
 use rustls_multibuffer::batch::Reason;
 use rustls_multibuffer::handshake::EngineStats;
+use rustls_multibuffer::provider::unaccelerated_signatures;
 use std::collections::HashMap;
 
 /// One sum: its name and labels.
@@ -33,6 +34,7 @@ impl Told {
         );
         let mut sums = HashMap::new();
         workers.iter().for_each(|stats| add(&mut sums, stats));
+        sums.insert(("mtls_sidecar_unaccelerated_signatures_total", Vec::new()), unaccelerated_signatures());
         for (key, now) in sums {
             let labels: Vec<_> = key.1.iter().map(|(name, value)| Label::new(*name, value.clone())).collect();
             let before = self.0.insert(key.clone(), now).unwrap_or(0);

@@ -15,10 +15,12 @@ mod metric;
 mod pool;
 mod proxy_protocol;
 mod restart;
+mod restarts;
 mod run;
 mod sockets;
 mod state;
 mod stream;
+mod supervise;
 mod tls;
 mod worker;
 
@@ -26,8 +28,10 @@ use clap::Parser;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    match run::run(&cli::Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+    let cli = cli::Cli::parse();
+    let result = if cli.supervise { supervise::supervise(&cli) } else { run::run(&cli).map(|()| 0) };
+    match result {
+        Ok(code) => ExitCode::from(code),
         Err(message) => {
             logging::flush();
             eprintln!("mtls-sidecar: {message}");

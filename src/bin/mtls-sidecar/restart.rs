@@ -5,6 +5,7 @@ use crate::counters::Increment;
 use crate::handover::{News, READY, send};
 use crate::state::State;
 use std::ffi::OsString;
+use std::future::Future;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream as StdUnixStream;
@@ -17,8 +18,10 @@ use tokio::time::timeout;
 
 /// The process that came after this one.
 pub(crate) struct Successor {
-    child: Child,
+    /// `None` when somebody waits for its end.
+    child: Option<Child>,
     stream: BufReader<UnixStream>,
+    id: u32,
 }
 
 /// Starts a new process, and waits until it accepts connections.
@@ -40,7 +43,7 @@ pub(crate) async fn restart(
     let ready = timeout(limit, initialise(ours, state, admin)).await;
     let result = ready.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "it took too long")));
     match result {
-        Ok(stream) => Ok(Successor { child, stream }),
+        Ok(stream) => Ok(Successor { id: child.id().unwrap_or(0), child: Some(child), stream }),
         Err(e) => {
             // It may have ended by itself.
             let _ = child.kill().await;
@@ -86,7 +89,22 @@ async fn initialise(
 impl Successor {
     /// Its process id.
     pub(crate) fn id(&self) -> u32 {
-        self.child.id().unwrap_or(0)
+        self.id
+    }
+
+    /// Ready when it has ended and should not have. To be asked once.
+    pub(crate) fn failure(&mut self) -> impl Future<Output = ()> + use<> {
+        let child = self.child.take();
+        async move {
+            if let Some(mut child) = child
+                && let Ok(status) = child.wait().await
+                && !status.success()
+            {
+                log::error!("the process that had taken over has failed: {status}");
+                return;
+            }
+            std::future::pending().await
+        }
     }
 
     /// Tells it what this process has counted since the last time.

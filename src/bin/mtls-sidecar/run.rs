@@ -1,8 +1,8 @@
 //! The process from its start to its end.
 
 use crate::admin::{self, Admin};
-use crate::cli::Cli;
-use crate::config::Config;
+use crate::cli::{Cli, Format};
+use crate::config::{Config, Explanation, Loaded};
 use crate::counters::Counters;
 use crate::handover::{Inherited, Parent};
 use crate::restart::{self, Successor};
@@ -13,6 +13,9 @@ use crate::worker::{Queries, Workers};
 use crate::{handover, logging};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use rustix::process::{Resource, getrlimit, setrlimit};
+use rustls_multibuffer::config::Mode;
+use std::cell::Cell;
+use std::io::Write;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
@@ -37,8 +40,13 @@ const LATENCIES: [f64; 12] = [0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 
 /// What keeps the process from running.
 pub(crate) fn run(cli: &Cli) -> Result<(), String> {
     let program = std::env::current_exe().map_err(|e| format!("this program cannot be found: {e}"))?;
-    let config = Config::load(&cli.config)?;
+    let mode = if cli.lenient { Mode::Lenient } else { Mode::Strict };
+    let Loaded { config, explanation } = Loaded::load(&cli.config, mode)?;
+    if let Some(format) = cli.explain {
+        return explain(&explanation, format);
+    }
     if cli.validate {
+        explanation.warnings.iter().for_each(|warning| println!("warning: {warning}"));
         println!("{}: good", cli.config.display());
         return Ok(());
     }
@@ -47,6 +55,10 @@ pub(crate) fn run(cli: &Cli) -> Result<(), String> {
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &LATENCIES)
         .and_then(PrometheusBuilder::install_recorder)
         .map_err(|e| e.to_string())?;
+    explanation.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+    if let Some(why) = explanation.why_not_accelerated() {
+        log::info!("operations are not accelerated: {why}");
+    }
     raise_descriptor_limit();
     let inherited = if cli.restart_epoch > 0 { Some(handover::receive()?) } else { None };
     let runtime =
@@ -54,6 +66,16 @@ pub(crate) fn run(cli: &Cli) -> Result<(), String> {
     let result = runtime.block_on(live(config, cli.restart_epoch, program, inherited, recorder));
     logging::flush();
     result
+}
+
+fn explain(explanation: &Explanation, format: Format) -> Result<(), String> {
+    let text = match format {
+        Format::Text => explanation.to_string(),
+        Format::Json => serde_json::to_string_pretty(explanation).map_err(|e| e.to_string())? + "\n",
+    };
+    // Whoever has read enough may stop reading.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    Ok(())
 }
 
 /// As many open files as the system lets us have.
@@ -79,7 +101,7 @@ async fn live(
         None => (Vec::new(), None, None),
     };
     let state = Arc::new(State::new(config, epoch));
-    let identities = start_identities(&state.config).map_err(|e| e.to_string())?;
+    let identities = start_identities(&state.config)?;
     let sockets = sockets::bind(&state.config, from_parent)?;
     *state.sockets() =
         sockets.iter().map(|s| s.try_clone()).collect::<Result<_, _>>().map_err(|e| e.to_string())?;
@@ -107,12 +129,18 @@ async fn live(
     if let Some(successor) = end {
         // The other process serves the admin endpoint.
         serving.iter().for_each(|task| task.abort());
-        follow(&state, &mut signals, successor, ancestors, &counters, &workers.queries()).await;
+        let result = follow(&state, &mut signals, successor, ancestors, &counters, &workers.queries()).await;
+        end_workers(&state, &mut workers);
+        return result;
     }
+    end_workers(&state, &mut workers);
+    Ok(())
+}
+
+fn end_workers(state: &State, workers: &mut Workers) {
     state.advance(Phase::Ended);
     log::info!(connections = state.active(); "ending");
     workers.join();
-    Ok(())
 }
 
 async fn all_ready(identities: &Identities) {
@@ -189,6 +217,10 @@ async fn finish(state: &State, signals: &mut Signals) {
 }
 
 /// Lets connections finish after a hot restart, those of earlier processes included, and tells the successor what they count.
+///
+/// # Errors
+/// The successor has failed: nobody accepts any more. Then connections finish as they do after SIGTERM, so that whoever
+/// supervises this process can start another soon.
 async fn follow(
     state: &Arc<State>,
     signals: &mut Signals,
@@ -196,9 +228,11 @@ async fn follow(
     ancestors: Option<JoinHandle<()>>,
     counters: &Counters,
     workers: &Queries,
-) {
+) -> Result<(), String> {
     state.advance(Phase::HandedOver);
     log::info!(connections = state.active(), successor = successor.id(); "handed over");
+    let has_failed = Cell::new(false);
+    let failure = successor.failure();
     {
         let finished = async {
             let last = async {
@@ -212,7 +246,10 @@ async fn follow(
         };
         let mut finished = pin!(finished);
         let mut ended = pin!(async {
-            signals.end().await;
+            tokio::select! {
+                () = signals.end() => {}
+                () = failure => has_failed.set(true),
+            }
             finish(state, signals).await;
         });
         loop {
@@ -223,7 +260,11 @@ async fn follow(
             }
         }
     }
+    if has_failed.get() {
+        return Err("the process that had taken over has failed".into());
+    }
     successor.tell(counters.increments(&workers.stats().await), 0).await;
+    Ok(())
 }
 
 async fn none_left(state: &State) {

@@ -80,7 +80,7 @@ mod tests {
         Config::parse(&format!(
             "
 concurrency: {concurrency}
-identities: {{d: {{files: {{certificate_chain: c, private_key: k, trust_bundle: b}}}}}}
+identities: {{d: {{tls_identity: {{files: {{certificate_chain: c, private_key: k, trusted_ca: b}}}}}}}}
 listeners:
 - {{name: l, direction: inbound, address: '127.0.0.1:0', target: '127.0.0.1:2', identity: d, peers: {{any: true}}}}"
         ))

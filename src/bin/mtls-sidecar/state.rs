@@ -173,7 +173,7 @@ mod tests {
     #[test]
     fn one_more_than_the_limit_is_not_admitted() {
         let text = "
-identities: {d: {files: {certificate_chain: c, private_key: k, trust_bundle: b}}}
+identities: {d: {tls_identity: {files: {certificate_chain: c, private_key: k, trusted_ca: b}}}}
 listeners:
 - {name: l, direction: inbound, address: '127.0.0.1:1', target: '127.0.0.1:2', identity: d, peers: {any: true},
    limits: {max_connections: 3, max_pending: 2}}";
@@ -196,7 +196,7 @@ listeners:
     #[test]
     fn phases_only_advance() {
         let text = "
-identities: {d: {files: {certificate_chain: c, private_key: k, trust_bundle: b}}}
+identities: {d: {tls_identity: {files: {certificate_chain: c, private_key: k, trusted_ca: b}}}}
 listeners:
 - {name: l, direction: inbound, address: '127.0.0.1:1', target: '127.0.0.1:2', identity: d, peers: {any: true}}";
         let state = State::new(Config::parse(text).unwrap(), 0);

@@ -1,19 +1,18 @@
 //! Who we are, whom we talk to, and the TLS stream of a connection.
 
-use crate::config::{
-    AccelerationConfig, Config, Direction, IdentityConfig, ListenerConfig, PeersConfig, Target,
-};
+use crate::config::{Config, Direction, IdentitySource, ListenerConfig, PeersConfig, Target, workload_api};
 use crate::stream::ReadAhead;
 use rustls::pki_types::ServerName;
-use rustls_multibuffer::TierKind;
+use rustls_multibuffer::config::{DataSource, TlsAcceleration};
 use rustls_multibuffer::handshake::{EngineConfig, HandshakeError, LocalEngine};
 use rustls_multibuffer::spiffe::{
-    Acceptor, Authorizer, Connection, Connector, FileSource, Identity, LivePolicy, PeerError, SpiffeId,
-    SpiffeIdError, TlsOptions, TrustDomain, Unavailable,
+    Acceptor, Authorizer, Connection, Connector, FileSource, Identity, LivePolicy, Material, PeerError,
+    SdsSource, SpiffeId, SpiffeIdError, TlsOptions, TrustDomain, Unavailable, memory_source,
 };
 use std::collections::BTreeMap;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr};
+use std::sync::Arc;
 use tokio::net::TcpStream;
 use tokio_rustls::TlsStream;
 
@@ -26,32 +25,70 @@ pub(crate) type Identities = BTreeMap<String, Identity>;
 /// Starts all identities, on the current runtime.
 ///
 /// # Errors
-/// An invalid trust domain.
-pub(crate) fn start_identities(config: &Config) -> Result<Identities, SpiffeIdError> {
-    config.identities.iter().map(|(name, identity)| Ok((name.clone(), start(name, identity)?))).collect()
+/// An invalid trust domain or address; what is wrong with a certificate that is read only once.
+pub(crate) fn start_identities(config: &Config) -> Result<Identities, String> {
+    let named = config.identities.iter().filter_map(|(name, identity)| {
+        Some((name.as_str(), identity.tls_identity.0.as_ref()?, identity.trust_domain.as_deref()))
+    });
+    let own = config.listeners.iter().filter_map(|l| Some((l.name.as_str(), l.own_source()?, None)));
+    let start = |(name, source, domain): (&str, _, Option<&str>)| {
+        let identity = start(name, source, domain).map_err(|e| format!("identity {name}: {e}"))?;
+        Ok((name.to_owned(), identity))
+    };
+    named.chain(own).map(start).collect()
 }
 
-fn start(name: &str, config: &IdentityConfig) -> Result<Identity, SpiffeIdError> {
-    let files = &config.files;
-    let mut source = FileSource::new(&files.certificate_chain, &files.private_key, &files.trust_bundle);
-    for (domain, bundle) in &files.federated {
-        source = source.federated(TrustDomain::new(domain)?, bundle);
-    }
+fn start(name: &str, source: &IdentitySource, domain: Option<&str>) -> Result<Identity, String> {
+    let domain_of = |name: &str| TrustDomain::new(name).map_err(|e: SpiffeIdError| e.to_string());
     let mut builder = Identity::builder().name(name);
-    if let Some(domain) = &config.trust_domain {
-        builder = builder.trust_domain(TrustDomain::new(domain)?);
+    if let Some(domain) = domain {
+        builder = builder.trust_domain(domain_of(domain)?);
     }
-    Ok(builder.start(source))
+    Ok(match source {
+        IdentitySource::Files { certificate_chain, private_key, trusted_ca, federated } => {
+            let mut files = FileSource::new(certificate_chain, private_key, trusted_ca);
+            for (domain, bundle) in federated {
+                files = files.federated(domain_of(domain)?, bundle);
+            }
+            builder.start(files)
+        }
+        IdentitySource::Static { certificate_chain, private_key, trusted_ca } => {
+            let material = read_once(certificate_chain, private_key, trusted_ca)?;
+            let (source, handle) = memory_source();
+            let identity = builder.start(source);
+            // Whether it is accepted is told by the identity's health, as with any other source. The handle is kept for
+            // as long as the identity: without it the source would end.
+            tokio::spawn(async move {
+                if let Err(e) = handle.offer(material).await {
+                    log::error!("the certificate of the configuration is not accepted: {e}");
+                }
+                std::future::pending::<()>().await;
+            });
+            identity
+        }
+        IdentitySource::Sds { address, certificate, trusted_ca, patience } => {
+            let mut sds = SdsSource::new(address).map_err(|e| e.to_string())?;
+            sds = sds.certificate(certificate).bundle(trusted_ca);
+            if let Some(patience) = patience {
+                sds = sds.patience(*patience);
+            }
+            builder.start(sds)
+        }
+        IdentitySource::WorkloadApi { endpoint } => {
+            builder.start(workload_api(endpoint.as_deref()).map_err(|e| e.to_string())?)
+        }
+    })
+}
+
+/// What stands in the configuration itself, in the environment, or in files among those.
+fn read_once(chain: &DataSource, key: &DataSource, roots: &DataSource) -> Result<Material, String> {
+    let load = |source: &DataSource| source.load().map_err(|e| format!("{source}: {e}"));
+    Material::from_pem(&load(chain)?, &load(key)?, &load(roots)?).map_err(|e| e.to_string())
 }
 
 /// The engine's settings. A handshake's time limit is its listener's.
-pub(crate) fn engine_config(config: &AccelerationConfig) -> EngineConfig {
-    let max_tier = if config.enabled { config.max_tier } else { TierKind::Scalar };
-    EngineConfig::default()
-        .max_tier(max_tier)
-        .poll_delay(config.poll_delay.0)
-        .max_parked(config.max_parked)
-        .handshake_timeout(None)
+pub(crate) fn engine_config(acceleration: &TlsAcceleration) -> EngineConfig {
+    acceleration.engine_config(EngineConfig::default()).handshake_timeout(None)
 }
 
 /// Makes the TLS side of a listener's connections.
@@ -70,9 +107,8 @@ impl Endpoint {
         identity: &Identity,
         config: &ListenerConfig,
     ) -> Result<Self, SpiffeIdError> {
-        let authorizer = authorizer(&config.peers)?;
-        let alpn = config.alpn.iter().map(|protocol| protocol.clone().into_bytes());
-        let options = TlsOptions::default().alpn_protocols(alpn);
+        let authorizer = restricted(authorizer(&config.peers)?, config);
+        let options = tls_options(config);
         let live = live_policy(config);
         Ok(match config.direction {
             Direction::Inbound => {
@@ -111,7 +147,23 @@ impl Endpoint {
     }
 }
 
+fn tls_options(config: &ListenerConfig) -> TlsOptions {
+    let Some(context) = config.context() else {
+        let alpn = config.alpn.iter().map(|protocol| protocol.clone().into_bytes());
+        return TlsOptions::default().alpn_protocols(alpn);
+    };
+    let params = &context.common.params;
+    TlsOptions::default()
+        .alpn_protocols(context.common.alpn_protocols.clone())
+        .versions(params.protocol_versions())
+        .provider(Arc::new(params.crypto_provider()))
+}
+
 fn server_name(config: &ListenerConfig) -> ServerName<'static> {
+    let sni = config.context().and_then(|context| context.sni.clone());
+    if let (None, Some(name)) = (&config.server_name, sni) {
+        return name;
+    }
     let host = match (&config.server_name, &config.target) {
         (Some(name), _) => name.clone(),
         (None, Target::Tcp { host, .. }) => host.clone(),
@@ -135,6 +187,18 @@ fn authorizer(config: &PeersConfig) -> Result<Authorizer, SpiffeIdError> {
         rules.push(Authorizer::trust_domain(TrustDomain::new(domain)?));
     }
     Ok(Authorizer::custom(move |peer| rules.iter().any(|rule| rule.permits(peer))))
+}
+
+/// With the names that the listener's TLS context wants matched: whoever is named in both places is let in, or in the only
+/// one that names anybody.
+fn restricted(peers: Authorizer, config: &ListenerConfig) -> Authorizer {
+    let Some(validation) = config.context().and_then(|context| context.validation()).cloned() else {
+        return peers;
+    };
+    let names_peers = !config.peers.is_empty();
+    Authorizer::custom(move |peer| {
+        (!names_peers || peers.permits(peer)) && validation.admits([peer.to_string().as_str()])
+    })
 }
 
 fn live_policy(config: &ListenerConfig) -> LivePolicy {

@@ -24,6 +24,15 @@ const LOOK: Duration = Duration::from_millis(5);
 /// A request for a worker's statistics.
 type Query = oneshot::Sender<EngineStats>;
 
+/// Binds the current thread to the CPU of a worker, of those that this process may use.
+fn pin(worker: usize) {
+    let cpus = core_affinity::get_core_ids().unwrap_or_default();
+    let cpu = cpus.get(worker % cpus.len().max(1));
+    if !cpu.is_some_and(|cpu| core_affinity::set_for_current(*cpu)) {
+        log::warn!("worker {worker} is bound to no CPU");
+    }
+}
+
 /// How to ask the workers.
 #[derive(Clone, Default)]
 pub(crate) struct Queries(Vec<mpsc::UnboundedSender<Query>>);
@@ -54,7 +63,12 @@ impl Workers {
             let (state, identities) = (state.clone(), identities.clone());
             let (queries, asked) = mpsc::unbounded_channel();
             let runtime = Builder::new_current_thread().enable_all().build()?;
-            let work = move || LocalSet::new().block_on(&runtime, serve(state, identities, sockets, asked));
+            let work = move || {
+                if state.config.acceleration().pin == Some(true) {
+                    pin(i);
+                }
+                LocalSet::new().block_on(&runtime, serve(state, identities, sockets, asked));
+            };
             workers.threads.push(std::thread::Builder::new().name(format!("worker-{i}")).spawn(work)?);
             workers.queries.0.push(queries);
         }
@@ -103,14 +117,14 @@ async fn serve(
     sockets: Vec<ListenSocket>,
     mut queries: mpsc::UnboundedReceiver<Query>,
 ) {
-    let engine = LocalEngine::new(engine_config(&state.config.tls_acceleration));
+    let engine = LocalEngine::new(engine_config(&state.config.acceleration()));
     let early = Rc::new(Cell::new(0));
     let mut services = BTreeMap::new();
     for socket in sockets {
         let Some(listener) = state.listeners.iter().find(|l| l.config.name == socket.listener) else {
             continue;
         };
-        let identity = &identities[&listener.config.identity];
+        let identity = &identities[listener.config.identity_name()];
         let service = services.entry(socket.listener).or_insert_with(|| {
             Rc::new(service(listener, Endpoint::new(engine.clone(), identity, &listener.config), &early))
         });

@@ -6,7 +6,7 @@ use crate::config::acceleration::{Acceleration, TlsAcceleration};
 use crate::config::duration;
 use crate::config::read::At;
 use crate::handshake::EngineConfig;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -20,13 +20,13 @@ pub struct ProxyConfig {
     /// Worker threads; 0: one for each CPU.
     pub concurrency: Option<u32>,
     /// How long connections may go on after a hot restart.
-    #[serde(serialize_with = "show")]
+    #[serde(serialize_with = "duration::show_option")]
     pub drain_duration: Option<Duration>,
     /// When a hot restart ends the old process.
-    #[serde(serialize_with = "show")]
+    #[serde(serialize_with = "duration::show_option")]
     pub parent_shutdown_duration: Option<Duration>,
     /// How long connections may go on after SIGTERM.
-    #[serde(serialize_with = "show")]
+    #[serde(serialize_with = "duration::show_option")]
     pub termination_drain_duration: Option<Duration>,
     /// Whether the application waits for the proxy.
     pub hold_application_until_proxy_starts: Option<bool>,
@@ -48,7 +48,7 @@ pub struct ProxyConfig {
 #[non_exhaustive]
 pub struct CryptoMb {
     /// How long an operation waits for company although its thread is idle; `None`: it does not.
-    #[serde(serialize_with = "show")]
+    #[serde(serialize_with = "duration::show_option")]
     pub poll_delay: Option<Duration>,
     /// Whether to go on without acceleration where the CPU offers none.
     pub fallback: bool,
@@ -70,10 +70,6 @@ impl CryptoMb {
     pub fn admits(&self, tier: TierKind) -> bool {
         self.fallback || tier != TierKind::Scalar
     }
-}
-
-fn show<S: Serializer>(duration: &Option<Duration>, serializer: S) -> Result<S::Ok, S::Error> {
-    duration.map(duration::show).serialize(serializer)
 }
 
 impl ProxyConfig {

@@ -17,8 +17,15 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn inside(&self, path: Path, node: &'a Arc<Node>) -> Self {
-        Self { document: self.document, node, path, noticed: self.noticed }
+    /// Reads a value inside of this one. What a type finds wrong after the value was read is tied to the value's place, too.
+    fn at<T>(
+        &self,
+        path: Path,
+        node: &'a Arc<Node>,
+        read: impl FnOnce(Self) -> Result<T, ReadError>,
+    ) -> Result<T, ReadError> {
+        let inside = || Self { document: self.document, node, path: path.clone(), noticed: self.noticed };
+        inside().place(read(inside()))
     }
 
     fn problem(&self, message: impl Into<String>) -> Problem {
@@ -220,7 +227,7 @@ impl<'de> SeqAccess<'de> for Elements<'_, '_> {
 
     fn next_element_seed<T: DeserializeSeed<'de>>(&mut self, seed: T) -> Result<Option<T::Value>, ReadError> {
         let Some((i, node)) = self.elements.next() else { return Ok(None) };
-        seed.deserialize(self.reader.inside(self.reader.path.index(i), node)).map(Some)
+        self.reader.at(self.reader.path.index(i), node, |inside| seed.deserialize(inside)).map(Some)
     }
 }
 
@@ -246,7 +253,6 @@ impl<'de> MapAccess<'de> for Fields<'_, '_> {
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, ReadError> {
         let (written, node) =
             self.next.take().ok_or_else(|| <ReadError as de::Error>::custom("a value without a name"))?;
-        let path = self.reader.path.field(written);
-        seed.deserialize(self.reader.inside(path, node))
+        self.reader.at(self.reader.path.field(written), node, |inside| seed.deserialize(inside))
     }
 }

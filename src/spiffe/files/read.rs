@@ -46,16 +46,30 @@ impl Contents {
     /// # Errors
     /// [`Refusal::Malformed`] or [`Refusal::Empty`]; what the leaf lacks, if it does not say our trust domain.
     pub(super) fn parse(&self) -> Result<Material, Refusal> {
-        let chain = certificates(&self.chain)?;
+        let mut material = Material::from_pem(&self.chain, &self.key, &self.bundle)?;
+        for (domain, pem) in &self.federated {
+            let roots = certificates(pem)?;
+            // Nobody else speaks for our own trust domain.
+            material.bundles.entry(domain.clone()).or_insert(roots);
+        }
+        Ok(material)
+    }
+}
+
+impl Material {
+    /// From PEM: our certificates, leaf first; the key in PKCS#8, PKCS#1 or SEC 1; and the roots of our own trust domain, which
+    /// is the one that the leaf says.
+    ///
+    /// # Errors
+    /// [`Refusal::Malformed`], [`Refusal::Empty`] or [`Refusal::Key`]; what the leaf lacks, if it does not say our trust
+    /// domain. Nothing else is checked yet.
+    pub fn from_pem(chain: &[u8], key: &[u8], bundle: &[u8]) -> Result<Self, Refusal> {
+        let chain = certificates(chain)?;
         let leaf = chain.first().ok_or(Refusal::Empty)?;
         let own = trust_domain(&Leaf::read(leaf)?.id);
-        let key = PrivateKeyDer::from_pem_slice(&self.key).map_err(|e| Refusal::Key(e.to_string()))?;
-        let mut bundles = BTreeMap::new();
-        for (domain, pem) in &self.federated {
-            bundles.insert(domain.clone(), certificates(pem)?);
-        }
-        bundles.insert(own, certificates(&self.bundle)?);
-        Ok(Material { svid: Svid { chain, key: key.into() }, bundles })
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|e| Refusal::Key(e.to_string()))?;
+        let bundles = BTreeMap::from([(own, certificates(bundle)?)]);
+        Ok(Self { svid: Svid { chain, key: key.into() }, bundles })
     }
 }
 

@@ -1,70 +1,77 @@
 //! The configuration file. The table of its fields is in `docs/sidecar.md`.
 
+mod acceleration;
 mod address;
 mod check;
-mod duration;
+mod context;
+mod explain;
+mod later;
+mod load;
+mod mesh;
+mod source;
 
 pub(crate) use address::{AdminAddress, Target};
-pub(crate) use duration::Span;
+pub(crate) use context::Context;
+pub(crate) use explain::Explanation;
+pub(crate) use load::Loaded;
+pub(crate) use rustls_multibuffer::config::Span;
+pub(crate) use source::{IdentitySource, workload_api};
 
-use rustls_multibuffer::TierKind;
+use later::Later;
+use mesh::MeshConfig;
+use rustls_multibuffer::config::TlsAcceleration;
 use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 
-/// A whole configuration file. It holds no secret: keys are named by their files.
+/// A whole configuration, as it is in effect. What is written of it holds no secret: sources of keys are named, never shown.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct Config {
     /// Who we are, by names of our own.
+    #[serde(default)]
     pub(crate) identities: BTreeMap<String, IdentityConfig>,
     pub(crate) listeners: Vec<ListenerConfig>,
     /// Worker threads; 0: one for each CPU.
     #[serde(default = "two")]
     pub(crate) concurrency: usize,
-    #[serde(default)]
-    pub(crate) tls_acceleration: AccelerationConfig,
+    #[serde(default = "nothing")]
+    pub(crate) tls_acceleration: Later<TlsAcceleration>,
     #[serde(default)]
     pub(crate) drain: DrainConfig,
     pub(crate) admin: Option<AdminConfig>,
     #[serde(default)]
     pub(crate) log: LogConfig,
+    /// Settings from Istio's or ASM's objects.
+    pub(crate) mesh: Option<MeshConfig>,
+    /// The addresses of the SDS servers that TLS contexts name as clusters.
+    #[serde(default)]
+    pub(crate) clusters: BTreeMap<String, String>,
 }
 
-/// Where an identity comes from.
+/// An identity that several listeners may have.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct IdentityConfig {
-    pub(crate) files: FilesConfig,
+    pub(crate) tls_identity: Later<IdentitySource>,
     /// The only trust domain that our SVID may be of; default: whichever it is of.
     pub(crate) trust_domain: Option<String>,
 }
 
-/// An identity in PEM files, which are watched.
-#[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
-pub(crate) struct FilesConfig {
-    pub(crate) certificate_chain: PathBuf,
-    pub(crate) private_key: PathBuf,
-    pub(crate) trust_bundle: PathBuf,
-    /// The bundles of other trust domains, by their names.
-    #[serde(default)]
-    pub(crate) federated: BTreeMap<String, PathBuf>,
-}
-
 /// One listener, and where its connections go.
 #[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct ListenerConfig {
     /// Its name in metrics and logs.
     pub(crate) name: String,
     pub(crate) direction: Direction,
     pub(crate) address: SocketAddr,
     pub(crate) target: Target,
-    /// The name of one of the identities.
-    pub(crate) identity: String,
-    /// Who may be at the other end of the TLS connection. There is no default.
+    /// The name of one of the identities; or one of the next two fields.
+    pub(crate) identity: Option<String>,
+    /// An identity of its own.
+    pub(crate) tls_identity: Option<Later<IdentitySource>>,
+    /// A TLS context of Envoy's.
+    pub(crate) tls: Option<Later<Context>>,
+    /// Who may be at the other end of the TLS connection. There is no default, but for the names that `tls` wants matched.
+    #[serde(default)]
     pub(crate) peers: PeersConfig,
     /// The name sent to the server (SNI), outbound; default: the target's host, if that is a name.
     pub(crate) server_name: Option<String>,
@@ -100,7 +107,7 @@ impl Direction {
 
 /// Whoever is in one of the lists, or anybody whose certificate verifies.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 pub(crate) struct PeersConfig {
     /// Exact SPIFFE IDs.
     pub(crate) ids: Vec<String>,
@@ -111,7 +118,7 @@ pub(crate) struct PeersConfig {
 }
 
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 pub(crate) struct ProxyProtocolConfig {
     /// Whether connections to the listener begin with a header: inbound before the TLS handshake.
     pub(crate) accept: ProxyProtocol,
@@ -129,7 +136,7 @@ pub(crate) enum ProxyProtocol {
 
 /// One more than these is closed at once, and counted.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 pub(crate) struct LimitsConfig {
     pub(crate) max_connections: usize,
     /// Connections whose handshake or whose connection to the target is not complete.
@@ -143,7 +150,7 @@ impl Default for LimitsConfig {
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 pub(crate) struct TimeoutsConfig {
     /// Until the target has accepted.
     pub(crate) connect: Span,
@@ -161,7 +168,7 @@ impl Default for TimeoutsConfig {
 
 /// What becomes of connections while identities rotate; default: they are kept.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 pub(crate) struct LiveConfig {
     pub(crate) max_age: Option<Span>,
     /// The age is less by a random part of this.
@@ -171,26 +178,7 @@ pub(crate) struct LiveConfig {
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct AccelerationConfig {
-    /// False: everything is left to aws-lc-rs, one operation at a time.
-    pub(crate) enabled: bool,
-    #[serde(with = "address::text")]
-    pub(crate) max_tier: TierKind,
-    /// How long an operation waits for company although its thread is idle.
-    pub(crate) poll_delay: Span,
-    /// The most handshakes that a worker has parked at a time.
-    pub(crate) max_parked: usize,
-}
-
-impl Default for AccelerationConfig {
-    fn default() -> Self {
-        Self { enabled: true, max_tier: TierKind::Avx512Ifma, poll_delay: Span::seconds(0), max_parked: 256 }
-    }
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 pub(crate) struct DrainConfig {
     /// How long connections may go on after SIGTERM.
     pub(crate) termination_drain_duration: Span,
@@ -217,14 +205,13 @@ impl Default for DrainConfig {
 }
 
 #[derive(Clone, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
 pub(crate) struct AdminConfig {
     /// A loopback address, or `unix:` and a path.
     pub(crate) address: AdminAddress,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
-#[serde(deny_unknown_fields, default)]
+#[serde(default)]
 pub(crate) struct LogConfig {
     #[serde(with = "address::text")]
     pub(crate) level: log::LevelFilter,
@@ -242,35 +229,47 @@ fn two() -> usize {
     2
 }
 
+fn nothing<T>() -> Later<T> {
+    Later(None)
+}
+
 impl Config {
-    /// Reads and checks a file.
-    ///
-    /// # Errors
-    /// What is wrong, with the file and the path of the field.
-    pub(crate) fn load(file: &Path) -> Result<Self, String> {
-        let named = |e: String| format!("{}: {e}", file.display());
-        let text = std::fs::read_to_string(file).map_err(|e| named(e.to_string()))?;
-        Self::parse(&text).map_err(named)
-    }
-
-    /// Reads and checks YAML or JSON, which is a part of YAML.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        use serde::de::Error;
-        let config: Self = serde_saphyr::with_deserializer_from_str(text, |from| {
-            serde_path_to_error::deserialize(from)
-                .map_err(|e| serde_saphyr::Error::custom(format!("{}: {}", e.path(), e.inner())))
-        })
-        .map_err(|e| e.to_string())?;
-        check::check(&config)?;
-        Ok(config)
-    }
-
     /// How many workers there are to be.
     pub(crate) fn workers(&self) -> usize {
         match self.concurrency {
             0 => std::thread::available_parallelism().map_or(1, Into::into),
             n => n,
         }
+    }
+
+    /// How operations are batched; every field is said.
+    pub(crate) fn acceleration(&self) -> TlsAcceleration {
+        self.tls_acceleration.0.clone().unwrap_or_default()
+    }
+}
+
+impl PeersConfig {
+    /// Whether nobody is named.
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.any && self.ids.is_empty() && self.prefixes.is_empty() && self.trust_domains.is_empty()
+    }
+}
+
+impl ListenerConfig {
+    /// The TLS context, if it has one.
+    pub(crate) fn context(&self) -> Option<&Context> {
+        self.tls.as_ref().and_then(|tls| tls.0.as_ref())
+    }
+
+    /// Where its own identity comes from; none: it has one of the named.
+    pub(crate) fn own_source(&self) -> Option<&IdentitySource> {
+        let own = self.tls_identity.as_ref().and_then(|identity| identity.0.as_ref());
+        own.or_else(|| self.context().map(|context| &context.source))
+    }
+
+    /// The name of its identity, in metrics, too.
+    pub(crate) fn identity_name(&self) -> &str {
+        self.identity.as_deref().unwrap_or(&self.name)
     }
 }
 

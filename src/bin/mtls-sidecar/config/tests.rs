@@ -1,11 +1,14 @@
 //! What is accepted, and what is refused with which path.
 
-use super::{Config, Span, Target};
+use super::explain::Origin;
+use super::{Config, IdentitySource, Loaded, Span, Target};
+use rustls_multibuffer::config::{Mode, TlsAcceleration};
+use rustls_multibuffer::{Tier, TierKind};
 use std::time::Duration;
 
 const GOOD: &str = "
 identities:
-  default: {files: {certificate_chain: c.pem, private_key: k.pem, trust_bundle: b.pem}}
+  default: {tls_identity: {files: {certificate_chain: c.pem, private_key: k.pem, trusted_ca: b.pem}}}
 listeners:
 - name: in
   direction: inbound
@@ -23,14 +26,8 @@ fn defaults_are_as_documented() {
     assert_eq!((listener.limits.max_connections, listener.limits.max_pending), (1024, 1024));
     assert_eq!(listener.target, Target::Unix("/run/app.sock".into()));
     assert_eq!(config.drain.termination_drain_duration, Span::seconds(5));
-    assert!(config.tls_acceleration.enabled && config.admin.is_none());
-}
-
-#[test]
-fn json_is_read_and_what_is_written_is_read_again() {
-    let json = serde_json::to_string(&Config::parse(GOOD).unwrap()).unwrap();
-    let again = Config::parse(&json).unwrap();
-    assert_eq!(serde_json::to_string(&again).unwrap(), json);
+    assert_eq!((config.acceleration().enabled, config.acceleration().threads), (Some(true), Some(2)));
+    assert!(config.admin.is_none());
 }
 
 #[test]
@@ -43,7 +40,23 @@ fn errors_name_the_path() {
         ("trust_domains: [example.org]", "trust_domains: ['Not A Domain']", "peers.trust_domains[0]"),
         ("trust_domains: [example.org]", "ids: ['http://x']", "listeners[0].peers.ids[0]"),
         ("name: in\n", "name: in\n  colour: red\n", "colour"),
-        ("name: in\n", "name: in\n  timeouts: {idle: soon}\n", "listeners[0].timeouts.idle"),
+        ("name: in\n", "name: in\n  timeouts: {idle: soon}\n", "test.yaml:6:20: listeners[0].timeouts.idle"),
+        (
+            "identity: default",
+            "tls_identity: {files: {private_key: k}}",
+            "listeners[0].tls_identity.files.trusted_ca",
+        ),
+        (
+            "identity: default",
+            "tls_identity: {sds: {address: nowhere}}",
+            "listeners[0].tls_identity.sds.address",
+        ),
+        ("identity: default", "alpn: [h2]", "listeners[0]: expected one of identity, tls_identity and tls"),
+        (
+            "listeners:",
+            "concurrency: 3\ntls_acceleration: {threads: 2}\nlisteners:",
+            "concurrency says another",
+        ),
         ("name: in\n", "name: in\n  server_name: a.b\n", "listeners[0].server_name: only outbound"),
         ("name: in\n", "name: in\n  limits: {max_pending: 0}\n", "listeners[0].limits"),
         ("listeners:", "admin: {address: '10.0.0.1:1'}\nlisteners:", "not a loopback address"),
@@ -57,23 +70,6 @@ fn errors_name_the_path() {
 }
 
 #[test]
-fn durations_of_protobuf_and_of_go() {
-    for (text, wanted) in [
-        ("0", Duration::ZERO),
-        ("5s", Duration::from_secs(5)),
-        ("0.002s", Duration::from_millis(2)),
-        ("1m30s", Duration::from_secs(90)),
-        ("50us", Duration::from_micros(50)),
-        ("1.5h", Duration::from_secs(5400)),
-    ] {
-        assert_eq!(text.parse(), Ok(Span(wanted)), "{text}");
-    }
-    for text in ["", "5", "s", "-1s", "1 s", "1s2", "1y", "..s", "99999999999999999999999h"] {
-        assert!(text.parse::<Span>().is_err(), "{text}");
-    }
-}
-
-#[test]
 fn targets() {
     for text in ["127.0.0.1:80", "[::1]:80", "app.ns.svc:8080", "unix:/a/b"] {
         assert_eq!(text.parse::<Target>().unwrap().to_string(), text);
@@ -81,4 +77,185 @@ fn targets() {
     for text in ["", "app", ":80", "::1:80", "app:0", "app:http", "unix:"] {
         assert!(text.parse::<Target>().is_err(), "{text}");
     }
+}
+
+fn load(text: &str, environment: &[(&str, &str)]) -> Result<Loaded, String> {
+    let variable = |name: &str| {
+        let found = environment.iter().find(|(known, _)| *known == name);
+        found.map(|(_, value)| (*value).to_owned())
+    };
+    Loaded::read("test.yaml", text, &variable, Mode::Strict).map_err(|e| e.to_string())
+}
+
+/// `field = value from origin` of one field.
+#[track_caller]
+fn explained(loaded: &Loaded, field: &str) -> String {
+    let found = loaded.explanation.fields.iter().find(|explained| explained.field == field);
+    let found = found.unwrap_or_else(|| panic!("no {field} in {}", loaded.explanation));
+    format!("{} from {}", found.value, found.origin)
+}
+
+#[test]
+fn every_field_says_where_it_came_from() {
+    let text = GOOD.replace("listeners:", "drain: {terminationDrainDuration: 1500ms}\nlisteners:");
+    let loaded = load(&text, &[]).unwrap();
+    assert_eq!(explained(&loaded, "drain.termination_drain_duration"), "\"1500ms\" from test.yaml:4:35");
+    assert_eq!(explained(&loaded, "concurrency"), "2 from built-in");
+    assert_eq!(explained(&loaded, "tls_acceleration.enabled"), "true from built-in");
+    assert_eq!(explained(&loaded, "listeners[0].timeouts.idle"), "\"3600s\" from built-in");
+    let key = "identities.default.tls_identity.files.private_key";
+    assert!(
+        explained(&loaded, key).starts_with("\"k.pem\" from test.yaml:3:"),
+        "{}",
+        explained(&loaded, key)
+    );
+    let json = serde_json::to_value(&loaded.explanation).unwrap();
+    let of = |field: &str| {
+        let fields = json["fields"].as_array().unwrap();
+        fields.iter().find(|explained| explained["field"] == field).unwrap()["origin"].clone()
+    };
+    assert_eq!(of("concurrency"), "built_in");
+    assert_eq!(of("drain.termination_drain_duration")["file"]["line"], 4);
+}
+
+/// What Istio's injection puts into the environment, and an object and an annotation that are stronger.
+#[test]
+fn objects_of_the_mesh_are_resolved_by_their_precedence() {
+    let defaults = "{\"concurrency\": 3, \"terminationDrainDuration\": \"20s\",
+        \"privateKeyProvider\": {\"cryptomb\": {\"pollDelay\": \"10ms\", \"fallback\": true}},
+        \"proxyMetadata\": {\"EXIT_ON_ZERO_ACTIVE_CONNECTIONS\": \"true\", \"MINIMUM_DRAIN_DURATION\": \"7s\"}}";
+    let text = GOOD.replace(
+        "listeners:",
+        "mesh:
+  pod: {annotations: {proxy.istio.io/config: '{concurrency: 5, parentShutdownDuration: 90s}'}}
+drain: {minimum_drain_duration: 1s}
+listeners:",
+    );
+    let environment = [("PROXY_CONFIG", defaults), ("POD_NAME", "cart-0"), ("POD_NAMESPACE", "shop")];
+    let loaded = load(&text, &environment).unwrap();
+    let (config, acceleration) = (&loaded.config, loaded.config.acceleration());
+    assert_eq!((config.concurrency, acceleration.threads), (5, Some(5)));
+    assert_eq!(config.drain.termination_drain_duration, Span::seconds(20));
+    assert_eq!(config.drain.parent_shutdown_time, Span::seconds(90));
+    assert_eq!(config.drain.minimum_drain_duration, Span::seconds(1), "the file is the strongest");
+    assert!(config.drain.exit_on_zero_active_connections);
+    assert_eq!(
+        (acceleration.enabled, acceleration.poll_delay),
+        (Some(true), Some(Duration::from_millis(10)))
+    );
+    assert!(explained(&loaded, "concurrency").contains("annotation proxy.istio.io/config shop/cart-0"));
+    assert!(
+        explained(&loaded, "tls_acceleration.poll_delay").contains("meshConfig.defaultConfig (PROXY_CONFIG")
+    );
+    let overridden = loaded.explanation.to_string();
+    assert!(overridden.contains("over 3 from meshConfig.defaultConfig"), "{overridden}");
+    assert!(overridden.contains("over \"7s\" from meshConfig.defaultConfig"), "{overridden}");
+
+    // Istio means "off" when it says nothing, and the file may say otherwise.
+    let off = load(GOOD, &[("PROXY_CONFIG", "{}")]).unwrap();
+    assert_eq!((off.config.acceleration().enabled, off.config.concurrency), (Some(false), 2));
+    let text = GOOD.replace("listeners:", "tls_acceleration: {enabled: true, poll_delay: 50us}\nlisteners:");
+    let on = load(&text, &[("PROXY_CONFIG", "{}")]).unwrap().config.acceleration();
+    assert_eq!((on.enabled, on.poll_delay), (Some(true), Some(Duration::from_micros(50))));
+
+    let broken = load(GOOD, &[("PROXY_CONFIG", "{konkurrenz: 3}")]).unwrap_err();
+    assert!(broken.contains("PROXY_CONFIG") && broken.contains("konkurrenz"), "{broken}");
+    let broken =
+        load(GOOD, &[("PROXY_CONFIG", "{proxyMetadata: {MINIMUM_DRAIN_DURATION: soon}}")]).unwrap_err();
+    assert!(broken.contains("MINIMUM_DRAIN_DURATION"), "{broken}");
+}
+
+#[test]
+fn without_fallback_a_provider_needs_lanes() {
+    let provider = "{privateKeyProvider: {cryptomb: {pollDelay: 1ms}}}";
+    let loaded = load(GOOD, &[("PROXY_CONFIG", provider)]);
+    assert_eq!(loaded.is_ok(), Tier::detect().kind() != TierKind::Scalar, "{:?}", loaded.err());
+    // Whoever wants no lanes is not told that there are none.
+    let text = GOOD.replace("listeners:", "tls_acceleration: {max_tier: scalar}\nlisteners:");
+    assert!(load(&text, &[("PROXY_CONFIG", provider)]).is_ok());
+}
+
+const ENVOY: &str = "
+clusters: {sds-grpc: 'unix:/run/istio/sds.sock'}
+listeners:
+- name: in
+  direction: inbound
+  address: 127.0.0.1:15006
+  target: 127.0.0.1:8080
+  tls:
+    name: envoy.transport_sockets.tls
+    typed_config:
+      '@type': type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext
+      require_client_certificate: true
+      common_tls_context:
+        alpn_protocols: [h2]
+        tls_params: {tls_minimum_protocol_version: TLSv1_3, ecdh_curves: [P-256]}
+        tls_certificates:
+        - certificate_chain: {filename: c.pem}
+          private_key_provider:
+            provider_name: cryptomb
+            fallback: true
+            typed_config:
+              '@type': type.googleapis.com/envoy.extensions.private_key_providers.cryptomb.v3alpha.CryptoMbPrivateKeyMethodConfig
+              private_key: {inline_string: 'not to be shown'}
+              poll_delay: 0.002s
+        validation_context:
+          trusted_ca: {filename: b.pem}
+          match_typed_subject_alt_names:
+          - {san_type: URI, matcher: {prefix: 'spiffe://example.org/'}}
+- name: out
+  direction: outbound
+  address: 127.0.0.1:15001
+  target: 127.0.0.1:15006
+  peers: {any: true}
+  tls:
+    sni: server.test
+    common_tls_context:
+      tls_certificate_sds_secret_configs:
+      - {name: default, sds_config: {api_config_source: {api_type: GRPC, grpc_services: {envoy_grpc: {cluster_name: sds-grpc}}}}}
+      validation_context_sds_secret_config:
+        {name: ROOTCA, sds_config: {api_config_source: {api_type: GRPC, grpc_services: {envoy_grpc: {cluster_name: sds-grpc}}}}}
+";
+
+#[test]
+fn contexts_of_envoy_are_pasted() {
+    let loaded = load(ENVOY, &[]).unwrap();
+    let [inbound, outbound] = &loaded.config.listeners[..] else { panic!() };
+    assert!(matches!(inbound.own_source(), Some(IdentitySource::Static { .. })), "{inbound:?}");
+    let Some(IdentitySource::Sds { address, certificate, trusted_ca, .. }) = outbound.own_source() else {
+        panic!("{outbound:?}")
+    };
+    assert_eq!([address, certificate, trusted_ca], ["unix:/run/istio/sds.sock", "default", "ROOTCA"]);
+    let acceleration: TlsAcceleration = loaded.config.acceleration();
+    assert_eq!((acceleration.enabled, acceleration.poll_delay), (Some(true), Some(Duration::from_millis(2))));
+    let delay = loaded.explanation.fields.iter().find(|f| f.field == "tls_acceleration.poll_delay").unwrap();
+    assert!(matches!(&delay.origin, Origin::Provider(at) if at.file.as_ref() == "test.yaml"), "{delay:?}");
+    assert_eq!(explained(&loaded, "listeners[0].tls.alpn_protocols"), "[\"h2\"] from test.yaml:9:5");
+    for shown in [
+        loaded.explanation.to_string(),
+        serde_json::to_string(&loaded.config).unwrap(),
+        format!("{loaded:?}"),
+    ] {
+        assert!(!shown.contains("not to be shown"), "{shown}");
+    }
+    for (from, to, wanted) in [
+        ("require_client_certificate: true", "require_client_certificate: false", "mutual TLS only"),
+        ("direction: outbound", "direction: inbound", "listeners[1].tls.sni"),
+        ("clusters: {sds-grpc:", "clusters: {other:", "clusters.sds-grpc is needed"),
+        ("peers: {any: true}", "peers: {}", "listeners[1].peers: say who"),
+        ("trusted_ca: {filename: b.pem}", "crl: {filename: b.pem}", "validation_context.crl"),
+        ("  peers: {any: true}", "  peers: {any: true}\n  alpn: [h2]", "listeners[1].alpn: tls has its own"),
+    ] {
+        assert!(ENVOY.contains(from), "{from}");
+        let error = load(&ENVOY.replace(from, to), &[]).unwrap_err();
+        assert!(error.contains(wanted), "{wanted:?} in {error}");
+    }
+    // Nothing turns acceleration on: Envoy means "off" by that.
+    let provider = ENVOY.find("          private_key_provider").unwrap();
+    let end = ENVOY.find("        validation_context:").unwrap();
+    let without =
+        format!("{}          private_key: {{filename: k.pem}}\n{}", &ENVOY[..provider], &ENVOY[end..]);
+    let loaded = load(&without, &[]).unwrap();
+    assert_eq!(loaded.config.acceleration().enabled, Some(false));
+    assert!(matches!(loaded.config.listeners[0].own_source(), Some(IdentitySource::Files { .. })));
 }

@@ -1,0 +1,163 @@
+//! A listener's `tls`: a TLS context as Envoy has it.
+
+use super::source::IdentitySource;
+use super::{Config, Direction};
+use rustls::pki_types::ServerName;
+use rustls_multibuffer::config::envoy::{
+    self, CommonTlsContext, DownstreamTlsContext, SdsSecret, SdsServer, TlsContext, TrustedCa,
+    UpstreamTlsContext, ValidationContext,
+};
+use rustls_multibuffer::config::{Checked, ConfigError, DataSource, Document, Location, Mode, Path, Problem};
+use serde::{Serialize, Serializer};
+use serde_json::json;
+use std::path::PathBuf;
+
+/// What a listener has from its TLS context.
+#[derive(Clone, Debug)]
+pub(crate) struct Context {
+    /// Where it stands.
+    pub(crate) location: Location,
+    pub(crate) source: IdentitySource,
+    pub(crate) common: CommonTlsContext,
+    /// The server name to send, outbound.
+    pub(crate) sni: Option<ServerName<'static>>,
+}
+
+impl Context {
+    /// Whom it admits, beside the listener's own `peers`.
+    pub(crate) fn validation(&self) -> Option<&ValidationContext> {
+        self.common.validation.as_ref()
+    }
+
+    /// Reads the context of a listener of that direction: bare, or in a `transport_socket`.
+    pub(super) fn read(
+        document: &Document,
+        direction: Direction,
+        config: &Config,
+        mode: Mode,
+    ) -> Result<Checked<Self>, ConfigError> {
+        let Checked { value: (found, location), warnings } = find(document, direction, mode)?;
+        let problem = |message: &str| Problem { location: location.clone(), message: message.to_owned() };
+        let (common, sni) = match (found, direction) {
+            (TlsContext::Downstream(context), Direction::Inbound) => {
+                if !context.require_client_certificate {
+                    let message =
+                        "require_client_certificate: true is needed: this sidecar is for mutual TLS only";
+                    return Err(problem(message).into());
+                }
+                (context.common, None)
+            }
+            (TlsContext::Upstream(context), Direction::Outbound) => (context.common, context.sni),
+            (TlsContext::Downstream(_), _) => {
+                return Err(problem("an outbound listener needs an UpstreamTlsContext").into());
+            }
+            (TlsContext::Upstream(_), _) => {
+                return Err(problem("an inbound listener needs a DownstreamTlsContext").into());
+            }
+        };
+        let source = source(&common, config).map_err(|message| problem(&message))?;
+        Ok(Checked { value: Self { location, source, common, sni }, warnings })
+    }
+}
+
+/// The one context in the document.
+fn find(
+    document: &Document,
+    direction: Direction,
+    mode: Mode,
+) -> Result<Checked<(TlsContext, Location)>, ConfigError> {
+    let mut found = envoy::find(document, mode)?;
+    let is_bare = document.find(&Path::default().field("common_tls_context")).is_some();
+    match found.value.len() {
+        // Without its `@type`, as it is shown in documentation.
+        0 if is_bare => Ok(match direction {
+            Direction::Inbound => DownstreamTlsContext::read(document, mode)?.map(TlsContext::Downstream),
+            Direction::Outbound => UpstreamTlsContext::read(document, mode)?.map(TlsContext::Upstream),
+        }
+        .map(|context| (context, document.location()))),
+        1 => {
+            let (location, context) = found.value.remove(0);
+            Ok(Checked { value: (context, location), warnings: found.warnings })
+        }
+        n => Err(document.problem(format!("expected one TLS context, found {n}")).into()),
+    }
+}
+
+/// Where certificate and roots come from, which must be one place.
+fn source(common: &CommonTlsContext, config: &Config) -> Result<IdentitySource, String> {
+    let [identity] = &common.identities[..] else {
+        return Err(format!("expected one certificate, found {}", common.identities.len()));
+    };
+    let Some(validation) = &common.validation else {
+        return Err("a validation context is needed: this sidecar is for mutual TLS only".into());
+    };
+    match (identity, &validation.trusted_ca) {
+        (envoy::IdentitySource::Certificate(ours), TrustedCa::Source { source, .. }) => {
+            Ok(of_data(&ours.certificate_chain, &ours.private_key, source))
+        }
+        (envoy::IdentitySource::Sds(ours), TrustedCa::Sds(roots)) => of_secrets(ours, roots, config),
+        _ => Err("certificate and trusted_ca must both come from SDS, or neither of them".into()),
+    }
+}
+
+/// Files are followed; Envoy does that with a `watched_directory` only.
+fn of_data(chain: &DataSource, key: &DataSource, roots: &DataSource) -> IdentitySource {
+    let file = |source: &DataSource| match source {
+        DataSource::File(path) => Some(path.clone()),
+        _ => None,
+    };
+    let files: Option<Vec<PathBuf>> = [chain, key, roots].into_iter().map(file).collect();
+    match files.as_deref() {
+        Some([chain, key, roots]) => IdentitySource::Files {
+            certificate_chain: chain.clone(),
+            private_key: key.clone(),
+            trusted_ca: roots.clone(),
+            federated: Default::default(),
+        },
+        _ => IdentitySource::Static {
+            certificate_chain: chain.clone(),
+            private_key: key.clone(),
+            trusted_ca: roots.clone(),
+        },
+    }
+}
+
+fn of_secrets(ours: &SdsSecret, roots: &SdsSecret, config: &Config) -> Result<IdentitySource, String> {
+    if ours.server != roots.server {
+        return Err("certificate and trusted_ca must come from the same SDS server".into());
+    }
+    let address = match &ours.server {
+        SdsServer::Address(address) => address.clone(),
+        SdsServer::Cluster(name) => match config.clusters.get(name) {
+            Some(address) => address.clone(),
+            None => return Err(format!("clusters.{name} is needed: the address of that SDS server")),
+        },
+        _ => return Err("secrets in files of Envoy's own format are not supported".into()),
+    };
+    Ok(IdentitySource::Sds {
+        address,
+        certificate: ours.name.clone(),
+        trusted_ca: roots.name.clone(),
+        patience: ours.initial_fetch_timeout,
+    })
+}
+
+impl Serialize for Context {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let params = &self.common.params;
+        let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
+        let names = |names: &[_]| names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>();
+        let matchers = self.validation().map_or(0, |validation| validation.uri_matchers.len());
+        json!({
+            "source": self.source,
+            "uri_matchers": matchers,
+            "alpn_protocols": self.common.alpn_protocols.iter().map(text).collect::<Vec<_>>(),
+            "minimum_protocol_version": format!("{:?}", params.minimum),
+            "maximum_protocol_version": format!("{:?}", params.maximum),
+            "ecdh_curves": names(&params.groups),
+            "cipher_suites": params.cipher_suites.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>(),
+            "sni": self.sni.as_ref().map(|name| name.to_str()),
+        })
+        .serialize(serializer)
+    }
+}

@@ -1,0 +1,138 @@
+//! Every effective field, its value, and where it came from.
+
+use super::Config;
+use rustls_multibuffer::config::istio::{Note, Origin as Object};
+use rustls_multibuffer::config::{Document, Location, Path, Problem};
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::fmt;
+
+/// What said so.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Origin {
+    BuiltIn,
+    File(Location),
+    Object(Object),
+    /// A `private_key_provider`.
+    Provider(Location),
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BuiltIn => f.write_str("built-in"),
+            Self::File(at) => write!(f, "{}:{}:{}", at.file, at.position.line, at.position.column),
+            Self::Object(object) => object.fmt(f),
+            Self::Provider(at) => {
+                write!(f, "private_key_provider ({}:{}:{})", at.file, at.position.line, at.position.column)
+            }
+        }
+    }
+}
+
+/// What did not come from the file's field of the same name, by field.
+pub(super) type Origins = BTreeMap<String, Origin>;
+
+/// One field.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Explained {
+    pub(crate) field: String,
+    pub(crate) value: Value,
+    pub(crate) origin: Origin,
+    /// What said otherwise and does not count, the strongest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) overridden: Vec<(Value, Origin)>,
+}
+
+/// The explanation: `Display` is for people, `Serialize` for programs.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Explanation {
+    pub(crate) fields: Vec<Explained>,
+    /// Objects that had no say.
+    pub(crate) notes: Vec<Note>,
+    pub(crate) warnings: Vec<Problem>,
+}
+
+/// What the mesh's objects say of a field, the strongest first.
+pub(super) type Said = BTreeMap<&'static str, Vec<(Value, Origin)>>;
+
+impl Explanation {
+    pub(super) fn new(config: &Config, document: &Document, origins: &Origins, said: &Said) -> Self {
+        let mut leaves = Vec::new();
+        flatten(serde_json::to_value(config).unwrap_or_default(), Path::default(), &mut leaves);
+        let fields = leaves.into_iter().map(|(path, value)| {
+            let field = path.to_string();
+            let origin = origins.get(&field).cloned().unwrap_or_else(|| of_file(document, &path));
+            let others = said.get(field.as_str()).into_iter().flatten();
+            let overridden = others.filter(|(_, other)| *other != origin).cloned().collect();
+            Explained { field, value, origin, overridden }
+        });
+        Self { fields: fields.collect(), ..Self::default() }
+    }
+
+    /// Which field keeps operations out of lanes, if one does, and what said so.
+    pub(crate) fn why_not_accelerated(&self) -> Option<String> {
+        let is_off = |explained: &&Explained| {
+            let (field, value) = (explained.field.as_str(), &explained.value);
+            (field == "tls_acceleration.enabled" && *value == Value::Bool(false))
+                || (field == "tls_acceleration.max_tier" && value == "scalar")
+        };
+        let explained = self.fields.iter().find(is_off)?;
+        let origin = match &explained.origin {
+            Origin::BuiltIn => "no object or context turns it on".to_owned(),
+            origin => origin.to_string(),
+        };
+        Some(format!("{} is {} ({origin})", explained.field, explained.value))
+    }
+}
+
+/// The values inside, each with its path.
+fn flatten(value: Value, path: Path, leaves: &mut Vec<(Path, Value)>) {
+    match value {
+        Value::Object(fields) if !fields.is_empty() => {
+            for (name, value) in fields {
+                flatten(value, path.field(&name), leaves);
+            }
+        }
+        Value::Array(elements) if elements.iter().any(Value::is_object) => {
+            for (i, value) in elements.into_iter().enumerate() {
+                flatten(value, path.index(i), leaves);
+            }
+        }
+        value => leaves.push((path, value)),
+    }
+}
+
+/// The field's place in the file. What is inside of a `tls` or a `tls_identity` is named otherwise here than there.
+fn of_file(document: &Document, path: &Path) -> Origin {
+    let exact = document.find(path);
+    let around = || {
+        let is_read_elsewhere = |path: &Path| matches!(path.last_field(), Some("tls" | "tls_identity"));
+        document.find(&path.ancestors().find(is_read_elsewhere)?)
+    };
+    let found = exact.or_else(around);
+    found.map_or(Origin::BuiltIn, |found| Origin::File(found.location()))
+}
+
+impl fmt::Display for Explanation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Explained { field, value, origin, overridden } in &self.fields {
+            writeln!(f, "{field} = {value}\n    from {origin}")?;
+            for (value, origin) in overridden {
+                writeln!(f, "    over {value} from {origin}")?;
+            }
+        }
+        if !self.notes.is_empty() {
+            writeln!(f, "without a say:")?;
+        }
+        for note in &self.notes {
+            writeln!(f, "    {}: {}", note.origin, note.reason)?;
+        }
+        for warning in &self.warnings {
+            writeln!(f, "warning: {warning}")?;
+        }
+        Ok(())
+    }
+}
