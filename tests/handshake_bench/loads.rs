@@ -157,7 +157,7 @@ fn the_halves_meet_over_tcp_and_unix_sockets() {
         let file = identities.join(format!("{server}.json"));
         let connect =
             ["connect", "--to", &address, "--identities-from", utf8(&identities), "--client", client];
-        let load = ["--concurrency", "8", "--handshakes", "200", "--json", utf8(&file)];
+        let load = ["--concurrency", "8", "--handshakes", "200", "--duration", "60", "--json", utf8(&file)];
         let output = handshake_bench(&[&connect[..], &load].concat());
         assert!(output.status.success(), "{}", text(&output.stderr));
         let result = &lines(&std::fs::read_to_string(file).unwrap())[0];

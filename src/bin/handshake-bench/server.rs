@@ -25,7 +25,7 @@ use tokio::task::{LocalSet, spawn_local};
 use tokio_rustls::server::TlsStream;
 
 /// How long a server may need to notice that its last client has gone.
-const CLOSING: Duration = Duration::from_secs(5);
+const CLOSING: Duration = Duration::from_secs(20);
 /// After a connection could not be accepted a thread pauses.
 const PAUSE: Duration = Duration::from_millis(10);
 
