@@ -1,7 +1,8 @@
 //! What the lane kernels do, instruction by instruction: counts, and traces that must not depend on secrets.
 //!
 //! `lane_counts` counts the instructions of every kernel at every size, and of the exponentiations of eight
-//! RSA-2048 private operations. `lane_counts traces` runs every kernel with several secrets in the same places.
+//! RSA-2048 private operations; `.ci/instructions` compares them with a table. `lane_counts planted` does so with a multiplication
+//! that begins by looking its operand up: it must be noticed. `lane_counts traces` runs every kernel with several secrets in the same places.
 //!
 //! Both are for the emulator that CI runs the AVX-512 tiers in. It has two system calls of its own: 9000 starts
 //! its counters, 9001 stops them and prints them on standard error under a label, with hashes of the sequences of
@@ -10,30 +11,53 @@
 #![expect(unsafe_code, reason = "system calls that no library offers")]
 
 use rustls_multibuffer::arch::lanes::{Moduli, MontLanes, Shape};
-use rustls_multibuffer::arch::{Avx512Ifma, AvxIfma, Tier, TierKind};
+use rustls_multibuffer::arch::{Avx2Fma, Avx512Ifma, AvxIfma, Tier, TierKind};
 
 const SIZES: [usize; 5] = [1024, 1536, 2048, 3072, 4096];
 /// Entries of the table of a five-bit window.
 const ENTRIES: usize = 32;
 
+/// What the program was asked for.
+#[derive(Clone, Copy, PartialEq)]
+enum Mode {
+    Counts,
+    Planted,
+    Traces,
+}
+
 fn main() {
-    let traces = std::env::args().nth(1).is_some_and(|mode| mode == "traces");
+    let mode = match std::env::args().nth(1).as_deref() {
+        Some("traces") => Mode::Traces,
+        Some("planted") => Mode::Planted,
+        _ => Mode::Counts,
+    };
     println!("best tier: {}", Tier::detect().kind());
-    if let Some(tier) = Avx512Ifma::detect() {
-        report(tier, TierKind::Avx512Ifma, traces);
+    let (avx512, avx) = (Avx512Ifma::detect(), AvxIfma::detect());
+    if let Some(tier) = avx512 {
+        report(tier, TierKind::Avx512Ifma, mode);
     }
-    if let Some(tier) = AvxIfma::detect() {
-        report(tier, TierKind::AvxIfma, traces);
+    if let Some(tier) = avx {
+        report(tier, TierKind::AvxIfma, mode);
+    }
+    // The other CPUs have this tier, too: one count of it is enough.
+    if let Some(tier) = Avx2Fma::detect().filter(|_| avx512.is_none() && avx.is_none()) {
+        report(tier, TierKind::Avx2Fma, mode);
     }
 }
 
-fn report<L: MontLanes>(tier: L, kind: TierKind, traces: bool) {
+fn report<L: MontLanes>(tier: L, kind: TierKind, mode: Mode) {
+    let traces = mode == Mode::Traces;
     for bits in SIZES {
         let mut operands = Operands::new(tier, bits);
         if traces {
             trace(&mut operands, |kernel| format!("{kind}-{kernel}-{bits}"));
         } else {
-            count(&format!("{kind}-mul-{bits}"), || operands.mul());
+            count(&format!("{kind}-mul-{bits}"), || {
+                if mode == Mode::Planted {
+                    operands.select();
+                }
+                operands.mul();
+            });
             count(&format!("{kind}-sqr-{bits}"), || operands.sqr_times(1));
             count(&format!("{kind}-select-{bits}"), || operands.select());
         }

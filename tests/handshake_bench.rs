@@ -252,3 +252,7 @@ fn what_cannot_be_measured_is_refused() {
         assert_refused(&["--tier", kind.name()], "not run");
     }
 }
+
+/// Sweeps, open loops and the two halves.
+#[path = "handshake_bench/loads.rs"]
+mod loads;

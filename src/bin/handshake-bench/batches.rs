@@ -1,6 +1,6 @@
 //! How full the batches were.
 
-use rustls_multibuffer::batch::Stats;
+use rustls_multibuffer::batch::{Reason, Stats};
 use rustls_multibuffer::ops::Op;
 use std::collections::BTreeMap;
 
@@ -12,6 +12,8 @@ pub(crate) struct Batches([Count; Op::ALL.len()]);
 struct Count {
     requests: u64,
     batches: u64,
+    /// Batches by the reason why they left, indexed by `reason as usize`.
+    reasons: [u64; Reason::ALL.len()],
 }
 
 impl Count {
@@ -28,6 +30,7 @@ impl Batches {
             let count = &mut self.0[op.op.index()];
             count.requests += op.requests();
             count.batches += op.batches();
+            count.reasons.iter_mut().zip(op.reasons).for_each(|(sum, more)| *sum += more);
         }
     }
 
@@ -36,6 +39,7 @@ impl Batches {
         for (sum, more) in self.0.iter_mut().zip(other.0) {
             sum.requests += more.requests;
             sum.batches += more.batches;
+            sum.reasons.iter_mut().zip(more.reasons).for_each(|(sum, more)| *sum += more);
         }
     }
 
@@ -44,6 +48,7 @@ impl Batches {
         for (now, then) in self.0.iter_mut().zip(earlier.0) {
             now.requests -= then.requests;
             now.batches -= then.batches;
+            now.reasons.iter_mut().zip(then.reasons).for_each(|(now, then)| *now -= then);
         }
         self
     }
@@ -51,7 +56,16 @@ impl Batches {
     /// Requests in a batch on average, over all operations; `None` without batches.
     pub(crate) fn mean_fill(&self) -> Option<f64> {
         let sum = |value: fn(&Count) -> u64| self.0.iter().map(value).sum();
-        Count { requests: sum(|c| c.requests), batches: sum(|c| c.batches) }.mean()
+        Count { requests: sum(|c| c.requests), batches: sum(|c| c.batches), ..Count::default() }.mean()
+    }
+
+    /// Batches by the reason why they left, over all operations; none without batches.
+    pub(crate) fn reasons(&self) -> BTreeMap<&'static str, u64> {
+        if self.mean_fill().is_none() {
+            return BTreeMap::new();
+        }
+        let sum = |reason: Reason| self.0.iter().map(|count| count.reasons[reason as usize]).sum();
+        Reason::ALL.into_iter().map(|reason| (reason.name(), sum(reason))).collect()
     }
 
     /// Requests for each of `handshakes`, by operation.
@@ -73,7 +87,7 @@ mod tests {
 
     fn counts(requests: u64, batches: u64) -> Batches {
         let mut all = Batches::default();
-        all.0[Op::RsaSign2048.index()] = Count { requests, batches };
+        all.0[Op::RsaSign2048.index()] = Count { requests, batches, reasons: [batches, 0, 0, 0] };
         all
     }
 
@@ -89,8 +103,12 @@ mod tests {
     #[test]
     fn operations_are_averaged_over_batches() {
         let mut all = counts(8, 2);
-        all.0[Op::RsaSign3072.index()] = Count { requests: 2, batches: 2 };
+        all.0[Op::RsaSign3072.index()] = Count { requests: 2, batches: 2, reasons: [0, 1, 1, 0] };
         all.merge(&counts(2, 1));
         assert_eq!(all.mean_fill(), Some(12.0 / 5.0));
+        assert_eq!(all.reasons(), BTreeMap::from([("full", 3), ("idle", 1), ("deadline", 1), ("drain", 0)]));
+        let later = all.clone().since(&counts(1, 1));
+        assert_eq!(later.reasons()["full"], 2);
+        assert!(all.clone().since(&all).reasons().is_empty());
     }
 }

@@ -36,6 +36,8 @@ pub(crate) struct Pki {
     pub(crate) clients: Vec<Identity>,
     /// A client's key once more, in a certificate of another authority: the server must refuse it.
     pub(crate) untrusted_client: Identity,
+    /// That authority: clients that trust no other must refuse the server.
+    pub(crate) stranger: CertificateDer<'static>,
 }
 
 impl Pki {
@@ -57,7 +59,9 @@ impl Pki {
             issuer = Issuer::new(params, key);
         }
         // The other authority's own key does not matter, so it is of the cheapest kind.
-        let stranger = Issuer::new(authority("not the bench root"), generate_key(KeyKind::P256)?);
+        let (params, key) = (authority("not the bench root"), generate_key(KeyKind::P256)?);
+        let stranger_root = params.self_signed(&key)?.der().clone();
+        let stranger = Issuer::new(params, key);
 
         let server_key = generate_key(kind)?;
         let server = leaf("server")?.signed_by(&server_key, &issuer)?;
@@ -75,6 +79,7 @@ impl Pki {
             server: Identity::new(&server, &server_key, intermediate.as_ref()),
             clients,
             untrusted_client: Identity::new(&untrusted, &first, None),
+            stranger: stranger_root,
         })
     }
 }

@@ -1,5 +1,11 @@
 //! The command line: what may be asked, and which combinations make no sense.
 
+pub(crate) mod peers;
+mod sweep;
+
+pub(crate) use peers::{ConnectArgs, IdentitiesArgs, ServeArgs};
+pub(crate) use sweep::SweepArgs;
+
 use crate::rotation;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rustls_multibuffer::{Tier, TierKind};
@@ -24,6 +30,14 @@ pub(crate) enum Command {
     /// Measure single operations instead of handshakes: every operation, tier and fill against aws-lc-rs and
     /// ring.
     Ops(OpsArgs),
+    /// Measure at several numbers of clients, or rates of arrival, in turn.
+    Sweep(SweepArgs),
+    /// The server's half alone: accepts handshakes from any client until it is told to stop.
+    Serve(ServeArgs),
+    /// The clients' half alone: loads any TLS server.
+    Connect(ConnectArgs),
+    /// Write the certificates and keys that `serve` and `connect` use, as PEM files, for other programs.
+    Identities(IdentitiesArgs),
     /// Run many handshakes through rustls-multibuffer and check that none fails and that memory stays flat.
     Soak(SoakArgs),
 }
@@ -39,22 +53,61 @@ pub(crate) struct RunArgs {
     /// Clients that make one handshake after the other at the same time.
     #[arg(long, default_value_t = 64, value_name = "N")]
     pub(crate) concurrency: usize,
+    /// Handshakes a second that begin at random times (a Poisson process), whatever became of those before, instead of
+    /// `--concurrency`. Latency then counts from the time at which a handshake was due.
+    #[arg(long, value_name = "R", value_parser = rate, conflicts_with = "concurrency")]
+    pub(crate) rate: Option<f64>,
+    /// Slots of each implementation for each scenario; they alternate.
+    #[arg(long, default_value_t = 13, value_name = "N")]
+    pub(crate) slots: usize,
+    #[command(flatten)]
+    pub(crate) measure: MeasureArgs,
+}
+
+/// What the default run and sweeps have in common.
+#[derive(Debug, Args)]
+pub(crate) struct MeasureArgs {
     /// Server threads, each with a listener, a runtime and an engine of its own.
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub(crate) threads: usize,
     /// Length of one measured slot, in seconds.
     #[arg(long, default_value = "1", value_name = "S", value_parser = seconds)]
     pub(crate) duration: Duration,
-    /// Slots of each implementation for each scenario; they alternate.
-    #[arg(long, default_value_t = 13, value_name = "N")]
-    pub(crate) slots: usize,
+    /// With `--rate`: handshakes that run at a time, at most; more wait, and their waiting counts.
+    #[arg(long, default_value_t = 1024, value_name = "N")]
+    pub(crate) max_in_flight: usize,
+    /// With `--rate`: where the random times of arrival begin; both implementations get the same.
+    #[arg(long, default_value_t = 1, value_name = "N")]
+    pub(crate) seed: u64,
     /// Also write the results to this file, one JSON object a line.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
+    /// Also write a page with plots and tables to this directory, `index.html`, and beside it `results.jsonl`.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) report: Option<PathBuf>,
+}
+
+/// When handshakes begin.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Pace {
+    /// A closed loop: that many clients, of which each begins a handshake when its last one has ended.
+    Closed(usize),
+    /// An open loop: that many handshakes a second, at random times, whatever became of those before.
+    Open(f64),
+}
+
+impl Pace {
+    /// The two columns of reports, of which one applies.
+    pub(crate) fn offered_per_s(self) -> Option<f64> {
+        match self {
+            Self::Closed(_) => None,
+            Self::Open(rate) => Some(rate),
+        }
+    }
 }
 
 /// What the default run and the soak have in common.
-#[derive(Debug, Args)]
+#[derive(Clone, Debug, Args)]
 pub(crate) struct TlsArgs {
     /// The one key exchange group that server and clients are willing to use.
     #[arg(long, value_enum, default_value_t = Kx::X25519)]
@@ -71,6 +124,12 @@ pub(crate) struct TlsArgs {
     /// The one protocol version that server and clients are willing to use.
     #[arg(long, value_enum, default_value_t = TlsVersion::V1_3)]
     pub(crate) tls: TlsVersion,
+    /// Clients resume sessions: all handshakes but their first are abbreviated, without certificates.
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Clients have no certificates.
+    #[arg(long)]
+    pub(crate) server_only_auth: bool,
     #[command(flatten)]
     pub(crate) rotation: RotateArgs,
     /// The CPU tier that rustls-multibuffer uses [default: the best that this machine offers].
@@ -134,6 +193,9 @@ pub(crate) struct OpsArgs {
     /// Write JSON to standard output instead of a table: one object a line, one row per fill and baseline.
     #[arg(long)]
     pub(crate) json: bool,
+    /// Also write a page with plots and tables to this directory, `index.html`, and beside it `results.jsonl`.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) report: Option<PathBuf>,
 }
 
 /// A kind of key for certificates.
@@ -183,23 +245,55 @@ pub(crate) fn name_of(value: &impl ValueEnum) -> String {
 }
 
 impl RunArgs {
+    /// When handshakes begin.
+    pub(crate) fn pace(&self) -> Pace {
+        self.rate.map_or(Pace::Closed(self.concurrency), Pace::Open)
+    }
+
     /// Refuses what cannot be measured.
     pub(crate) fn check(&self) -> Result<(), String> {
         self.tls.check(&self.key)?;
-        check_concurrency(self.concurrency)?;
-        if self.threads == 0 || self.threads > self.concurrency {
-            return Err(format!(
-                "--threads {} with --concurrency {}: every server thread needs at least one client",
-                self.threads, self.concurrency
-            ));
+        self.measure.check(&[self.pace()], self.slots)?;
+        check_once(&self.key)
+    }
+}
+
+impl MeasureArgs {
+    fn check(&self, paces: &[Pace], slots: usize) -> Result<(), String> {
+        for pace in paces {
+            let (option, number) = match pace {
+                Pace::Closed(clients) => ("concurrency", *clients),
+                Pace::Open(_) => ("max-in-flight", self.max_in_flight),
+            };
+            if number == 0 {
+                return Err(format!("--{option} must be above zero"));
+            }
+            if self.threads == 0 || self.threads > number {
+                return Err(format!(
+                    "--threads {} with --{option} {number}: every server thread needs at least one client",
+                    self.threads
+                ));
+            }
         }
-        if self.slots == 0 || self.duration.is_zero() {
+        if slots == 0 || self.duration.is_zero() {
             return Err("--slots and --duration must be above zero".into());
         }
-        match self.key.iter().enumerate().find(|(i, k)| self.key[..*i].contains(k)) {
-            Some((_, twice)) => Err(format!("--key names {} twice", name_of(twice))),
-            None => Ok(()),
+        Ok(())
+    }
+
+    /// Handshakes that run at a time, at most.
+    pub(crate) fn concurrency(&self, pace: Pace) -> usize {
+        match pace {
+            Pace::Closed(clients) => clients,
+            Pace::Open(_) => self.max_in_flight,
         }
+    }
+}
+
+fn check_once(keys: &[KeyKind]) -> Result<(), String> {
+    match keys.iter().enumerate().find(|(i, k)| keys[..*i].contains(k)) {
+        Some((_, twice)) => Err(format!("--key names {} twice", name_of(twice))),
+        None => Ok(()),
     }
 }
 
@@ -221,7 +315,13 @@ impl TlsArgs {
             if self.intermediate {
                 return Err("--rotate issues without an intermediate authority".into());
             }
+            if self.resume || self.server_only_auth {
+                return Err("--rotate is for full handshakes with client certificates".into());
+            }
             keys.iter().try_for_each(|key| rotation::key_kind(*key).map(|_| ()))?;
+        }
+        if self.server_only_auth && self.identities != 1 {
+            return Err("--identities are those of clients, which have none with --server-only-auth".into());
         }
         if self.kx == Kx::X25519mlkem768 && self.tls == TlsVersion::V1_2 {
             return Err("--kx x25519mlkem768 exists in TLS 1.3 only, not with --tls 1.2".into());
@@ -261,6 +361,15 @@ fn seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A number of handshakes a second.
+fn rate(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(rate) if (0.01..=1e6).contains(&rate) => Ok(rate),
+        Ok(_) => Err("must be between 0.01 and 1000000 a second".into()),
+        Err(_) => Err(format!("{text:?} is not a number of handshakes a second")),
+    }
+}
+
 /// A short time with its unit: `us`, `ms` or `s`; at most a second, because a handshake waits for it.
 fn delay(text: &str) -> Result<Duration, String> {
     const UNITS: [(&str, f64); 3] = [("us", 1e-6), ("ms", 1e-3), ("s", 1.0)];
@@ -292,7 +401,7 @@ mod tests {
         assert_eq!(run.key, [KeyKind::Rsa2048, KeyKind::P256]);
         assert_eq!((run.tls.kx, run.tls.tls), (Kx::X25519, TlsVersion::V1_3));
         assert_eq!((run.tls.client, run.tls.intermediate, run.tls.identities), (ClientKind::Stock, false, 1));
-        assert_eq!((run.concurrency, run.threads), (64, 1));
+        assert_eq!((run.pace(), run.measure.threads), (Pace::Closed(64), 1));
         assert_eq!((run.tls.poll_delay, run.tls.tier), (Duration::ZERO, None));
     }
 
@@ -308,6 +417,12 @@ mod tests {
             &["--duration", "-1"],
             &["--duration", "NaN"],
             &["--slots", "0"],
+            &["--rate", "0"],
+            &["--rate", "100", "--concurrency", "8"],
+            &["--rate", "100", "--max-in-flight", "0"],
+            &["--rotate", "50", "--resume"],
+            &["--rotate", "50", "--server-only-auth"],
+            &["--server-only-auth", "--identities", "2"],
             &["--tier", "portable"],
             &["--tier", "avx9"],
             &["--key", "rsa2048,rsa2048"],

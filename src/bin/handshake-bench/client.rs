@@ -1,28 +1,28 @@
-//! The load: clients, each making one handshake after the other.
+//! The load: clients that each make one handshake after the other, or handshakes that are due at times of their own.
 
+mod connector;
+mod exchange;
+
+pub(crate) use exchange::Exchange;
+
+use crate::address::Address;
 use crate::batches::Batches;
-use crate::ca::SERVER_NAME;
 use crate::placement::Placement;
 use crate::rotation::Rotation;
 use crate::scenario::Provider;
 use crate::stats::Latencies;
+use connector::Connector;
 use rustls::ClientConfig;
-use rustls::pki_types::ServerName;
-use rustls_multibuffer::handshake::{EngineConfig, LocalEngine, TlsConnector};
-use rustls_multibuffer::spiffe;
+use rustls_multibuffer::handshake::EngineConfig;
+use std::cell::RefCell;
 use std::io;
-use std::net::SocketAddr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::{JoinSet, LocalSet};
-use tokio_rustls::client::TlsStream;
 
-/// A handshake that takes longer has failed; nothing on loopback should come near.
-const PATIENCE: Duration = Duration::from_secs(20);
 /// After a failure a client pauses, so that a broken server is not hammered.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -32,7 +32,7 @@ pub(crate) struct Clients {
     pub(crate) tls: ClientTls,
     /// For clients of this crate.
     pub(crate) engine: EngineConfig,
-    /// How many there are.
+    /// How many handshakes there are at a time, at most.
     pub(crate) concurrency: usize,
 }
 
@@ -48,24 +48,34 @@ pub(crate) enum ClientTls {
 /// What the clients shall do.
 pub(crate) struct Load<'a> {
     /// The server threads; the clients are spread over them evenly.
-    pub(crate) targets: &'a [SocketAddr],
+    pub(crate) targets: &'a [Address],
     pub(crate) clients: &'a Clients,
     /// No handshake starts later than this after the first.
     pub(crate) duration: Duration,
     /// No more handshakes than this are started.
     pub(crate) handshakes: usize,
+    /// When each handshake is due after the start, ascending. `None`: as soon as the one before has ended.
+    pub(crate) arrivals: Option<&'a [Duration]>,
+    pub(crate) exchange: &'a Exchange,
 }
 
-/// What the clients saw. Every handshake that was started is in here.
+/// What the clients saw. Every handshake that was started, or should have been, is in here.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
-    /// One latency for each handshake that counts.
+    /// One latency for each handshake that counts, from the time at which it was due to its first application byte. Those
+    /// that were not started have theirs in here, too, up to the end of the load: so long it was at least.
     pub(crate) latencies: Latencies,
+    /// Handshakes that count.
+    pub(crate) handshakes: usize,
+    /// Those among them that resumed a session.
+    pub(crate) resumed: usize,
+    /// Handshakes that were due and could not be started before the end.
+    pub(crate) unstarted: usize,
     /// Handshakes that failed.
     pub(crate) failures: usize,
     /// The first failure, in words.
     pub(crate) first_failure: Option<String>,
-    /// From the start of the first handshake to the end of the last.
+    /// From the start of the load to the end of the last handshake.
     pub(crate) elapsed: Duration,
     /// The batches of the clients' engines; stock clients have none.
     pub(crate) batches: Batches,
@@ -73,20 +83,32 @@ pub(crate) struct Outcome {
 
 impl Outcome {
     fn add(&mut self, other: Self) {
-        self.latencies.append(other.latencies);
+        self.latencies.append(&other.latencies);
         self.batches.merge(&other.batches);
+        self.handshakes += other.handshakes;
+        self.resumed += other.resumed;
+        self.unstarted += other.unstarted;
         self.failures += other.failures;
         self.first_failure = self.first_failure.take().or(other.first_failure);
     }
 
-    fn record(&mut self, result: io::Result<Duration>) {
+    fn record(&mut self, due: Instant, result: io::Result<bool>) {
         match result {
-            Ok(latency) => self.latencies.push(latency),
+            Ok(resumed) => {
+                self.latencies.push(due.elapsed());
+                self.handshakes += 1;
+                self.resumed += usize::from(resumed);
+            }
             Err(error) => {
                 self.failures += 1;
                 self.first_failure.get_or_insert_with(|| error.to_string());
             }
         }
+    }
+
+    fn record_unstarted(&mut self, due: Instant, end: Instant) {
+        self.latencies.push(end.saturating_duration_since(due));
+        self.unstarted += 1;
     }
 }
 
@@ -100,8 +122,32 @@ impl Budget {
     /// Takes one handshake, if there is one left.
     fn take(&self) -> bool {
         let less = |left: usize| left.checked_sub(1);
-        Instant::now() < self.end
-            && self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+        self.left.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok()
+    }
+
+    /// Whether no more handshakes shall start.
+    fn is_over(&self) -> bool {
+        Instant::now() >= self.end
+    }
+}
+
+/// What the clients of one thread have in common.
+struct Shared {
+    connector: Connector,
+    targets: Vec<Address>,
+    exchange: Exchange,
+    budget: Arc<Budget>,
+    outcome: RefCell<Outcome>,
+}
+
+impl Shared {
+    /// Makes a handshake that was due at that time; `false` when it failed.
+    async fn handshake(&self, identity: usize, target: usize, due: Instant) -> bool {
+        let target = &self.targets[target % self.targets.len()];
+        let result = self.exchange.run(&self.connector, identity, target).await;
+        let succeeded = result.is_ok();
+        self.outcome.borrow_mut().record(due, result);
+        succeeded
     }
 }
 
@@ -113,7 +159,7 @@ pub(crate) fn run(load: &Load<'_>, placement: &Placement) -> io::Result<Outcome>
     let threads = placement.client_threads().min(load.clients.concurrency);
     let run_one = |index: usize| {
         placement.enter_client(index);
-        run_thread(load, &budget, (index..load.clients.concurrency).step_by(threads))
+        run_thread(load, &budget, started, index, threads)
     };
     let mut total = Outcome::default();
     std::thread::scope(|scope| {
@@ -128,120 +174,102 @@ pub(crate) fn run(load: &Load<'_>, placement: &Placement) -> io::Result<Outcome>
     Ok(total)
 }
 
-/// One thread's clients, by number.
+/// One thread's part of the load: every `threads`th client or arrival.
 fn run_thread(
     load: &Load<'_>,
     budget: &Arc<Budget>,
-    clients: impl Iterator<Item = usize>,
+    started: Instant,
+    index: usize,
+    threads: usize,
 ) -> io::Result<Outcome> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     LocalSet::new().block_on(&runtime, async {
-        let connector = Connector::new(load.clients);
-        let mut running = JoinSet::new();
-        for client in clients {
-            let target = load.targets[client % load.targets.len()];
-            // Every client begins with an identity of its own, if there are enough, and all meet all of them.
-            let identities = (client..).step_by(load.clients.concurrency);
-            running.spawn_local(run_client(connector.clone(), identities, target, budget.clone()));
+        let shared = Rc::new(Shared {
+            connector: Connector::new(load.clients),
+            targets: load.targets.to_vec(),
+            exchange: load.exchange.clone(),
+            budget: budget.clone(),
+            outcome: RefCell::default(),
+        });
+        let concurrency = load.clients.concurrency;
+        match load.arrivals {
+            None => closed_loop(&shared, (index..concurrency).step_by(threads), concurrency).await?,
+            Some(arrivals) => {
+                let due = arrivals.iter().enumerate().skip(index).step_by(threads);
+                let due = due.map(|(number, after)| (number, started + *after)).collect();
+                open_loop(&shared, due, concurrency.div_ceil(threads)).await?;
+            }
         }
-        let mut total = Outcome::default();
-        while let Some(outcome) = running.join_next().await {
-            total.add(outcome.map_err(io::Error::other)?);
-        }
-        total.batches = connector.batches();
-        Ok(total)
+        let mut outcome = shared.outcome.take();
+        outcome.batches = shared.connector.batches();
+        Ok(outcome)
     })
 }
 
-/// A client's side of either implementation: a connector for each identity.
-#[derive(Clone)]
-enum Connector {
-    Stock(Rc<[tokio_rustls::TlsConnector]>),
-    /// With one engine.
-    Multibuffer(Rc<[TlsConnector<LocalEngine>]>),
-    Rotating(spiffe::Connector<LocalEngine>),
+/// Clients, by number, of which each makes one handshake after the other.
+async fn closed_loop(
+    shared: &Rc<Shared>,
+    clients: impl Iterator<Item = usize>,
+    concurrency: usize,
+) -> io::Result<()> {
+    let mut running = JoinSet::new();
+    for client in clients {
+        let shared = shared.clone();
+        running.spawn_local(async move {
+            // Every client begins with an identity of its own, if there are enough, and all meet all of them.
+            for identity in (client..)
+                .step_by(concurrency)
+                .take_while(|_| !shared.budget.is_over() && shared.budget.take())
+            {
+                if !shared.handshake(identity, client, Instant::now()).await {
+                    tokio::time::sleep(PAUSE).await;
+                }
+            }
+        });
+    }
+    finish(running).await
 }
 
-impl Connector {
-    fn new(clients: &Clients) -> Self {
-        let engine = || LocalEngine::new(clients.engine.clone());
-        match &clients.tls {
-            ClientTls::Fixed(Provider::Baseline, tls) => {
-                Self::Stock(tls.iter().cloned().map(Into::into).collect())
-            }
-            ClientTls::Fixed(Provider::Multibuffer, tls) => {
-                let engine = engine();
-                let connector = |tls: &Arc<ClientConfig>| TlsConnector::new(engine.clone(), tls.clone());
-                Self::Multibuffer(tls.iter().map(connector).collect())
-            }
-            ClientTls::Rotating { rotation, is_trusted } => {
-                Self::Rotating(rotation.connector(engine(), *is_trusted))
-            }
-        }
-    }
-
-    async fn connect(
-        &self,
-        identity: usize,
-        name: ServerName<'static>,
-        tcp: TcpStream,
-    ) -> io::Result<TlsStream<TcpStream>> {
-        match self {
-            Self::Stock(connectors) => connectors[identity % connectors.len()].connect(name, tcp).await,
-            Self::Multibuffer(connectors) => connectors[identity % connectors.len()].connect(name, tcp).await,
-            Self::Rotating(connector) => connector.connect(name, tcp).await.map(|(stream, _)| stream),
-        }
-    }
-
-    /// What the engine has done, if there is one.
-    fn batches(&self) -> Batches {
-        let mut batches = Batches::default();
-        match self {
-            Self::Stock(_) => {}
-            Self::Multibuffer(connectors) => batches.add(&connectors[0].engine().stats().batches),
-            Self::Rotating(connector) => batches.add(&connector.engine().stats().batches),
-        }
-        batches
-    }
-}
-
-async fn run_client(
-    connector: Connector,
-    identities: impl Iterator<Item = usize>,
-    target: SocketAddr,
-    budget: Arc<Budget>,
-) -> Outcome {
-    let mut outcome = Outcome::default();
-    for identity in identities.take_while(|_| budget.take()) {
-        let result = match tokio::time::timeout(PATIENCE, handshake(&connector, identity, target)).await {
-            Ok(result) => result,
-            Err(_) => Err(io::Error::other(format!("no answer within {PATIENCE:?}"))),
-        };
-        let failed = result.is_err();
-        outcome.record(result);
-        if failed {
-            tokio::time::sleep(PAUSE).await;
-        }
-    }
-    outcome
-}
-
-/// One handshake. It counts only when the first application byte has come back: in TLS 1.3 a client believes
-/// itself connected before the server has looked at its certificate.
+/// Handshakes, by number, that each start when they are due, whatever became of those before, or as soon after that as fewer
+/// than `limit` are running.
 ///
-/// The latency is from connecting to that byte.
-async fn handshake(connector: &Connector, identity: usize, target: SocketAddr) -> io::Result<Duration> {
-    let started = Instant::now();
-    let tcp = TcpStream::connect(target).await?;
-    tcp.set_nodelay(true)?;
-    // Closes by a reset: thousands of handshakes a second would use up the ports if each stayed in TIME_WAIT.
-    tcp.set_zero_linger()?;
-    let name = ServerName::try_from(SERVER_NAME).expect("the name is constant");
-    let mut tls = connector.connect(identity, name, tcp).await?;
-    tls.write_all(b"?").await?;
-    tls.flush().await?;
-    match tls.read_u8().await? {
-        b'?' => Ok(started.elapsed()),
-        other => Err(io::Error::other(format!("the server sent back {other:#x}"))),
+/// A runtime's timer ticks once a millisecond, which would let handshakes arrive in groups and favour batches. So a thread
+/// that sleeps until each is due tells the runtime.
+async fn open_loop(shared: &Rc<Shared>, due: Vec<(usize, Instant)>, limit: usize) -> io::Result<()> {
+    let (sender, mut receiver) = mpsc::unbounded_channel();
+    let clock = std::thread::Builder::new().name("arrivals".to_owned()).spawn(move || {
+        for (number, at) in due {
+            std::thread::sleep(at.saturating_duration_since(Instant::now()));
+            if sender.send((number, at)).is_err() {
+                return;
+            }
+        }
+    })?;
+    let (permits, mut running) = (Rc::new(Semaphore::new(limit.max(1))), JoinSet::new());
+    while let Some((number, at)) = receiver.recv().await {
+        let (shared, permits) = (shared.clone(), permits.clone());
+        running.spawn_local(async move {
+            // What starts at once starts, if a little late; what has had to wait until the load was over does not.
+            let permit = permits.try_acquire();
+            let (waits, permit) = (permit.is_err(), permit.ok());
+            let _permit = match permit {
+                Some(permit) => permit,
+                None => permits.acquire().await.expect("the semaphore stays open"),
+            };
+            if waits && shared.budget.is_over() {
+                shared.outcome.borrow_mut().record_unstarted(at, shared.budget.end);
+            } else if shared.budget.take() {
+                shared.handshake(number, number, at).await;
+            }
+        });
     }
+    clock.join().map_err(|_| io::Error::other("the arrivals have panicked"))?;
+    finish(running).await
+}
+
+async fn finish(mut running: JoinSet<()>) -> io::Result<()> {
+    while let Some(ended) = running.join_next().await {
+        ended.map_err(io::Error::other)?;
+    }
+    Ok(())
 }

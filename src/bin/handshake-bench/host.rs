@@ -14,6 +14,42 @@ pub(crate) fn cpu_model() -> String {
     line.and_then(|l| l.split_once(':')).map_or_else(|| "unknown".into(), |(_, name)| name.trim().to_owned())
 }
 
+/// CPU, cores, memory, operating system.
+pub(crate) fn machine() -> String {
+    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+    let memory = read("/proc/meminfo");
+    let kib = memory.lines().find_map(|line| line.strip_prefix("MemTotal:")?.trim().strip_suffix(" kB"));
+    let gib = kib.and_then(|kib| kib.parse::<f64>().ok()).map_or(0.0, |kib| kib / 1024.0 / 1024.0);
+    let system = read("/proc/sys/kernel/osrelease");
+    format!(
+        "{}, {} cores usable, {gib:.1} GiB memory, {} {}",
+        cpu_model(),
+        cores(),
+        std::env::consts::OS,
+        system.trim()
+    )
+}
+
+/// The date and time of day, such as `2026-11-21 15:04 UTC`.
+pub(crate) fn utc_now() -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    utc(now.map_or(0, |since| since.as_secs()))
+}
+
+/// Seconds since 1970 in the Gregorian calendar, whose rules repeat every 400 years; years begin in March here, so that a leap
+/// day is the last of its year.
+fn utc(seconds: u64) -> String {
+    let days = seconds / 86_400 + 719_468;
+    let (era, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let date = day - (153 * month + 2) / 5 + 1;
+    let month = if month < 10 { month + 3 } else { month - 9 };
+    let year = 400 * era + year + u64::from(month <= 2);
+    format!("{year}-{month:02}-{date:02} {:02}:{:02} UTC", seconds / 3600 % 24, seconds / 60 % 60)
+}
+
 /// The number of cores that this process may use.
 pub(crate) fn cores() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
@@ -74,6 +110,21 @@ mod tests {
         assert_eq!(version_of("rustls-multibuffer"), env!("CARGO_PKG_VERSION"));
         assert!(version_of("rustls").starts_with("0.23."));
         assert_eq!(version_of("no-such-crate"), "unknown");
+    }
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        for (seconds, date) in [
+            (0, "1970-01-01 00:00 UTC"),
+            (951_782_400, "2000-02-29 00:00 UTC"),
+            (951_868_799, "2000-02-29 23:59 UTC"),
+            (951_868_800, "2000-03-01 00:00 UTC"),
+            (1_795_271_640, "2026-11-21 14:34 UTC"),
+            (4_107_542_399, "2100-02-28 23:59 UTC"),
+            (4_107_542_400, "2100-03-01 00:00 UTC"),
+        ] {
+            assert_eq!(utc(seconds), date);
+        }
     }
 
     #[test]

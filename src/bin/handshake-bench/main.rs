@@ -1,13 +1,19 @@
 //! Measures TLS handshakes: stock rustls with aws-lc-rs against this crate.
 
+mod address;
+mod arrivals;
 mod batches;
 mod ca;
 mod cli;
 mod client;
 mod control;
 mod host;
+mod identities;
 mod limits;
+mod listen;
 mod ops;
+mod page;
+mod peers;
 mod placement;
 mod report;
 mod results;
@@ -17,6 +23,8 @@ mod scenario;
 mod server;
 mod soak;
 mod stats;
+mod sweep;
+mod tickets;
 
 use clap::Parser;
 use std::process::ExitCode;
@@ -26,6 +34,10 @@ fn main() -> ExitCode {
     let result = match &cli.command {
         Some(cli::Command::Ops(args)) => ops::run(args),
         Some(cli::Command::Soak(args)) => soak::run(args),
+        Some(cli::Command::Sweep(args)) => sweep::run(args),
+        Some(cli::Command::Serve(args)) => peers::serve(args),
+        Some(cli::Command::Connect(args)) => peers::connect(args),
+        Some(cli::Command::Identities(args)) => peers::write_identities(args),
         None => run::run(&cli.run),
     };
     match result {

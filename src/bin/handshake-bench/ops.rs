@@ -9,7 +9,7 @@ mod rsa_verify;
 mod x25519;
 
 use crate::cli::{self, OpsArgs};
-use crate::{report, stats};
+use crate::{page, report, stats};
 use rustls_multibuffer::ops::{Op, Request, Response, Runner};
 use rustls_multibuffer::{Tier, TierKind};
 use serde::Serialize;
@@ -58,20 +58,20 @@ trait Case {
 
 /// One row: what `--json` prints, one object a line. Rates are per second.
 #[derive(Clone, Debug, Serialize)]
-struct Row {
-    op: &'static str,
-    tier: &'static str,
+pub(crate) struct Row {
+    pub(crate) op: &'static str,
+    pub(crate) tier: &'static str,
     /// Requests in the batch.
-    fill: usize,
+    pub(crate) fill: usize,
     /// Lanes of the tier's kernels; an RSA signature occupies two.
     lanes: usize,
     /// Requests that fill all lanes: the largest `fill`.
     capacity: usize,
     /// `lanes`, or `scalar` when the batch was below its break-even fill.
     path: &'static str,
-    ops_per_s: f64,
-    baseline: &'static str,
-    baseline_ops_per_s: f64,
+    pub(crate) ops_per_s: f64,
+    pub(crate) baseline: &'static str,
+    pub(crate) baseline_ops_per_s: f64,
     /// `ops_per_s` over `baseline_ops_per_s`, median over the pairs of measurements.
     ratio: f64,
     pairs: usize,
@@ -83,6 +83,7 @@ pub(crate) fn run(args: &OpsArgs) -> Result<(), String> {
         return Err("--pairs must be above zero".into());
     }
     let tiers = tiers(args.tier)?;
+    let page = page::Directory::create(args.report.as_deref())?;
     let names = selected(&args.op)?;
     if !args.json {
         println!("{}", report::header(None));
@@ -104,7 +105,10 @@ pub(crate) fn run(args: &OpsArgs) -> Result<(), String> {
     if !args.json {
         print_table(&rows);
     }
-    Ok(())
+    let json: Result<String, _> = rows.iter().map(|row| Ok(serde_json::to_string(row)? + "\n")).collect();
+    let json = json.map_err(|e: serde_json::Error| e.to_string())?;
+    let placement = "one thread, wherever the system puts it";
+    page.write("Operations of TLS handshakes", args.tier, placement, &page::of_operations(&rows), &json)
 }
 
 /// The tiers to run; says which are not run, because a missing row could be overlooked.
@@ -242,21 +246,27 @@ fn print_json(row: &Row) -> Result<(), String> {
     Ok(())
 }
 
+/// The heads of the columns of [`cells`].
+pub(crate) fn head() -> [&'static str; 8] {
+    ["operation", "tier", "fill", "path", "ops/s", "baseline", "its ops/s", "ratio"]
+}
+
+/// A row as people read it.
+pub(crate) fn cells(r: &Row) -> [String; 8] {
+    [
+        r.op.to_owned(),
+        r.tier.to_owned(),
+        format!("{}/{}", r.fill, r.capacity),
+        r.path.to_owned(),
+        format!("{:.0}", r.ops_per_s),
+        r.baseline.to_owned(),
+        format!("{:.0}", r.baseline_ops_per_s),
+        format!("{:.2}", r.ratio),
+    ]
+}
+
 fn print_table(rows: &[Row]) {
-    let head = ["operation", "tier", "fill", "path", "ops/s", "baseline", "its ops/s", "ratio"];
-    let lines = rows.iter().map(|r| {
-        [
-            r.op.to_owned(),
-            r.tier.to_owned(),
-            format!("{}/{}", r.fill, r.capacity),
-            r.path.to_owned(),
-            format!("{:.0}", r.ops_per_s),
-            r.baseline.to_owned(),
-            format!("{:.0}", r.baseline_ops_per_s),
-            format!("{:.2}", r.ratio),
-        ]
-    });
-    print!("{}", report::table(&head, lines));
+    print!("{}", report::table(&head(), rows.iter().map(cells)));
     println!(
         "fill: operations in one batch, of those that fill all lanes; ratio: ops/s over the baseline's,"
     );

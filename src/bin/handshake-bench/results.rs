@@ -1,22 +1,32 @@
-//! The results of the default run: slots, their summaries, table and JSON.
+//! The results of the default run and of sweeps: slots and their summaries.
+
+mod lines;
+mod tables;
+
+pub(crate) use lines::{JsonFile, json_lines};
+pub(crate) use tables::{load, point, point_head, points, table};
 
 use crate::batches::Batches;
-use crate::cli::{self, KeyKind, RunArgs};
+use crate::cli::{KeyKind, Pace};
 use crate::rotation::Rotated;
 use crate::scenario::Provider;
 use crate::stats::{self, Latencies};
-use crate::{host, report};
-use serde::Serialize;
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::Write;
-use std::path::Path;
 use std::time::Duration;
+
+/// The share of the rate asked for that has to be made.
+const REACHED: f64 = 0.95;
 
 /// One slot of load on one implementation.
 #[derive(Clone, Debug)]
 pub(crate) struct Slot {
     pub(crate) handshakes: usize,
+    /// Those among them that resumed a session.
+    pub(crate) resumed: usize,
+    /// In an open loop: handshakes that were due, and those of them that could not be started in time.
+    pub(crate) due: usize,
+    pub(crate) unstarted: usize,
+    /// How long handshakes were started.
+    pub(crate) duration: Duration,
     pub(crate) elapsed: Duration,
     /// CPU time of all server threads.
     pub(crate) server_cpu: Duration,
@@ -27,11 +37,11 @@ pub(crate) struct Slot {
 }
 
 impl Slot {
-    fn rate(&self) -> f64 {
+    pub(crate) fn rate(&self) -> f64 {
         self.handshakes as f64 / self.elapsed.as_secs_f64()
     }
 
-    fn cpu_us(&self) -> f64 {
+    pub(crate) fn cpu_us(&self) -> f64 {
         self.server_cpu.as_secs_f64() * 1e6 / self.handshakes as f64
     }
 
@@ -66,7 +76,7 @@ impl Side {
         self.slots.iter().map(value).collect()
     }
 
-    fn median(&self, value: impl Fn(&Slot) -> f64) -> f64 {
+    pub(crate) fn median(&self, value: impl Fn(&Slot) -> f64) -> f64 {
         stats::median(self.each(value)).expect("there is at least one slot")
     }
 
@@ -76,7 +86,7 @@ impl Side {
         sum
     }
 
-    fn batches(&self) -> Batches {
+    pub(crate) fn batches(&self) -> Batches {
         self.sum(|slot| &slot.batches)
     }
 
@@ -84,12 +94,28 @@ impl Side {
         self.sum(|slot| &slot.client_batches)
     }
 
-    fn handshakes(&self) -> usize {
-        self.slots.iter().map(|slot| slot.handshakes).sum()
+    fn total(&self, value: impl Fn(&Slot) -> usize) -> usize {
+        self.slots.iter().map(value).sum()
     }
 
-    fn percentiles(&self) -> [f64; 2] {
-        self.latencies.clone().percentiles_us([50.0, 99.0]).expect("every slot has handshakes")
+    pub(crate) fn handshakes(&self) -> usize {
+        self.total(|slot| slot.handshakes)
+    }
+
+    /// Of all handshakes of all slots, in microseconds.
+    pub(crate) fn percentiles<const N: usize>(&self, wanted: [f64; N]) -> [f64; N] {
+        self.latencies.percentiles_us(wanted).expect("every slot has handshakes")
+    }
+
+    /// Whether as many handshakes were made as were due: all were started in time, and as fast as they were due, but for
+    /// [`REACHED`]. What took longer would have piled up. A slot's last handshakes may end a median latency after it.
+    pub(crate) fn kept_pace(&self) -> bool {
+        let seconds =
+            |time: fn(&Slot) -> Duration| self.slots.iter().map(time).sum::<Duration>().as_secs_f64();
+        let due = self.total(|slot| slot.due) as f64 / seconds(|slot| slot.duration);
+        let last = self.slots.iter().map(|slot| slot.p50_us / 1e6).sum::<f64>();
+        let made = self.handshakes() as f64 / (seconds(|slot| slot.elapsed) - last);
+        self.total(|slot| slot.unstarted) == 0 && made >= REACHED * due
     }
 }
 
@@ -98,6 +124,7 @@ impl Side {
 pub(crate) struct ScenarioResult {
     pub(crate) scenario: String,
     pub(crate) key: KeyKind,
+    pub(crate) pace: Pace,
     /// What was rotated meanwhile, if that was asked for.
     pub(crate) rotated: Option<Rotated>,
     pub(crate) sides: Vec<Side>,
@@ -105,184 +132,38 @@ pub(crate) struct ScenarioResult {
 
 impl ScenarioResult {
     /// The multibuffer's value over the baseline's, median over the pairs of neighbouring slots.
-    fn ratio(&self, value: impl Fn(&Slot) -> f64) -> f64 {
+    pub(crate) fn ratio(&self, value: impl Fn(&Slot) -> f64) -> f64 {
         let [baseline, multibuffer] = [&self.sides[0], &self.sides[1]].map(|side| side.each(&value));
         stats::median_ratio(&multibuffer, &baseline).expect("there is at least one slot")
     }
 }
 
-/// The table for people, with its legend.
-pub(crate) fn table(results: &[ScenarioResult]) -> String {
-    let head = ["scenario", "provider", "handshakes/s", "server CPU µs", "p50 µs", "p99 µs", "fill", "busy"];
-    let rows = results.iter().flat_map(|result| result.sides.iter().map(|side| row(&result.scenario, side)));
-    let mut text = report::table(&head, rows);
-    text.push('\n');
-    for result in results {
-        let cpu = result.ratio(Slot::cpu_us);
-        text.push_str(&format!(
-            "{}: multibuffer needs {cpu:.3} of the baseline's server CPU (1/{:.2}), makes {:.3} of its \
-             handshakes/s, and has {:.3} of its p50\n",
-            result.scenario,
-            1.0 / cpu,
-            result.ratio(Slot::rate),
-            result.ratio(|slot| slot.p50_us),
-        ));
-        if let Some(rotated) = result.rotated {
-            let failures = result.sides[1].failures;
-            text.push_str(&format!(
-                "  {} rotations, {} of them of the CA: {failures} handshakes failed\n",
-                rotated.svids, rotated.cas
-            ));
-        }
-        for (op, fill) in result.sides[1].batches().fills() {
-            text.push_str(&format!("  {op}: {fill:.2} in a batch\n"));
-        }
-        for (op, fill) in result.sides[1].client_batches().fills() {
-            text.push_str(&format!("  {op}: {fill:.2} in a batch of the clients\n"));
-        }
-    }
-    text.push_str(LEGEND);
-    text
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-const LEGEND: &str = "
-handshakes/s, server CPU per handshake: medians of the slots; ratios: medians over pairs of neighbouring slots.
-p50, p99: from connecting to the first application byte coming back, of all handshakes of all slots.
-fill: operations in a batch on average, of those that have lanes, `-` where there were none.
-busy: CPU seconds of the server a second.
-";
-
-fn row(scenario: &str, side: &Side) -> [String; 8] {
-    let [p50, p99] = side.percentiles();
-    [
-        scenario.to_owned(),
-        side.provider.name().to_owned(),
-        format!("{:.0}", side.median(Slot::rate)),
-        format!("{:.1}", side.median(Slot::cpu_us)),
-        format!("{p50:.0}"),
-        format!("{p99:.0}"),
-        side.batches().mean_fill().map_or("-".into(), |fill| format!("{fill:.2}")),
-        format!("{:.2}", side.median(Slot::busy)),
-    ]
-}
-
-/// The line of one implementation in one scenario.
-#[derive(Serialize)]
-struct SideLine<'a> {
-    scenario: &'a str,
-    key: String,
-    kx: String,
-    tls: String,
-    client: String,
-    intermediate: bool,
-    identities: usize,
-    provider: &'static str,
-    handshakes_per_s: f64,
-    server_cpu_us: f64,
-    p50_us: f64,
-    p99_us: f64,
-    mean_fill: Option<f64>,
-    /// The mean fill of each operation that has lanes.
-    fills: BTreeMap<&'static str, f64>,
-    /// Requests of each such operation for a handshake.
-    ops_per_handshake: BTreeMap<&'static str, f64>,
-    /// The mean fills of the clients; empty for stock clients.
-    client_fills: BTreeMap<&'static str, f64>,
-    /// Rotations of the identities, and of the CA among them; zero unless asked for.
-    rotations: usize,
-    ca_rotations: usize,
-    server_busy: f64,
-    handshakes: usize,
-    failures: usize,
-    slots: usize,
-    slot_s: f64,
-    concurrency: usize,
-    threads: usize,
-    poll_delay_us: f64,
-    tier: String,
-    cpu: String,
-    versions: String,
-    command: String,
-}
-
-/// The last line of a scenario: every ratio is the multibuffer's value over the baseline's.
-#[derive(Serialize)]
-struct RatioLine<'a> {
-    scenario: &'a str,
-    ratio_server_cpu: f64,
-    ratio_handshakes: f64,
-    ratio_p50: f64,
-}
-
-/// The file of `--json`, if one was asked for; made before the run, so that a bad path is known at once.
-pub(crate) struct JsonFile(Option<File>);
-
-impl JsonFile {
-    pub(crate) fn create(path: Option<&Path>) -> Result<Self, String> {
-        let create = |path: &Path| File::create(path).map_err(|e| format!("{}: {e}", path.display()));
-        path.map(create).transpose().map(Self)
+    fn side(due: usize, handshakes: usize, unstarted: usize, elapsed_ms: u64) -> Side {
+        let mut side = Side::new(Provider::Baseline);
+        side.slots.push(Slot {
+            handshakes,
+            resumed: 0,
+            due,
+            unstarted,
+            duration: Duration::from_secs(1),
+            elapsed: Duration::from_millis(elapsed_ms),
+            server_cpu: Duration::from_millis(100),
+            p50_us: 1.0,
+            batches: Batches::default(),
+            client_batches: Batches::default(),
+        });
+        side
     }
 
-    /// Appends the lines of one scenario.
-    pub(crate) fn write(&mut self, result: &ScenarioResult, args: &RunArgs) -> Result<(), String> {
-        let Some(file) = &mut self.0 else { return Ok(()) };
-        let mut text = Vec::new();
-        let to_text = |e: serde_json::Error| e.to_string();
-        for side in &result.sides {
-            serde_json::to_writer(&mut text, &side_line(result, side, args)).map_err(to_text)?;
-            text.push(b'\n');
-        }
-        let ratios = RatioLine {
-            scenario: &result.scenario,
-            ratio_server_cpu: result.ratio(Slot::cpu_us),
-            ratio_handshakes: result.ratio(Slot::rate),
-            ratio_p50: result.ratio(|slot| slot.p50_us),
-        };
-        serde_json::to_writer(&mut text, &ratios).map_err(to_text)?;
-        text.push(b'\n');
-        file.write_all(&text).map_err(|e| format!("--json: {e}"))
-    }
-}
-
-fn side_line<'a>(result: &'a ScenarioResult, side: &Side, args: &RunArgs) -> SideLine<'a> {
-    let [p50_us, p99_us] = side.percentiles();
-    let rotated = match side.provider {
-        Provider::Baseline => Rotated::default(),
-        Provider::Multibuffer => result.rotated.unwrap_or_default(),
-    };
-    SideLine {
-        scenario: &result.scenario,
-        key: cli::name_of(&result.key),
-        kx: cli::name_of(&args.tls.kx),
-        tls: cli::name_of(&args.tls.tls),
-        client: cli::name_of(&args.tls.client),
-        intermediate: args.tls.intermediate,
-        identities: args.tls.identities,
-        provider: side.provider.name(),
-        handshakes_per_s: side.median(Slot::rate),
-        server_cpu_us: side.median(Slot::cpu_us),
-        p50_us,
-        p99_us,
-        mean_fill: side.batches().mean_fill(),
-        fills: side.batches().fills(),
-        ops_per_handshake: side.batches().requests_per(side.handshakes()),
-        client_fills: side.client_batches().fills(),
-        rotations: rotated.svids,
-        ca_rotations: rotated.cas,
-        server_busy: side.median(Slot::busy),
-        handshakes: side.handshakes(),
-        failures: side.failures,
-        slots: side.slots.len(),
-        slot_s: args.duration.as_secs_f64(),
-        concurrency: args.concurrency,
-        threads: args.threads,
-        poll_delay_us: args.tls.poll_delay.as_secs_f64() * 1e6,
-        tier: match side.provider {
-            Provider::Baseline => "none".into(),
-            Provider::Multibuffer => host::tier_name(args.tls.tier),
-        },
-        cpu: host::cpu_model(),
-        versions: host::versions(),
-        command: host::command_line(),
+    #[test]
+    fn a_rate_that_was_not_reached_is_noticed() {
+        assert!(side(100, 100, 0, 1040).kept_pace());
+        assert!(!side(100, 100, 0, 1100).kept_pace(), "the backlog took a tenth of a second");
+        assert!(!side(100, 94, 0, 1000).kept_pace(), "six failed");
+        assert!(!side(100, 99, 1, 1000).kept_pace(), "one was not started");
     }
 }

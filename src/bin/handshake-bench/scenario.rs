@@ -5,13 +5,14 @@ use crate::cli::{self, ClientKind, KeyKind, Kx, TlsArgs, TlsVersion};
 use crate::client::{ClientTls, Clients};
 use crate::rotation::{Rotated, Rotation};
 use crate::server::ServerTls;
+use crate::tickets::Tickets;
 use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
+use rustls::pki_types::CertificateDer;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use rustls_multibuffer::handshake::EngineConfig;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// Which implementation a server or a client uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,15 +47,9 @@ impl Provider {
 pub(crate) struct Scenario {
     pki: Pki,
     key: KeyKind,
-    kx: Kx,
-    tls: TlsVersion,
-    client: ClientKind,
-    intermediate: bool,
-    tier: Option<rustls_multibuffer::TierKind>,
-    poll_delay: Duration,
+    args: TlsArgs,
     /// Where this crate's identities come from if they rotate.
     rotation: Option<Arc<Rotation>>,
-    interval: Duration,
 }
 
 impl Scenario {
@@ -62,34 +57,42 @@ impl Scenario {
     pub(crate) fn new(key: KeyKind, args: &TlsArgs) -> Result<Self, String> {
         let pki = Pki::generate(key, args.identities, args.intermediate)
             .map_err(|e| format!("cannot issue certificates: {e}"))?;
-        let TlsArgs { kx, client, intermediate, identities: _, tls, rotation, tier, poll_delay } = *args;
-        let interval = rotation.interval();
-        let mut scenario =
-            Self { pki, key, kx, tls, client, intermediate, tier, poll_delay, rotation: None, interval };
-        if rotation.rotate.is_some() {
+        let mut scenario = Self::of(pki, key, args);
+        if args.rotation.rotate.is_some() {
             let provider = scenario.with_kx(Provider::Multibuffer.crypto());
-            let started = Rotation::start(key, rotation, provider, scenario.versions())?;
+            let started = Rotation::start(key, args.rotation, provider, scenario.versions())?;
             scenario.rotation = Some(Arc::new(started));
         }
         Ok(scenario)
     }
 
+    /// With certificates that exist.
+    pub(crate) fn of(pki: Pki, key: KeyKind, args: &TlsArgs) -> Self {
+        Self { pki, key, args: args.clone(), rotation: None }
+    }
+
     /// The name in reports: key, version and group, such as `rsa2048-tls1.3-x25519`, and whatever else is not the default,
     /// such as `-intermediate`.
     pub(crate) fn name(&self) -> String {
-        let names = (cli::name_of(&self.key), cli::name_of(&self.tls), cli::name_of(&self.kx));
+        let names = (cli::name_of(&self.key), cli::name_of(&self.args.tls), cli::name_of(&self.args.kx));
         let mut name = format!("{}-tls{}-{}", names.0, names.1, names.2);
-        if self.intermediate {
-            name.push_str("-intermediate");
+        for (is_so, suffix) in [
+            (self.args.server_only_auth, "-server-only-auth"),
+            (self.args.resume, "-resume"),
+            (self.args.intermediate, "-intermediate"),
+        ] {
+            if is_so {
+                name.push_str(suffix);
+            }
         }
-        if self.client != ClientKind::Stock {
-            name.push_str(&format!("-{}-client", cli::name_of(&self.client)));
+        if self.args.client != ClientKind::Stock {
+            name.push_str(&format!("-{}-client", cli::name_of(&self.args.client)));
         }
         if self.pki.clients.len() > 1 {
             name.push_str(&format!("-{}-identities", self.pki.clients.len()));
         }
         if self.rotation.is_some() {
-            name.push_str(&format!("-rotate{}ms", self.interval.as_millis()));
+            name.push_str(&format!("-rotate{}ms", self.args.rotation.interval().as_millis()));
         }
         name
     }
@@ -115,28 +118,36 @@ impl Scenario {
         })
     }
 
-    /// What engines are told, on either side, where `concurrency` handshakes may meet.
-    pub(crate) fn engine_config(&self, concurrency: usize) -> EngineConfig {
-        let config = EngineConfig::default().poll_delay(self.poll_delay).max_parked(concurrency.max(1));
-        match self.tier {
+    /// What engines are told, on either side.
+    pub(crate) fn engine_config(&self) -> EngineConfig {
+        let config = EngineConfig::default().poll_delay(self.args.poll_delay);
+        match self.args.tier {
             Some(tier) => config.max_tier(tier),
             None => config,
         }
     }
 
-    /// A server that demands a client certificate and never resumes a session.
+    /// A server that demands a client certificate and never resumes a session, unless told otherwise.
     fn server_config(&self, provider: Provider) -> Result<Arc<ServerConfig>, rustls::Error> {
         let crypto = Arc::new(self.with_kx(provider.crypto()));
-        let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(self.roots()?), crypto.clone())
-            .build()
-            .map_err(|e| rustls::Error::General(e.to_string()))?;
         let identity = self.pki.server.duplicate();
-        let mut config = ServerConfig::builder_with_provider(crypto)
-            .with_protocol_versions(self.versions())?
-            .with_client_cert_verifier(verifier)
-            .with_single_cert(identity.chain, identity.key)?;
+        let builder =
+            ServerConfig::builder_with_provider(crypto.clone()).with_protocol_versions(self.versions())?;
+        let builder = match self.args.server_only_auth {
+            true => builder.with_no_client_auth(),
+            false => builder.with_client_cert_verifier(
+                WebPkiClientVerifier::builder_with_provider(roots(&self.pki.root)?, crypto)
+                    .build()
+                    .map_err(|e| rustls::Error::General(e.to_string()))?,
+            ),
+        };
+        let mut config = builder.with_single_cert(identity.chain, identity.key)?;
         config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.send_tls13_tickets = 0;
+        match self.args.resume {
+            // With as many tickets for each session as rustls gives by default.
+            true => config.ticketer = aws_lc_rs::Ticketer::new()?,
+            false => config.send_tls13_tickets = 0,
+        }
         Ok(Arc::new(config))
     }
 
@@ -160,19 +171,21 @@ impl Scenario {
         is_trusted: bool,
         concurrency: usize,
     ) -> Result<Clients, rustls::Error> {
-        let engine = self.engine_config(concurrency);
+        let engine = self.engine_config();
         if let Some(rotation) = self.rotation(server) {
             return Ok(Clients { tls: ClientTls::Rotating { rotation, is_trusted }, engine, concurrency });
         }
-        let identities = match is_trusted {
-            true => &self.pki.clients[..],
-            false => std::slice::from_ref(&self.pki.untrusted_client),
+        let (identities, root) = match is_trusted {
+            true => (&self.pki.clients[..], &self.pki.root),
+            // Where clients have no certificates it is they who must refuse.
+            false if self.args.server_only_auth => (&self.pki.clients[..1], &self.pki.stranger),
+            false => (std::slice::from_ref(&self.pki.untrusted_client), &self.pki.root),
         };
-        let provider = match self.client {
+        let provider = match self.args.client {
             ClientKind::Stock => Provider::Baseline,
             ClientKind::Multibuffer => Provider::Multibuffer,
         };
-        let tls = identities.iter().map(|identity| self.client_config(provider, identity.duplicate()));
+        let tls = identities.iter().map(|identity| self.client_config(provider, identity, root));
         let tls = ClientTls::Fixed(provider, tls.collect::<Result<_, _>>()?);
         Ok(Clients { tls, engine, concurrency })
     }
@@ -180,27 +193,31 @@ impl Scenario {
     fn client_config(
         &self,
         provider: Provider,
-        identity: Identity,
+        identity: &Identity,
+        root: &CertificateDer<'static>,
     ) -> Result<Arc<ClientConfig>, rustls::Error> {
         let crypto = Arc::new(self.with_kx(provider.crypto()));
-        let mut config = ClientConfig::builder_with_provider(crypto)
+        let builder = ClientConfig::builder_with_provider(crypto)
             .with_protocol_versions(self.versions())?
-            .with_root_certificates(self.roots()?)
-            .with_client_auth_cert(identity.chain, identity.key)?;
-        config.resumption = Resumption::disabled();
+            .with_root_certificates(roots(root)?);
+        let mut config = match self.args.server_only_auth {
+            true => builder.with_no_client_auth(),
+            false => {
+                let Identity { chain, key } = identity.duplicate();
+                builder.with_client_auth_cert(chain, key)?
+            }
+        };
+        config.resumption = match self.args.resume {
+            true => Resumption::store(Arc::new(Tickets::default())),
+            false => Resumption::disabled(),
+        };
         Ok(Arc::new(config))
-    }
-
-    fn roots(&self) -> Result<RootCertStore, rustls::Error> {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.pki.root.clone())?;
-        Ok(roots)
     }
 
     fn versions(&self) -> &'static [&'static SupportedProtocolVersion] {
         static V1_2: [&SupportedProtocolVersion; 1] = [&rustls::version::TLS12];
         static V1_3: [&SupportedProtocolVersion; 1] = [&rustls::version::TLS13];
-        match self.tls {
+        match self.args.tls {
             TlsVersion::V1_2 => &V1_2,
             TlsVersion::V1_3 => &V1_3,
         }
@@ -209,7 +226,7 @@ impl Scenario {
     /// The provider with this scenario's group only. The group is looked up by name, because each provider
     /// has an implementation of its own.
     fn with_kx(&self, crypto: CryptoProvider) -> CryptoProvider {
-        let name = match self.kx {
+        let name = match self.args.kx {
             Kx::X25519 => rustls::NamedGroup::X25519,
             Kx::Secp256r1 => rustls::NamedGroup::secp256r1,
             Kx::Secp384r1 => rustls::NamedGroup::secp384r1,
@@ -218,4 +235,10 @@ impl Scenario {
         let only = |group: &&dyn SupportedKxGroup| group.name() == name;
         CryptoProvider { kx_groups: crypto.kx_groups.iter().copied().filter(only).collect(), ..crypto }
     }
+}
+
+fn roots(authority: &CertificateDer<'static>) -> Result<Arc<RootCertStore>, rustls::Error> {
+    let mut roots = RootCertStore::empty();
+    roots.add(authority.clone())?;
+    Ok(Arc::new(roots))
 }

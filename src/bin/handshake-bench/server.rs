@@ -3,38 +3,47 @@
 //! Both implementations share all of this code but the acceptor. A listener for each thread, and clients spread
 //! over them evenly, is fairer than one listener that the threads fight for.
 
+use crate::address::Address;
+use crate::listen::{Connection, Listener, Shared};
 use crate::placement::Placement;
 use crate::rotation::Rotation;
 use crate::scenario::{Provider, Scenario};
 use rustix::time::{ClockId, clock_gettime};
-use rustls::ServerConfig;
+use rustls::{HandshakeKind, ServerConfig};
 use rustls_multibuffer::handshake::{EngineConfig, EngineStats, LocalEngine, TlsAcceptor};
 use rustls_multibuffer::spiffe;
 use std::cell::Cell;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::sync::{mpsc, oneshot};
-use tokio::task::LocalSet;
+use tokio::task::{LocalSet, spawn_local};
 use tokio_rustls::server::TlsStream;
 
 /// How long a server may need to notice that its last client has gone.
-const CLOSING: Duration = Duration::from_secs(5);
+const CLOSING: Duration = Duration::from_secs(20);
+/// After a connection could not be accepted a thread pauses.
+const PAUSE: Duration = Duration::from_millis(10);
 
 /// What a server thread tells about itself.
 #[derive(Clone, Debug)]
 pub(crate) struct Sample {
     /// CPU time of the thread so far.
     pub(crate) cpu: Duration,
+    /// Handshakes that the server finished.
+    pub(crate) finished: usize,
+    /// Those of them that resumed a session.
+    pub(crate) resumed: usize,
+    /// Connections that ended before that.
+    pub(crate) refused: usize,
     /// Handshakes whose first application byte was sent back.
     pub(crate) echoed: usize,
     /// Connections that are open now, handshakes included.
-    open: usize,
+    pub(crate) open: usize,
     /// The engine's own statistics; the baseline has none.
     pub(crate) engine: Option<EngineStats>,
 }
@@ -43,7 +52,7 @@ pub(crate) struct Sample {
 pub(crate) struct Server {
     provider: Provider,
     threads: Vec<Thread>,
-    targets: Vec<SocketAddr>,
+    targets: Vec<Address>,
 }
 
 struct Thread {
@@ -69,36 +78,75 @@ pub(crate) enum ServerTls {
 }
 
 impl Server {
-    /// Starts `threads` server threads.
+    /// Starts `threads` server threads, each on a port of its own on the loopback interface.
     pub(crate) fn start(
         provider: Provider,
         scenario: &Scenario,
         threads: usize,
-        concurrency: usize,
         placement: &Placement,
     ) -> Result<Self, String> {
-        let engine = scenario.engine_config(concurrency);
+        Self::with_listeners(provider, scenario, threads, placement, || {
+            let listener = Listener::loopback()?;
+            let asked = Address::Tcp((Ipv4Addr::LOCALHOST, 0).into());
+            Ok((listener.address(&asked)?, listener))
+        })
+    }
+
+    /// Starts `threads` server threads that share this address.
+    pub(crate) fn listen(
+        provider: Provider,
+        scenario: &Scenario,
+        threads: usize,
+        placement: &Placement,
+        address: &Address,
+    ) -> Result<Self, String> {
+        let mut shared: Option<Shared> = None;
+        Self::with_listeners(provider, scenario, threads, placement, || {
+            let (listener, next) = Listener::on(address, shared.as_ref())?;
+            shared = Some(next);
+            let found = shared.as_ref().map_or_else(|| address.clone(), |s| s.address.clone());
+            Ok((found, listener))
+        })
+    }
+
+    fn with_listeners(
+        provider: Provider,
+        scenario: &Scenario,
+        threads: usize,
+        placement: &Placement,
+        mut listener: impl FnMut() -> io::Result<(Address, Listener)>,
+    ) -> Result<Self, String> {
+        let engine = scenario.engine_config();
         let tls = scenario.server_tls(provider).map_err(|e| e.to_string())?;
         let spec = Spec { provider, tls, engine };
         let mut server = Self { provider, threads: Vec::new(), targets: Vec::new() };
         for index in 0..threads {
-            server.add_thread(index, &spec, placement).map_err(|e| format!("cannot start a server: {e}"))?;
+            server
+                .add_thread(index, &spec, placement, &mut listener)
+                .map_err(|e| format!("cannot start a server: {e}"))?;
         }
         Ok(server)
     }
 
-    fn add_thread(&mut self, index: usize, spec: &Spec, placement: &Placement) -> io::Result<()> {
-        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        listener.set_nonblocking(true)?;
-        self.targets.push(listener.local_addr()?);
+    fn add_thread(
+        &mut self,
+        index: usize,
+        spec: &Spec,
+        placement: &Placement,
+        listener: &mut impl FnMut() -> io::Result<(Address, Listener)>,
+    ) -> io::Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let (address, listener) = {
+            let _within = runtime.enter();
+            listener()?
+        };
+        self.targets.push(address);
         let (sender, receiver) = mpsc::unbounded_channel();
         let (spec, placement) = (spec.clone(), placement.clone());
         let handle = std::thread::Builder::new().name(format!("{}-{index}", spec.provider.name())).spawn(
             move || {
                 placement.enter_server(index);
-                let served = LocalSet::new().block_on(&runtime, serve(listener, &spec, receiver));
-                served.expect("the listener works as long as the process has file descriptors");
+                LocalSet::new().block_on(&runtime, serve(listener, &spec, receiver));
             },
         )?;
         self.threads.push(Thread { samples: Some(sender), handle: Some(handle) });
@@ -111,7 +159,7 @@ impl Server {
     }
 
     /// Where the threads listen.
-    pub(crate) fn targets(&self) -> &[SocketAddr] {
+    pub(crate) fn targets(&self) -> &[Address] {
         &self.targets
     }
 
@@ -132,7 +180,8 @@ impl Server {
         }
     }
 
-    fn samples(&self) -> Option<Vec<Sample>> {
+    /// The state of every thread as it is now; `None` when one has died.
+    pub(crate) fn samples(&self) -> Option<Vec<Sample>> {
         let ask = |thread: &Thread| {
             let (sender, receiver) = oneshot::channel();
             thread.samples.as_ref()?.send(sender).ok()?;
@@ -175,11 +224,11 @@ impl Acceptor {
         }
     }
 
-    async fn accept(&self, tcp: TcpStream) -> io::Result<TlsStream<TcpStream>> {
+    async fn accept<IO: AsyncRead + AsyncWrite + Unpin>(&self, io: IO) -> io::Result<TlsStream<IO>> {
         match self {
-            Self::Baseline(acceptor) => acceptor.accept(tcp).await,
-            Self::Multibuffer(acceptor) => acceptor.accept(tcp).await,
-            Self::Rotating(acceptor) => acceptor.accept(tcp).await.map(|(stream, _)| stream),
+            Self::Baseline(acceptor) => acceptor.accept(io).await,
+            Self::Multibuffer(acceptor) => acceptor.accept(io).await,
+            Self::Rotating(acceptor) => acceptor.accept(io).await.map(|(stream, _)| stream),
         }
     }
 
@@ -195,30 +244,45 @@ impl Acceptor {
 /// The counters of one thread.
 #[derive(Default)]
 struct Counts {
+    finished: Cell<usize>,
+    resumed: Cell<usize>,
+    refused: Cell<usize>,
     echoed: Cell<usize>,
     open: Cell<usize>,
 }
 
+fn increment(count: &Cell<usize>) {
+    count.set(count.get() + 1);
+}
+
 /// One thread's work: accepts connections and answers samples until the channel is closed.
 async fn serve(
-    listener: std::net::TcpListener,
+    listener: Listener,
     spec: &Spec,
     mut samples: mpsc::UnboundedReceiver<oneshot::Sender<Sample>>,
-) -> io::Result<()> {
-    let listener = TcpListener::from_std(listener)?;
+) {
     let acceptor = Acceptor::new(spec);
     let counts = Rc::new(Counts::default());
     loop {
         tokio::select! {
             connection = listener.accept() => {
-                let (tcp, _) = connection?;
-                counts.open.set(counts.open.get() + 1);
-                tokio::task::spawn_local(connected(acceptor.clone(), tcp, counts.clone()));
+                let (acceptor, counts) = (acceptor.clone(), counts.clone());
+                increment(&counts.open);
+                match connection {
+                    Ok(Connection::Tcp(tcp)) => drop(spawn_local(connected(acceptor, tcp, counts))),
+                    Ok(Connection::Unix(unix)) => drop(spawn_local(connected(acceptor, unix, counts))),
+                    Err(_) => {
+                        // The peer has gone, or there are no file descriptors left: others may end.
+                        increment(&counts.refused);
+                        counts.open.set(counts.open.get() - 1);
+                        tokio::time::sleep(PAUSE).await;
+                    }
+                }
             }
             request = samples.recv() => match request {
                 // Nobody waits for an answer any more: then it does not matter.
                 Some(reply) => drop(reply.send(sample(&acceptor, &counts))),
-                None => return Ok(()),
+                None => return,
             },
         }
     }
@@ -228,26 +292,44 @@ fn sample(acceptor: &Acceptor, counts: &Counts) -> Sample {
     let cpu = clock_gettime(ClockId::ThreadCPUTime);
     Sample {
         cpu: Duration::try_from(cpu).expect("CPU time is not negative"),
+        finished: counts.finished.get(),
+        resumed: counts.resumed.get(),
+        refused: counts.refused.get(),
         echoed: counts.echoed.get(),
         open: counts.open.get(),
         engine: acceptor.stats(),
     }
 }
 
-async fn connected(acceptor: Acceptor, tcp: TcpStream, counts: Rc<Counts>) {
-    // What goes wrong is the client's to report: it alone knows whether its handshake was to succeed.
-    drop(echo(&acceptor, tcp, &counts).await);
+async fn connected<IO: AsyncRead + AsyncWrite + Unpin>(acceptor: Acceptor, io: IO, counts: Rc<Counts>) {
+    match acceptor.accept(io).await {
+        Ok(tls) => {
+            increment(&counts.finished);
+            if tls.get_ref().1.handshake_kind() == Some(HandshakeKind::Resumed) {
+                increment(&counts.resumed);
+            }
+            // What goes wrong is the client's to report: it alone knows whether its handshake was to succeed.
+            drop(echo(tls, &counts).await);
+        }
+        Err(_) => increment(&counts.refused),
+    }
     counts.open.set(counts.open.get() - 1);
 }
 
-/// Sends the first byte back and waits for the end of the connection.
-async fn echo(acceptor: &Acceptor, tcp: TcpStream, counts: &Counts) -> io::Result<()> {
-    tcp.set_nodelay(true)?;
-    let mut tls = acceptor.accept(tcp).await?;
+/// Sends back what comes until the connection ends.
+async fn echo<IO: AsyncRead + AsyncWrite + Unpin>(mut tls: TlsStream<IO>, counts: &Counts) -> io::Result<()> {
     let byte = tls.read_u8().await?;
     tls.write_u8(byte).await?;
     tls.flush().await?;
-    counts.echoed.set(counts.echoed.get() + 1);
-    tls.read_u8().await?;
-    Ok(())
+    increment(&counts.echoed);
+    let mut buffer = [0; 1024];
+    loop {
+        match tls.read(&mut buffer).await? {
+            0 => return tls.shutdown().await,
+            read => {
+                tls.write_all(&buffer[..read]).await?;
+                tls.flush().await?;
+            }
+        }
+    }
 }

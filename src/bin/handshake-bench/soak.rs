@@ -1,7 +1,7 @@
 //! The `soak` command: many handshakes, none may fail, nothing may be left behind.
 
 use crate::cli::SoakArgs;
-use crate::client::{self, Load};
+use crate::client::{self, Exchange, Load};
 use crate::placement::Placement;
 use crate::scenario::{Provider, Scenario};
 use crate::server::Server;
@@ -23,7 +23,7 @@ pub(crate) fn run(args: &SoakArgs) -> Result<(), String> {
     let placement = Placement::new(1, args.concurrency);
     println!("{}placement {}\n", report::header(args.tls.tier), placement.describe(1));
     let scenario = Scenario::new(args.key, &args.tls)?;
-    let server = Server::start(Provider::Multibuffer, &scenario, 1, args.concurrency, &placement)?;
+    let server = Server::start(Provider::Multibuffer, &scenario, 1, &placement)?;
     let started = Instant::now();
     let memory = load(args, &scenario, &server, &placement)?;
     let engine = server.quiet_samples()?.remove(0).engine.ok_or("the server has no engine")?;
@@ -55,13 +55,15 @@ fn load(
             clients: &clients,
             duration: end.saturating_duration_since(Instant::now()),
             handshakes,
+            arrivals: None,
+            exchange: &Exchange::default(),
         };
         let outcome = client::run(&load, placement).map_err(|e| format!("clients: {e}"))?;
         if outcome.failures > 0 {
             let first = outcome.first_failure.unwrap_or_default();
             return Err(format!("{} handshakes failed, the first with: {first}", outcome.failures));
         }
-        if outcome.latencies.len() < handshakes {
+        if outcome.handshakes < handshakes {
             return Err(format!("not finished within {:?}", args.time_limit));
         }
         server.quiet_samples()?;
