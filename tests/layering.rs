@@ -42,6 +42,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("ops/rsa/public_keys.rs", &["pkcs1"]),
     ("fiber", &["corosensei"]),
     ("provider", &["rustls", "zeroize"]),
+    ("provider/unaccelerated.rs", &["log"]),
     ("handshake", &["rustls", "tokio", "tokio_rustls", "crossbeam_channel", "core_affinity", "log"]),
     ("spiffe/proto", &["prost"]),
     ("spiffe/channel.rs", &["tonic"]),

@@ -25,7 +25,7 @@ pub(crate) fn write(directory: &Path, key: KeyKind, intermediate: bool) -> Resul
     Ok(())
 }
 
-/// Reads what [`write`] wrote. Of the authority's key nothing is known any more, so there is no identity of another one.
+/// Reads what [`write()`] wrote. Of the authority's key nothing is known any more, so there is no identity of another one.
 pub(crate) fn read(directory: &Path) -> Result<Pki, String> {
     let [root] = <[_; 1]>::try_from(read_certificates(&directory.join("ca.pem"))?)
         .map_err(|_| format!("{}: not one certificate", directory.join("ca.pem").display()))?;
