@@ -137,7 +137,7 @@ impl Document {
     /// ```
     /// use rustls_multibuffer::config::{Document, Mode, Span};
     ///
-    /// #[derive(serde::Deserialize)]
+    /// #[derive(Debug, serde::Deserialize)]
     /// struct Proxy {
     ///     idle_timeout: Span,
     /// }
