@@ -168,8 +168,8 @@ fn rotating(size: Size, [server, client]: [Source; 2]) {
             for sidecar in [&inbound, &outbound] {
                 let generations = sidecar.metric("spiffe_generation", &[]);
                 println!("{generations} generations after {} rotations", size.rotations);
-                // Under load two rotations may have been seen as one, but not many.
-                assert!(generations >= 1.0 + 0.9 * size.rotations as f64, "{generations}");
+                // On a busy machine two rotations may have been seen as one, but not many.
+                assert!(generations >= 1.0 + 0.8 * size.rotations as f64, "{generations}");
                 let updates = sidecar.metric("spiffe_updates_total", &[]);
                 assert_eq!(sidecar.metric("spiffe_updates_total", &["\"ok\""]), updates, "none is refused");
             }
