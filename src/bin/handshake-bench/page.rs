@@ -85,7 +85,7 @@ fn page(title: &str, conditions: &[(&str, String)], sections: &[Section]) -> Res
 }
 
 fn section_html(html: &mut String, section: &Section) -> Result<(), String> {
-    let _ = write!(html, "<section><h2>{}</h2>\n", escape(&section.heading));
+    let _ = writeln!(html, "<section><h2>{}</h2>", escape(&section.heading));
     if !section.note.is_empty() {
         let _ = writeln!(html, "<p>{}</p>", escape(section.note));
     }

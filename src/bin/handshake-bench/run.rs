@@ -129,7 +129,7 @@ fn run_scenario(key: KeyKind, plan: &Plan<'_>, progress: &ProgressBar) -> Result
     }
     for slot in 0..plan.slots {
         // Whoever was last begins: what changes steadily hits both alike.
-        if slot > 0 && plan.slots % 2 == 0 {
+        if slot > 0 && plan.slots.is_multiple_of(2) {
             contenders.reverse();
         }
         for contender in &mut contenders {

@@ -201,7 +201,7 @@ impl Plot {
         if dash == 0 {
             chart.draw_series(LineSeries::new(placed.iter().copied(), color.stroke_width(2)))?;
         } else {
-            let line = placed.iter().copied().collect::<Vec<_>>().into_iter();
+            let line = placed.clone().into_iter();
             chart.draw_series(DashedLineSeries::new(line, dash, 4, color.stroke_width(2)))?;
         }
         for point in placed {
