@@ -29,6 +29,9 @@ fn parking() -> EngineConfig {
     config().threads(1).gather(4).poll_delay(Duration::from_micros(1))
 }
 
+/// More polls than a handshake takes.
+const MOST_POLLS: usize = 30;
+
 /// The result of `future`, unless it takes more than `polls` polls: then it is dropped.
 async fn at_most<F: Future>(polls: usize, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
@@ -59,23 +62,23 @@ for_each_engine! {
             let engine = E::start(parking());
             let (acceptor, connector) = acceptor_and_client(&engine, setup);
             let mut dropped = 0;
-            loop {
+            for polls in 0..MOST_POLLS {
                 let (server, client) = sockets().await;
                 let peer = tokio::task::spawn_local(connector.connect(localhost(), client));
-                let outcome = at_most(dropped, acceptor.accept(server)).await;
+                match at_most(polls, acceptor.accept(server)).await {
+                    Some(result) => drop(result.unwrap()),
+                    None => dropped += 1,
+                }
                 // With its socket gone, the peer fails; or it had finished.
                 let _either = peer.await.unwrap();
                 assert_all_returned(&engine).await;
-                if let Some(result) = outcome {
-                    result.unwrap();
-                    break;
-                }
-                dropped += 1;
             }
-            assert!(dropped >= 4, "a handshake awaits more often than {dropped} times");
+            // How often it waits for the engine's thread is a matter of luck; for its peer, which needs this thread, at
+            // least twice.
+            assert!((3..MOST_POLLS as u64).contains(&dropped), "{dropped}");
             let stats = engine.stats();
             // What was never polled has not begun.
-            assert_eq!((stats.succeeded, stats.cancelled), (1, dropped as u64 - 1));
+            assert_eq!((stats.succeeded, stats.cancelled), (MOST_POLLS as u64 - dropped, dropped - 1));
             assert_serves(&engine).await;
         }
     }
@@ -86,19 +89,18 @@ for_each_engine! {
             let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(setup.server(Keys::Stock)));
             let connector = TlsConnector::new(engine.clone(), Arc::new(setup.client(Keys::Ours)));
             let mut dropped = 0;
-            loop {
+            for polls in 0..MOST_POLLS {
                 let (server, client) = sockets().await;
                 let peer = tokio::task::spawn_local(acceptor.accept(server));
-                let outcome = at_most(dropped, connector.connect(localhost(), client)).await;
+                match at_most(polls, connector.connect(localhost(), client)).await {
+                    Some(result) => drop(result.unwrap()),
+                    None => dropped += 1,
+                }
                 let _either = peer.await.unwrap();
                 assert_all_returned(&engine).await;
-                if let Some(result) = outcome {
-                    result.unwrap();
-                    break;
-                }
-                dropped += 1;
             }
-            assert!(dropped >= 3, "a handshake awaits more often than {dropped} times");
+            // At least once it waits for its peer.
+            assert!((2..MOST_POLLS).contains(&dropped), "{dropped}");
             assert_serves(&engine).await;
         }
     }
