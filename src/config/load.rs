@@ -12,6 +12,8 @@ use zeroize::Zeroizing;
 const MAX_HEIGHT: usize = 64;
 /// The most values in a document, with every alias written out, so that aliases of aliases do no harm.
 const MAX_WEIGHT: usize = 200_000;
+/// The most fields of a mapping, among which each is looked for one after the other.
+const MAX_FIELDS: usize = 1000;
 /// The longest text, in bytes.
 const MAX_LENGTH: usize = 16 << 20;
 
@@ -78,6 +80,8 @@ struct Loader {
     roots: Vec<Arc<Node>>,
     open: Vec<Open>,
     anchored: HashMap<usize, Arc<Node>>,
+    /// Values that were read of this document.
+    nodes: usize,
 }
 
 impl Loader {
@@ -106,6 +110,7 @@ impl Loader {
             },
             Event::DocumentStart(..) => {
                 self.anchored.clear();
+                self.nodes = 0;
                 Ok(())
             }
             _ => Ok(()),
@@ -135,6 +140,11 @@ impl Loader {
         };
         let weight = children.iter().fold(1, |sum: usize, node| sum.saturating_add(node.weight));
         let height = 1 + children.iter().map(|node| node.height).max().unwrap_or(0);
+        self.nodes += 1;
+        // Before the whole of a long list is there.
+        if self.nodes > MAX_WEIGHT {
+            return Err(problem(&self.file, position, "too large"));
+        }
         if weight > MAX_WEIGHT || height > MAX_HEIGHT + 1 {
             return Err(problem(&self.file, position, "too large with its aliases written out"));
         }
@@ -151,6 +161,9 @@ impl Loader {
             Some(Inside::Sequence(elements)) => elements.push(node),
             Some(Inside::Mapping(entries, next)) => match next.take() {
                 Some(name) => entries.push((name, node)),
+                None if entries.len() >= MAX_FIELDS => {
+                    return Err(problem(&self.file, position, "a mapping of more than 1000 fields"));
+                }
                 None => {
                     let Data::Scalar(name) = &node.data else {
                         return Err(problem(&self.file, position, "the name of a field must be a string"));

@@ -18,7 +18,7 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "FILE")]
     pub(crate) config: PathBuf,
 
-    /// Checks the configuration, and ends: 0 if it is good.
+    /// Checks the configuration, and ends: 0 if it is good. Certificates and keys are not opened: they may be on another machine.
     #[arg(long)]
     pub(crate) validate: bool,
 

@@ -6,6 +6,7 @@ use super::sds::SdsSecret;
 use crate::config::data_source::DataSource;
 use crate::config::read::At;
 use regex::Regex;
+use std::fmt;
 use std::path::PathBuf;
 
 /// Whom to admit.
@@ -54,6 +55,21 @@ impl ValidationContext {
     pub fn admits<'a>(&self, uris: impl IntoIterator<Item = &'a str>) -> bool {
         let is_named = |uri| self.uri_matchers.iter().any(|matcher| matcher.matches(uri));
         self.uri_matchers.is_empty() || uris.into_iter().any(is_named)
+    }
+}
+
+/// Such as `prefix "spiffe://example.org/"`.
+impl fmt::Display for UriMatcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (kind, text) = match &self.pattern {
+            Pattern::Exact(text) => ("exact", text.as_str()),
+            Pattern::Prefix(text) => ("prefix", text.as_str()),
+            Pattern::Suffix(text) => ("suffix", text.as_str()),
+            Pattern::Contains(text) => ("contains", text.as_str()),
+            Pattern::Regex(regex) => ("safe_regex", regex.as_str()),
+        };
+        let ignores_case = if self.ignores_case { ", ignoring case" } else { "" };
+        write!(f, "{kind} {text:?}{ignores_case}")
     }
 }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::SystemTime;
 
-/// The configuration. Keys are only in files: there is nothing in it to be redacted but their paths, which stay.
+/// The configuration. Keys that it holds itself are never written; the paths of others stay.
 pub(super) fn config(state: &State) -> Value {
     serde_json::to_value(&state.config).unwrap_or_default()
 }

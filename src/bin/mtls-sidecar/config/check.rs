@@ -1,6 +1,6 @@
 //! What types alone do not say.
 
-use super::{Config, Direction, ListenerConfig, Target};
+use super::{Config, Direction, ListenerConfig, PeersConfig, Target};
 use rustls_multibuffer::config::{ConfigError, Document, Path, Problem};
 use rustls_multibuffer::spiffe::{SpiffeId, TrustDomain};
 use std::collections::BTreeSet;
@@ -92,6 +92,9 @@ impl Checks<'_> {
             .is_some_and(|validation| !validation.uri_matchers.is_empty());
         if peers.is_empty() && !matches_names {
             self.wrong(&at, "say who: ids, prefixes, trust_domains or any");
+        }
+        if peers.any && *peers != (PeersConfig { any: true, ..PeersConfig::default() }) {
+            self.wrong(&at, "any: true admits everybody; there is nothing to add");
         }
         for (field, ids) in [("ids", &peers.ids), ("prefixes", &peers.prefixes)] {
             for (i, id) in ids.iter().enumerate() {

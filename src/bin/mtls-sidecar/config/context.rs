@@ -1,5 +1,6 @@
 //! A listener's `tls`: a TLS context as Envoy has it.
 
+use super::later::Later;
 use super::source::IdentitySource;
 use super::{Config, Direction};
 use rustls::pki_types::ServerName;
@@ -8,7 +9,7 @@ use rustls_multibuffer::config::envoy::{
     UpstreamTlsContext, ValidationContext,
 };
 use rustls_multibuffer::config::{Checked, ConfigError, DataSource, Document, Location, Mode, Path, Problem};
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::json;
 use std::path::PathBuf;
 
@@ -36,7 +37,10 @@ impl Context {
         config: &Config,
         mode: Mode,
     ) -> Result<Checked<Self>, ConfigError> {
-        let Checked { value: (found, location), warnings } = find(document, direction, mode)?;
+        let Checked { value: document, mut warnings } = unwrap(document, mode)?;
+        let location = document.location();
+        let Checked { value: found, warnings: more } = find(&document, direction, mode)?;
+        warnings.extend(more);
         let problem = |message: &str| Problem { location: location.clone(), message: message.to_owned() };
         let (common, sni) = match (found, direction) {
             (TlsContext::Downstream(context), Direction::Inbound) => {
@@ -60,26 +64,47 @@ impl Context {
     }
 }
 
-/// The one context in the document.
-fn find(
-    document: &Document,
-    direction: Direction,
-    mode: Mode,
-) -> Result<Checked<(TlsContext, Location)>, ConfigError> {
-    let mut found = envoy::find(document, mode)?;
-    let is_bare = document.find(&Path::default().field("common_tls_context")).is_some();
-    match found.value.len() {
-        // Without its `@type`, as it is shown in documentation.
-        0 if is_bare => Ok(match direction {
+/// What may stand around a context. Anything else there, such as another filter, would seem to be in force and is not.
+#[derive(Deserialize)]
+struct Holder {
+    #[serde(rename = "transport_socket")]
+    _transport_socket: Later<()>,
+}
+
+#[derive(Deserialize)]
+struct TransportSocket {
+    #[serde(rename = "name")]
+    _name: Option<String>,
+    #[serde(rename = "typed_config")]
+    _typed_config: Later<()>,
+}
+
+/// The context itself: bare, in a transport socket, or in what holds one.
+fn unwrap(document: &Document, mode: Mode) -> Result<Checked<Document>, ConfigError> {
+    let (mut at, mut warnings) = (document.clone(), Vec::new());
+    if let Some(inside) = at.find(&Path::default().field("transport_socket")) {
+        warnings.extend(at.read::<Holder>(mode)?.warnings);
+        at = inside;
+    }
+    if let Some(inside) = at.find(&Path::default().field("typed_config")) {
+        warnings.extend(at.read::<TransportSocket>(mode)?.warnings);
+        at = inside;
+    }
+    Ok(Checked { value: at, warnings })
+}
+
+fn find(document: &Document, direction: Direction, mode: Mode) -> Result<Checked<TlsContext>, ConfigError> {
+    if document.find(&Path::default().field("@type")).is_none() {
+        // As it is shown in documentation.
+        return Ok(match direction {
             Direction::Inbound => DownstreamTlsContext::read(document, mode)?.map(TlsContext::Downstream),
             Direction::Outbound => UpstreamTlsContext::read(document, mode)?.map(TlsContext::Upstream),
-        }
-        .map(|context| (context, document.location()))),
-        1 => {
-            let (location, context) = found.value.remove(0);
-            Ok(Checked { value: (context, location), warnings: found.warnings })
-        }
-        n => Err(document.problem(format!("expected one TLS context, found {n}")).into()),
+        });
+    }
+    let mut found = envoy::find(document, mode)?;
+    match found.value.pop() {
+        Some((_, context)) => Ok(Checked { value: context, warnings: found.warnings }),
+        None => Err(document.problem("expected a DownstreamTlsContext or an UpstreamTlsContext").into()),
     }
 }
 
@@ -147,10 +172,10 @@ impl Serialize for Context {
         let params = &self.common.params;
         let text = |bytes: &Vec<u8>| String::from_utf8_lossy(bytes).into_owned();
         let names = |names: &[_]| names.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>();
-        let matchers = self.validation().map_or(0, |validation| validation.uri_matchers.len());
+        let matchers = self.validation().map_or(&[][..], |validation| &validation.uri_matchers);
         json!({
             "source": self.source,
-            "uri_matchers": matchers,
+            "uri_matchers": matchers.iter().map(ToString::to_string).collect::<Vec<_>>(),
             "alpn_protocols": self.common.alpn_protocols.iter().map(text).collect::<Vec<_>>(),
             "minimum_protocol_version": format!("{:?}", params.minimum),
             "maximum_protocol_version": format!("{:?}", params.maximum),

@@ -106,7 +106,7 @@ impl Direction {
 }
 
 /// Whoever is in one of the lists, or anybody whose certificate verifies.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, PartialEq)]
 #[serde(default)]
 pub(crate) struct PeersConfig {
     /// Exact SPIFFE IDs.

@@ -230,6 +230,8 @@ fn contexts_of_envoy_are_pasted() {
     assert_eq!((acceleration.enabled, acceleration.poll_delay), (Some(true), Some(Duration::from_millis(2))));
     let delay = loaded.explanation.fields.iter().find(|f| f.field == "tls_acceleration.poll_delay").unwrap();
     assert!(matches!(&delay.origin, Origin::Provider(at) if at.file.as_ref() == "test.yaml"), "{delay:?}");
+    let admitted = "[\"prefix \\\"spiffe://example.org/\\\"\"] from test.yaml:9:5";
+    assert_eq!(explained(&loaded, "listeners[0].tls.uri_matchers"), admitted);
     assert_eq!(explained(&loaded, "listeners[0].tls.alpn_protocols"), "[\"h2\"] from test.yaml:9:5");
     for shown in [
         loaded.explanation.to_string(),
@@ -245,11 +247,30 @@ fn contexts_of_envoy_are_pasted() {
         ("peers: {any: true}", "peers: {}", "listeners[1].peers: say who"),
         ("trusted_ca: {filename: b.pem}", "crl: {filename: b.pem}", "validation_context.crl"),
         ("  peers: {any: true}", "  peers: {any: true}\n  alpn: [h2]", "listeners[1].alpn: tls has its own"),
+        ("peers: {any: true}", "peers: {any: true, trust_domains: [example.org]}", "nothing to add"),
+        // Beside the context it would seem to be in force.
+        (
+            "    typed_config:\n      '@",
+            "    peers: {ids: ['spiffe://a/b']}\n    typed_config:\n      '@",
+            "tls.peers",
+        ),
+        ("v3.DownstreamTlsContext", "v3.SPIFFECertValidatorConfig", "expected a DownstreamTlsContext"),
     ] {
         assert!(ENVOY.contains(from), "{from}");
         let error = load(&ENVOY.replace(from, to), &[]).unwrap_err();
         assert!(error.contains(wanted), "{wanted:?} in {error}");
     }
+    let around = ENVOY.replace(
+        "  tls:\n    name: envoy",
+        "  tls:\n    filter_chain_match: {destination_port: 80}\n    transport_socket:\n    name: envoy",
+    );
+    let start = around.find("    transport_socket:\n").unwrap() + "    transport_socket:\n".len();
+    let end = around.find("- name: out").unwrap();
+    let inside = around[start..end].lines().map(|line| format!("  {line}\n")).collect::<String>();
+    let around = format!("{}{inside}{}", &around[..start], &around[end..]);
+    let error = load(&around, &[]).unwrap_err();
+    assert!(error.contains("listeners[0].tls.filter_chain_match"), "{error}");
+    assert!(load(&around.replace("    filter_chain_match: {destination_port: 80}\n", ""), &[]).is_ok());
     // Nothing turns acceleration on: Envoy means "off" by that.
     let provider = ENVOY.find("          private_key_provider").unwrap();
     let end = ENVOY.find("        validation_context:").unwrap();
