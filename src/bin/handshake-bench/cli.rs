@@ -150,6 +150,19 @@ pub(crate) struct RotateArgs {
     /// Every Nth rotation is one of the authority's CA, which is announced before it is used.
     #[arg(long, value_name = "N", requires = "rotate", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) rotate_ca: Option<u64>,
+    /// What an implementation whose identities rotate is compared with.
+    #[arg(long, value_enum, default_value_t = BaselineKind::Stock, requires = "rotate")]
+    pub(crate) baseline: BaselineKind,
+}
+
+/// What something is compared with.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BaselineKind {
+    /// tokio-rustls with rustls' own aws-lc-rs provider.
+    #[default]
+    Stock,
+    /// This crate, with one configuration for the whole run: what rotation costs.
+    Fixed,
 }
 
 impl RotateArgs {
@@ -432,6 +445,7 @@ mod tests {
             &["--client", "openssl"],
             &["--rotate", "0"],
             &["--rotate-ca", "5"],
+            &["--baseline", "fixed"],
             &["--rotate", "50", "--rotate-ca", "0"],
             &["--rotate", "50", "--intermediate"],
             &["--rotate", "50", "--key", "rsa3072"],

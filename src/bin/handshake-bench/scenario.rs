@@ -1,7 +1,7 @@
 //! What is measured: identities, protocol version and key exchange, as configurations for both sides.
 
 use crate::ca::{Identity, Pki};
-use crate::cli::{self, ClientKind, KeyKind, Kx, TlsArgs, TlsVersion};
+use crate::cli::{self, BaselineKind, ClientKind, KeyKind, Kx, TlsArgs, TlsVersion};
 use crate::client::{ClientTls, Clients};
 use crate::rotation::{Rotated, Rotation};
 use crate::server::ServerTls;
@@ -32,6 +32,14 @@ impl Provider {
         match self {
             Self::Baseline => "baseline",
             Self::Multibuffer => "multibuffer",
+        }
+    }
+
+    /// The implementation behind the one or the other side of a comparison.
+    pub(crate) fn compared(self, args: &TlsArgs) -> Self {
+        match args.rotation.baseline {
+            BaselineKind::Stock => self,
+            BaselineKind::Fixed => Self::Multibuffer,
         }
     }
 
@@ -93,6 +101,9 @@ impl Scenario {
         }
         if self.rotation.is_some() {
             name.push_str(&format!("-rotate{}ms", self.args.rotation.interval().as_millis()));
+            if self.args.rotation.baseline == BaselineKind::Fixed {
+                name.push_str("-against-fixed");
+            }
         }
         name
     }
@@ -114,7 +125,10 @@ impl Scenario {
     pub(crate) fn server_tls(&self, provider: Provider) -> Result<ServerTls, rustls::Error> {
         Ok(match self.rotation(provider) {
             Some(rotation) => ServerTls::Rotating(rotation),
-            None => ServerTls::Fixed(self.server_config(provider)?),
+            None => {
+                let provider = provider.compared(&self.args);
+                ServerTls::Fixed(provider, self.server_config(provider)?)
+            }
         })
     }
 
@@ -182,7 +196,8 @@ impl Scenario {
             false => (std::slice::from_ref(&self.pki.untrusted_client), &self.pki.root),
         };
         let provider = match self.args.client {
-            ClientKind::Stock => Provider::Baseline,
+            // As those of the side that rotates.
+            ClientKind::Stock => Provider::Baseline.compared(&self.args),
             ClientKind::Multibuffer => Provider::Multibuffer,
         };
         let tls = identities.iter().map(|identity| self.client_config(provider, identity, root));

@@ -72,7 +72,7 @@ struct Spec {
 #[derive(Clone)]
 pub(crate) enum ServerTls {
     /// One for the whole run.
-    Fixed(Arc<ServerConfig>),
+    Fixed(Provider, Arc<ServerConfig>),
     /// From identities that rotate.
     Rotating(Arc<Rotation>),
 }
@@ -215,10 +215,10 @@ enum Acceptor {
 impl Acceptor {
     fn new(spec: &Spec) -> Self {
         let engine = || LocalEngine::new(spec.engine.clone());
-        match (&spec.tls, spec.provider) {
-            (ServerTls::Rotating(rotation), _) => Self::Rotating(rotation.acceptor(engine())),
-            (ServerTls::Fixed(tls), Provider::Baseline) => Self::Baseline(tls.clone().into()),
-            (ServerTls::Fixed(tls), Provider::Multibuffer) => {
+        match &spec.tls {
+            ServerTls::Rotating(rotation) => Self::Rotating(rotation.acceptor(engine())),
+            ServerTls::Fixed(Provider::Baseline, tls) => Self::Baseline(tls.clone().into()),
+            ServerTls::Fixed(Provider::Multibuffer, tls) => {
                 Self::Multibuffer(TlsAcceptor::new(engine(), tls.clone()))
             }
         }

@@ -151,7 +151,7 @@ fn side_line<'a>(result: &'a ScenarioResult, side: &Side, plan: &Plan<'_>) -> Si
         concurrency: plan.concurrency(),
         threads: plan.measure.threads,
         poll_delay_us: args.poll_delay.as_secs_f64() * 1e6,
-        tier: match side.provider {
+        tier: match side.provider.compared(args) {
             Provider::Baseline => "none".into(),
             Provider::Multibuffer => host::tier_name(args.tier),
         },
