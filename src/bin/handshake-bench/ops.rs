@@ -2,59 +2,18 @@
 //!
 //! No runtime, no thread, no socket: it also runs in a CPU emulator.
 
-mod ed25519;
-mod nist;
-mod rsa;
-mod rsa_verify;
-mod x25519;
+mod cases;
 
 use crate::cli::{self, OpsArgs};
 use crate::{page, report, stats};
-use rustls_multibuffer::ops::{Op, Request, Response, Runner};
+use cases::{Baseline, Case, case, names, run_batch};
+use rustls_multibuffer::ops::Runner;
 use rustls_multibuffer::{Tier, TierKind};
 use serde::Serialize;
 use std::time::{Duration, Instant};
 
 /// Each measurement runs for at least about this long, so that reading the clock costs nothing beside it.
 const SAMPLE: Duration = Duration::from_millis(2);
-
-/// A library to compare with.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Baseline {
-    AwsLcRs,
-    Ring,
-}
-
-impl Baseline {
-    const ALL: [Self; 2] = [Self::AwsLcRs, Self::Ring];
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::AwsLcRs => "aws-lc-rs",
-            Self::Ring => "ring",
-        }
-    }
-}
-
-/// One operation with its keys and inputs, for us and for the others.
-///
-/// Inputs are numbered; neighbours have different keys, so that a batch never consists of one key only.
-trait Case {
-    /// The queue that serves it.
-    fn op(&self) -> Op;
-    /// Whether the operation differs from the others on this runner.
-    fn exists_on(&self, _runner: &Runner) -> bool {
-        true
-    }
-    /// What the runner is made to forget before each batch.
-    fn prepare(&self, _runner: &mut Runner) {}
-    /// A request, made as the provider makes it.
-    fn request(&self, input: usize) -> Request;
-    /// Whether a response to [`Case::request`] is right, according to aws-lc-rs.
-    fn check(&self, input: usize, response: &Response) -> Result<(), String>;
-    /// The same operation through another library.
-    fn run_baseline(&self, baseline: Baseline, input: usize);
-}
 
 /// One row: what `--json` prints, one object a line. Rates are per second.
 #[derive(Clone, Debug, Serialize)]
@@ -124,26 +83,6 @@ fn tiers(only: Option<TierKind>) -> Result<Vec<Tier>, String> {
         eprintln!("tier {kind}: not run, this CPU or operating system does not offer it");
     }
     Ok(found)
-}
-
-/// The names of all operations.
-fn names() -> impl Iterator<Item = &'static str> {
-    rsa::NAMES
-        .into_iter()
-        .chain(rsa_verify::NAMES)
-        .chain(x25519::NAMES)
-        .chain(ed25519::NAMES)
-        .chain(nist::NAMES)
-}
-
-fn case(name: &str) -> Result<Box<dyn Case>, String> {
-    match () {
-        () if x25519::NAMES.contains(&name) => x25519::case(name),
-        () if ed25519::NAMES.contains(&name) => ed25519::case(name),
-        () if nist::NAMES.contains(&name) => nist::case(name),
-        () if rsa_verify::NAMES.contains(&name) => rsa_verify::case(name),
-        () => rsa::case(name),
-    }
 }
 
 fn selected(wanted: &[String]) -> Result<Vec<&'static str>, String> {
@@ -219,17 +158,6 @@ fn measure(case: &dyn Case, runner: &mut Runner, fill: usize, pairs: usize) -> S
         }
     }
     samples
-}
-
-type Results = Vec<Result<Response, rustls_multibuffer::Error>>;
-
-/// The whole operation: makes the requests, runs them as one batch.
-fn run_batch(case: &dyn Case, runner: &mut Runner, fill: usize) -> Results {
-    case.prepare(runner);
-    let requests: Vec<Request> = (0..fill).map(|input| case.request(input)).collect();
-    let mut results = Vec::with_capacity(fill);
-    runner.run(&requests.iter().collect::<Vec<_>>(), &mut results);
-    results
 }
 
 /// The lanes of a tier's kernels.

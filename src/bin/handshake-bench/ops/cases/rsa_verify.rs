@@ -1,8 +1,7 @@
 //! RSA verifications as operations to measure.
 
 use super::{Baseline, Case};
-use crate::ca;
-use crate::cli::KeyKind;
+use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature as aws;
 use ring::signature as other;
 use rustls_multibuffer::ops::rsa::{Padding, RsaPrivateKey, VerifyRequest};
@@ -41,24 +40,24 @@ struct RsaVerify {
 /// Makes the case of one of [`NAMES`].
 pub(super) fn case(name: &str) -> Result<Box<dyn Case>, String> {
     static PEERS: [OnceLock<Arc<[Peer]>>; 3] = [const { OnceLock::new() }; 3];
-    let (size, op, kind) = match &name[..7] {
-        "rsa2048" => (0, Op::RsaVerify2048, KeyKind::Rsa2048),
-        "rsa3072" => (1, Op::RsaVerify3072, KeyKind::Rsa3072),
-        _ => (2, Op::RsaVerify4096, KeyKind::Rsa4096),
+    let (index, op, size) = match &name[..7] {
+        "rsa2048" => (0, Op::RsaVerify2048, KeySize::Rsa2048),
+        "rsa3072" => (1, Op::RsaVerify3072, KeySize::Rsa3072),
+        _ => (2, Op::RsaVerify4096, KeySize::Rsa4096),
     };
-    let peers = match PEERS[size].get() {
+    let peers = match PEERS[index].get() {
         Some(peers) => peers.clone(),
         None => {
-            let peers: Arc<[Peer]> = (0..KEYS).map(|_| Peer::generate(kind)).collect::<Result<_, _>>()?;
-            PEERS[size].get_or_init(|| peers).clone()
+            let peers: Arc<[Peer]> = (0..KEYS).map(|_| Peer::generate(size)).collect::<Result<_, _>>()?;
+            PEERS[index].get_or_init(|| peers).clone()
         }
     };
     Ok(Box::new(RsaVerify { op, peers, new_keys: name.ends_with("-new-key") }))
 }
 
 impl Peer {
-    fn generate(kind: KeyKind) -> Result<Self, String> {
-        let der = ca::generate_key(kind).map_err(|e| e.to_string())?.serialize_der();
+    fn generate(size: KeySize) -> Result<Self, String> {
+        let der = super::rsa::generate(size)?;
         let key = RsaPrivateKey::from_pkcs8_der(&der).map_err(|e| e.to_string())?;
         let signature = key.sign(Padding::PssSha256, &MESSAGE).map_err(|e| e.to_string())?;
         Ok(Self { public_key: key.public_key_der().to_vec(), signature })

@@ -1,8 +1,8 @@
 //! RSA signatures as operations to measure.
 
 use super::{Baseline, Case};
-use crate::ca;
-use crate::cli::KeyKind;
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature as aws;
 use ring::signature as other;
 use rustls_multibuffer::ops::rsa::{Padding, RsaPrivateKey, SignRequest};
@@ -42,12 +42,12 @@ struct Key {
 
 /// Makes the keys for one of [`NAMES`].
 pub(super) fn case(name: &str) -> Result<Box<dyn Case>, String> {
-    let kind = match &name[..7] {
-        "rsa2048" => KeyKind::Rsa2048,
-        "rsa3072" => KeyKind::Rsa3072,
-        _ => KeyKind::Rsa4096,
+    let size = match &name[..7] {
+        "rsa2048" => KeySize::Rsa2048,
+        "rsa3072" => KeySize::Rsa3072,
+        _ => KeySize::Rsa4096,
     };
-    let keys = [Key::generate(kind)?, Key::generate(kind)?];
+    let keys = [Key::generate(size)?, Key::generate(size)?];
     let op = keys[0].ours.op().ok_or("the lanes do not serve this size")?;
     Ok(Box::new(if name.contains("-pss-") {
         RsaSign {
@@ -70,9 +70,16 @@ pub(super) fn case(name: &str) -> Result<Box<dyn Case>, String> {
     }))
 }
 
+/// A new key, PKCS#8.
+pub(super) fn generate(size: KeySize) -> Result<Vec<u8>, String> {
+    let key = KeyPair::generate(size).map_err(|e| e.to_string())?;
+    let der: Pkcs8V1Der<'_> = key.as_der().map_err(|e| e.to_string())?;
+    Ok(der.as_ref().to_vec())
+}
+
 impl Key {
-    fn generate(kind: KeyKind) -> Result<Self, String> {
-        let der = ca::generate_key(kind).map_err(|e| e.to_string())?.serialize_der();
+    fn generate(size: KeySize) -> Result<Self, String> {
+        let der = generate(size)?;
         Ok(Self {
             ours: RsaPrivateKey::from_pkcs8_der(&der).map_err(|e| e.to_string())?,
             aws: aws::RsaKeyPair::from_pkcs8(&der).map_err(|e| e.to_string())?,

@@ -1,8 +1,6 @@
 //! Ed25519 signatures and verifications as operations to measure.
 
 use super::{Baseline, Case};
-use crate::ca;
-use crate::cli::KeyKind;
 use aws_lc_rs::signature::{self as aws, KeyPair as _};
 use ring::signature::{self as other, KeyPair as _};
 use rustls_multibuffer::ops::ed25519::{PrivateKey, SignRequest, VerifyRequest};
@@ -31,11 +29,13 @@ struct Key {
 
 impl Key {
     fn generate() -> Result<Self, String> {
-        let der = ca::generate_key(KeyKind::Ed25519).map_err(|e| e.to_string())?.serialize_der();
-        let aws = aws::Ed25519KeyPair::from_pkcs8(&der).map_err(|e| e.to_string())?;
+        let rng = aws_lc_rs::rand::SystemRandom::new();
+        let der = aws::Ed25519KeyPair::generate_pkcs8(&rng).map_err(|e| e.to_string())?;
+        let der = der.as_ref();
+        let aws = aws::Ed25519KeyPair::from_pkcs8(der).map_err(|e| e.to_string())?;
         Ok(Self {
-            ours: PrivateKey::from_pkcs8_der(&der).map_err(|e| e.to_string())?,
-            other: other::Ed25519KeyPair::from_pkcs8(&der).map_err(|e| e.to_string())?,
+            ours: PrivateKey::from_pkcs8_der(der).map_err(|e| e.to_string())?,
+            other: other::Ed25519KeyPair::from_pkcs8(der).map_err(|e| e.to_string())?,
             signature: aws.sign(&message()).as_ref().to_vec(),
             aws,
         })
