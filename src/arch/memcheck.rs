@@ -3,6 +3,7 @@
 //!
 //! Tests only. Outside valgrind the requests do nothing.
 
+use std::cell::Cell;
 use std::hint::black_box;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -83,6 +84,39 @@ pub(crate) fn assert_constant_time(what: &str, work: impl FnOnce() -> u64) {
     // An address, because a branch could become a conditional move.
     black_box(black_box([0u8; 8])[(secret & 7) as usize]);
     assert!(errors() > before, "{what}: the planted leak is not found");
+}
+
+/// Reads what may not be read, and asserts that memcheck says so.
+pub(crate) fn assert_finds_bad_access() {
+    let (before, forbidden) = (errors(), vec![1u8; 64]);
+    // VALGRIND_MAKE_MEM_NOACCESS: as if it were free already.
+    request(MEMCHECK, [forbidden.as_ptr() as u64, 64, 0]);
+    black_box(black_box(&forbidden)[10]);
+    assert!(errors() > before, "the planted access is not found");
+    // VALGRIND_MAKE_MEM_DEFINED
+    request(MEMCHECK + 2, [forbidden.as_ptr() as u64, 64, 0]);
+}
+
+/// Makes a stack's memory, which valgrind forgets when a call returns, known again: it is about to be looked at and wiped.
+pub(crate) fn mark_readable<T>(memory: &[T]) {
+    // VALGRIND_MAKE_MEM_DEFINED
+    request(MEMCHECK + 2, [memory.as_ptr() as u64, size_of_val(memory) as u64, 0]);
+}
+
+thread_local! {
+    static THREAD_IS_KNOWN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Tells valgrind, once, of the stack of the calling thread, to which its fibers return.
+pub(crate) fn register_thread() {
+    /// Less than is left of any thread's stack.
+    const BELOW: u64 = 1 << 20;
+    if !THREAD_IS_KNOWN.replace(true) {
+        let marker = 0u8;
+        let here = black_box(&raw const marker) as u64;
+        // What called this lies above.
+        register_stack(here - BELOW, here + 64 * 1024);
+    }
 }
 
 /// Tells valgrind of a stack, so that going over to it is no enormous frame.

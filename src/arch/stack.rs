@@ -44,6 +44,7 @@ struct Registered(u64);
 #[cfg(test)]
 impl Registered {
     fn new(stack: &DefaultStack, size: usize) -> Self {
+        super::memcheck::register_thread();
         let end = stack.base().get() as u64;
         Self(super::memcheck::register_stack(end - size as u64, end))
     }
@@ -94,6 +95,8 @@ impl FiberStack {
         self.wipes = self.wipes.wrapping_add(1);
         let is_thorough = self.wipes.is_multiple_of(THOROUGH_EVERY);
         let below_shallow = (self.size - SHALLOW) / size_of::<Block>();
+        #[cfg(test)]
+        super::memcheck::mark_readable(self.blocks());
         let (deep, shallow) = self.blocks().split_at_mut(below_shallow);
         let used = zero_used(shallow);
         if used <= SHALLOW - BRINK && !is_thorough {

@@ -70,6 +70,8 @@ mod engine;
 mod error;
 mod gate;
 mod local;
+#[cfg(all(test, target_arch = "x86_64"))]
+mod memcheck;
 mod report;
 mod session;
 mod timers;
