@@ -2,15 +2,18 @@
 
 pub(crate) mod peers;
 mod sweep;
+mod tls;
+mod units;
 
 pub(crate) use peers::{ConnectArgs, IdentitiesArgs, ServeArgs};
 pub(crate) use sweep::SweepArgs;
+pub(crate) use tls::{BaselineKind, ClientKind, Kx, RotateArgs, TlsArgs, TlsVersion};
 
-use crate::rotation;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rustls_multibuffer::{Tier, TierKind};
 use std::path::PathBuf;
 use std::time::Duration;
+use units::{rate, seconds};
 
 /// Measures TLS handshakes with client certificates: stock rustls with aws-lc-rs against rustls-multibuffer.
 ///
@@ -106,72 +109,6 @@ impl Pace {
     }
 }
 
-/// What the default run and the soak have in common.
-#[derive(Clone, Debug, Args)]
-pub(crate) struct TlsArgs {
-    /// The one key exchange group that server and clients are willing to use.
-    #[arg(long, value_enum, default_value_t = Kx::X25519)]
-    pub(crate) kx: Kx,
-    /// Which implementation the clients use, whichever the server is: `stock` rustls, or rustls-multibuffer.
-    #[arg(long, value_enum, default_value_t = ClientKind::Stock)]
-    pub(crate) client: ClientKind,
-    /// Certificates come from an intermediate authority, which both sides send along: one more signature to verify.
-    #[arg(long)]
-    pub(crate) intermediate: bool,
-    /// Different certificates and keys among the clients, who take turns with them.
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    pub(crate) identities: usize,
-    /// The one protocol version that server and clients are willing to use.
-    #[arg(long, value_enum, default_value_t = TlsVersion::V1_3)]
-    pub(crate) tls: TlsVersion,
-    /// Clients resume sessions: all handshakes but their first are abbreviated, without certificates.
-    #[arg(long)]
-    pub(crate) resume: bool,
-    /// Clients have no certificates.
-    #[arg(long)]
-    pub(crate) server_only_auth: bool,
-    #[command(flatten)]
-    pub(crate) rotation: RotateArgs,
-    /// The CPU tier that rustls-multibuffer uses [default: the best that this machine offers].
-    #[arg(long, value_name = "TIER")]
-    pub(crate) tier: Option<TierKind>,
-    /// How long a request may wait for company, such as 50us or 1ms; zero: until the thread is idle.
-    #[arg(long, default_value = "0us", value_name = "D", value_parser = delay)]
-    pub(crate) poll_delay: Duration,
-}
-
-/// Identities that rotate during the run.
-#[derive(Clone, Copy, Debug, Default, Args)]
-pub(crate) struct RotateArgs {
-    /// Rotate the SVIDs of rustls-multibuffer's server every so many milliseconds, and those of its clients, which are
-    /// then rustls-multibuffer's, too. Stock rustls keeps its certificates.
-    #[arg(long, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
-    pub(crate) rotate: Option<u64>,
-    /// Every Nth rotation is one of the authority's CA, which is announced before it is used.
-    #[arg(long, value_name = "N", requires = "rotate", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) rotate_ca: Option<u64>,
-    /// What an implementation whose identities rotate is compared with.
-    #[arg(long, value_enum, default_value_t = BaselineKind::Stock, requires = "rotate")]
-    pub(crate) baseline: BaselineKind,
-}
-
-/// What something is compared with.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum BaselineKind {
-    /// tokio-rustls with rustls' own aws-lc-rs provider.
-    #[default]
-    Stock,
-    /// This crate, with one configuration for the whole run: what rotation costs.
-    Fixed,
-}
-
-impl RotateArgs {
-    /// The time between two rotations, if there are any.
-    pub(crate) fn interval(&self) -> Duration {
-        self.rotate.map_or(Duration::MAX, Duration::from_millis)
-    }
-}
-
 /// The `soak` command.
 #[derive(Debug, Args)]
 pub(crate) struct SoakArgs {
@@ -220,36 +157,6 @@ pub(crate) enum KeyKind {
     P256,
     P384,
     Ed25519,
-}
-
-/// A key exchange group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Kx {
-    X25519,
-    #[value(alias = "p256")]
-    Secp256r1,
-    #[value(alias = "p384")]
-    Secp384r1,
-    /// The hybrid of ML-KEM-768 and X25519; TLS 1.3 only.
-    X25519mlkem768,
-}
-
-/// The implementation that clients use.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ClientKind {
-    /// tokio-rustls with rustls' own aws-lc-rs provider.
-    Stock,
-    /// This crate, with an engine on each client thread.
-    Multibuffer,
-}
-
-/// A protocol version.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum TlsVersion {
-    #[value(name = "1.2")]
-    V1_2,
-    #[value(name = "1.3")]
-    V1_3,
 }
 
 /// The name by which the command line and the reports know a value.
@@ -322,36 +229,6 @@ impl SoakArgs {
     }
 }
 
-impl TlsArgs {
-    fn check(&self, keys: &[KeyKind]) -> Result<(), String> {
-        if self.rotation.rotate.is_some() {
-            if self.intermediate {
-                return Err("--rotate issues without an intermediate authority".into());
-            }
-            if self.resume || self.server_only_auth {
-                return Err("--rotate is for full handshakes with client certificates".into());
-            }
-            keys.iter().try_for_each(|key| rotation::key_kind(*key).map(|_| ()))?;
-        }
-        if self.server_only_auth && self.identities != 1 {
-            return Err("--identities are those of clients, which have none with --server-only-auth".into());
-        }
-        if self.kx == Kx::X25519mlkem768 && self.tls == TlsVersion::V1_2 {
-            return Err("--kx x25519mlkem768 exists in TLS 1.3 only, not with --tls 1.2".into());
-        }
-        if self.identities == 0 {
-            return Err("--identities must be above zero".into());
-        }
-        match self.tier {
-            Some(TierKind::Portable) => {
-                Err("--tier portable is the executable specification, for tests and `ops` only".into())
-            }
-            Some(tier) => runnable(tier).map(|_| ()),
-            None => Ok(()),
-        }
-    }
-}
-
 /// The tier of that name, or an error when this machine cannot run it.
 pub(crate) fn runnable(kind: TierKind) -> Result<Tier, String> {
     Tier::of_kind(kind)
@@ -363,38 +240,6 @@ fn check_concurrency(concurrency: usize) -> Result<(), String> {
         return Err("--concurrency must be above zero".into());
     }
     Ok(())
-}
-
-/// A number of seconds, at most a day.
-fn seconds(text: &str) -> Result<Duration, String> {
-    let seconds: f64 = text.parse().map_err(|_| format!("{text:?} is not a number of seconds"))?;
-    match seconds {
-        s if (0.0..=86_400.0).contains(&s) => Ok(Duration::from_secs_f64(s)),
-        _ => Err("must be between 0 and 86400 seconds".into()),
-    }
-}
-
-/// A number of handshakes a second.
-fn rate(text: &str) -> Result<f64, String> {
-    match text.parse::<f64>() {
-        Ok(rate) if (0.01..=1e6).contains(&rate) => Ok(rate),
-        Ok(_) => Err("must be between 0.01 and 1000000 a second".into()),
-        Err(_) => Err(format!("{text:?} is not a number of handshakes a second")),
-    }
-}
-
-/// A short time with its unit: `us`, `ms` or `s`; at most a second, because a handshake waits for it.
-fn delay(text: &str) -> Result<Duration, String> {
-    const UNITS: [(&str, f64); 3] = [("us", 1e-6), ("ms", 1e-3), ("s", 1.0)];
-    let parsed = UNITS.iter().find_map(|(unit, scale)| {
-        let number: f64 = text.strip_suffix(unit)?.trim_end().parse().ok()?;
-        Some(number * scale)
-    });
-    match parsed {
-        Some(s) if (0.0..=1.0).contains(&s) => Ok(Duration::from_secs_f64(s)),
-        Some(_) => Err("must be between 0 and 1 second".into()),
-        None => Err(format!("{text:?} is not a time such as 50us or 1ms")),
-    }
 }
 
 #[cfg(test)]
@@ -470,13 +315,5 @@ mod tests {
             assert_eq!(parse(&["--kx", name]).unwrap().run.tls.kx, kx);
         }
         assert_eq!(name_of(&Kx::Secp384r1), "secp384r1");
-    }
-
-    #[test]
-    fn delays_have_units() {
-        assert_eq!(delay("50us"), Ok(Duration::from_micros(50)));
-        assert_eq!(delay("1.5 ms"), Ok(Duration::from_micros(1500)));
-        assert_eq!(delay("1s"), Ok(Duration::from_secs(1)));
-        assert_eq!(seconds("0.25"), Ok(Duration::from_millis(250)));
     }
 }
