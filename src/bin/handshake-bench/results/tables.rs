@@ -3,6 +3,7 @@
 use super::{ScenarioResult, Side, Slot};
 use crate::cli::Pace;
 use crate::report;
+use crate::scenario::Provider;
 
 /// The table for people, with its legend.
 pub(crate) fn table(results: &[ScenarioResult]) -> String {
@@ -80,6 +81,7 @@ pub(crate) fn points(results: &[ScenarioResult]) -> String {
 const POINTS_LEGEND: &str = "
 load: clients that each make one handshake after the other, or handshakes that are due a second at random times.
 handshakes/s, server CPU per handshake: medians of the slots; ratios: medians over pairs of neighbouring slots.
+of baseline: the server CPU of a handshake, by that of the baseline.
 reached: whether 95 % of the rate was made and every handshake could start in the slot it was due in.
 p50 to max: of all handshakes of all slots, to the first application byte coming back; from connecting, with a rate from the
 time at which a handshake was due. What could not be started counts with the time it has waited.
@@ -87,7 +89,7 @@ fill: operations in a batch on average; full to drain: the share of batches that
 ";
 
 /// The heads of the columns of [`point`].
-pub(crate) fn point_head() -> [&'static str; 13] {
+pub(crate) fn point_head() -> [&'static str; 14] {
     [
         "scenario",
         "load",
@@ -95,6 +97,7 @@ pub(crate) fn point_head() -> [&'static str; 13] {
         "handshakes/s",
         "reached",
         "server CPU µs",
+        "of baseline",
         "p50 µs",
         "p90 µs",
         "p99 µs",
@@ -106,9 +109,13 @@ pub(crate) fn point_head() -> [&'static str; 13] {
 }
 
 /// One implementation at one point.
-pub(crate) fn point(result: &ScenarioResult, side: &Side) -> [String; 13] {
+pub(crate) fn point(result: &ScenarioResult, side: &Side) -> [String; 14] {
     let [p50, p90, p99, p999, max] =
         side.percentiles([50.0, 90.0, 99.0, 99.9, 100.0]).map(|us| format!("{us:.0}"));
+    let ratio = match side.provider {
+        Provider::Baseline => "1".to_owned(),
+        Provider::Multibuffer => format!("{:.3}", result.ratio(Slot::cpu_us)),
+    };
     [
         result.scenario.clone(),
         load(result.pace),
@@ -116,6 +123,7 @@ pub(crate) fn point(result: &ScenarioResult, side: &Side) -> [String; 13] {
         format!("{:.0}", side.median(Slot::rate)),
         reached(result.pace, side).to_owned(),
         format!("{:.1}", side.median(Slot::cpu_us)),
+        ratio,
         p50,
         p90,
         p99,
