@@ -3,7 +3,7 @@
 use crate::admin::{self, Admin};
 use crate::cli::{Cli, Format};
 use crate::config::{Config, Explanation, Loaded};
-use crate::counters::Counters;
+use crate::counters::{Counters, upkeep};
 use crate::handover::{Inherited, Parent};
 use crate::restart::{self, Successor};
 use crate::sockets;
@@ -111,6 +111,7 @@ async fn live(
         all_ready(&identities).await;
     }
     let mut workers = Workers::start(&state, &identities, sockets).map_err(|e| e.to_string())?;
+    tokio::spawn(upkeep(recorder.clone()));
     let counters = Arc::new(Counters::new(recorder));
     let ancestors = match parent.take() {
         Some(parent) => Some(take_over(parent, &counters).await?),
