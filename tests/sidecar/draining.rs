@@ -1,8 +1,9 @@
 //! SIGTERM, and what is in flight then.
 
 use crate::process::PATIENCE;
-use crate::support::{Inbound, application, echo_application, expect_echo, inbound, run};
+use crate::support::{Inbound, application, echo, echo_application, expect_echo, inbound, outbound, run};
 use rustix::process::Signal;
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -89,6 +90,39 @@ fn a_second_signal_ends_at_once() {
         assert!(inbound.sidecar.wait().success());
         assert!(began.elapsed() < REQUEST);
         request.await.unwrap().expect_err("it was cut");
+    });
+}
+
+#[test]
+fn what_the_end_cuts_is_reset_and_what_has_ended_before_arrives_whole() {
+    /// Less than what sockets hold on the way.
+    const ANSWER: usize = 100_000;
+    run(async {
+        let target = application(|mut stream| async move {
+            if stream.read_u8().await.is_ok_and(|byte| byte == b'q') {
+                stream.write_all(&[7; ANSWER]).await.unwrap();
+            } else {
+                echo(stream).await;
+            }
+        })
+        .await;
+        let inbound = inbound(target, "", "");
+        let (out, address) = outbound(&inbound.authority, inbound.address, "");
+        let mut cut = TcpStream::connect(address).await.unwrap();
+        cut.write_u8(b'e').await.unwrap();
+        expect_echo(&mut cut, "half of it").await;
+        let mut whole = TcpStream::connect(address).await.unwrap();
+        whole.write_u8(b'q').await.unwrap();
+        whole.shutdown().await.unwrap();
+        out.until_metric("mtls_sidecar_connections_ended_total", &["closed"], 1.0);
+        out.signal(Signal::TERM);
+        out.until_logged(|line| line["message"] == *"draining");
+        out.signal(Signal::TERM);
+        assert!(out.wait().success());
+        assert_eq!(cut.read_u8().await.unwrap_err().kind(), ErrorKind::ConnectionReset);
+        let mut answer = Vec::new();
+        whole.read_to_end(&mut answer).await.unwrap();
+        assert!(answer == [7; ANSWER]);
     });
 }
 

@@ -1,7 +1,9 @@
 //! Accepts connections of one listener on one worker.
 
+use crate::config::Direction;
 use crate::connection::{Early, Service};
 use crate::state::{Phase, State};
+use crate::stream::reset_on_close;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
@@ -63,6 +65,9 @@ fn empty(service: &Rc<Service>, socket: &TcpListener) {
 }
 
 fn begin(service: &Rc<Service>, stream: TcpStream, client: SocketAddr) {
+    if service.listener.config.direction == Direction::Outbound {
+        reset_on_close(&stream);
+    }
     match service.listener.admit() {
         Some(places) => {
             let service = service.clone();
