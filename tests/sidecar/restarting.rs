@@ -116,6 +116,48 @@ fn a_restart_with_a_bad_configuration_changes_nothing() {
     });
 }
 
+/// The processes that it has started and that have not ended.
+fn children(id: i64) -> Vec<i64> {
+    let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+    children.split_whitespace().map(|id| id.parse().unwrap()).filter(|id| is_running(*id)).collect()
+}
+
+fn is_running(id: i64) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    // Nobody may be there to wait for it.
+    stat.rsplit(") ").next().is_some_and(|state| !state.is_empty() && !state.starts_with('Z'))
+}
+
+#[test]
+fn what_is_to_end_does_not_wait_for_its_successor() {
+    type Order = (fn(&Inbound), bool);
+    let orders: [Order; 3] = [
+        (|inbound| inbound.sidecar.signal(Signal::TERM), true),
+        (|inbound| drop(inbound.sidecar.http("POST", "/quitquitquit")), true),
+        (|inbound| drop(inbound.sidecar.http("POST", "/drain_listeners")), false),
+    ];
+    run(async {
+        for (order, is_to_end) in orders {
+            let inbound = inbound(echo_application().await, "", "");
+            let file = inbound.sidecar.home.dir.join("config.yaml");
+            let good = std::fs::read_to_string(&file).unwrap();
+            // The next process waits for a certificate that never comes.
+            std::fs::write(&file, good.replace("chain.pem", "nowhere.pem")).unwrap();
+            let id = inbound.sidecar.json("/server_info")["pid"].as_i64().unwrap();
+            inbound.sidecar.signal(Signal::HUP);
+            inbound.sidecar.until("another process starts", || !children(id).is_empty());
+            let half_started = children(id)[0];
+            order(&inbound);
+            inbound.sidecar.until("it is ended", || !is_running(half_started));
+            if !is_to_end {
+                assert!(inbound.sidecar.is_running());
+                inbound.sidecar.signal(Signal::TERM);
+            }
+            assert!(inbound.sidecar.wait().success());
+        }
+    });
+}
+
 #[test]
 fn workers_may_become_fewer_or_more() {
     run(async {

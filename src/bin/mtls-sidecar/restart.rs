@@ -24,7 +24,19 @@ pub(crate) struct Successor {
     id: u32,
 }
 
-/// Starts a new process, and waits until it accepts connections.
+/// A new process that does not accept yet: without us it is of no use, and ends.
+struct Starting(Option<Child>);
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            // It may have ended by itself.
+            let _ = child.start_kill();
+        }
+    }
+}
+
+/// Starts a new process, and waits until it accepts connections. Dropped before, it ends that process.
 ///
 /// # Errors
 /// Why it does not; then it is ended, and nothing has changed.
@@ -34,22 +46,18 @@ pub(crate) async fn restart(
     admin: Option<&admin::Listener>,
 ) -> Result<Successor, String> {
     let (ours, theirs) = StdUnixStream::pair().map_err(|e| e.to_string())?;
-    let mut child = Command::new(program)
+    let child = Command::new(program)
         .args(arguments(std::env::args_os().skip(1), state.epoch + 1))
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .spawn()
         .map_err(|e| format!("{}: {e}", program.display()))?;
+    let mut starting = Starting(Some(child));
     let limit = state.config.drain.restart_timeout.0;
     let ready = timeout(limit, initialise(ours, state, admin)).await;
     let result = ready.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "it took too long")));
-    match result {
-        Ok(stream) => Ok(Successor { id: child.id().unwrap_or(0), child: Some(child), stream }),
-        Err(e) => {
-            // It may have ended by itself.
-            let _ = child.kill().await;
-            Err(format!("the new process did not become ready: {e}"))
-        }
-    }
+    let stream = result.map_err(|e| format!("the new process did not become ready: {e}"))?;
+    let child = starting.0.take();
+    Ok(Successor { id: child.as_ref().and_then(Child::id).unwrap_or(0), child, stream })
 }
 
 /// The same arguments for the next process.

@@ -176,25 +176,53 @@ async fn until_end(
             _ = phases.wait_for(|phase| *phase == Phase::Ended) => return None,
             signal = signals.next() => {
                 if signal == Meaning::End {
-                    log::info!(connections = state.active(); "draining");
-                    state.advance(Phase::Draining);
-                    finish(state, signals).await;
+                    drain(state, signals).await;
                     return None;
-                }
-                if state.phase() != Phase::Running {
-                    log::warn!("no hot restart while draining");
-                    continue;
-                }
-                match restart::restart(state, program, admin).await {
-                    Ok(successor) => return Some(successor),
-                    Err(e) => {
-                        metrics::counter!("mtls_sidecar_hot_restart_failures_total").increment(1);
-                        log::error!("the hot restart failed, this process goes on: {e}");
-                    }
                 }
             }
         }
+        tokio::select! {
+            // Who accepts already has taken over.
+            biased;
+            successor = attempt(state, program, admin) => {
+                if successor.is_some() {
+                    return successor;
+                }
+            }
+            () = signals.end() => {
+                drain(state, signals).await;
+                return None;
+            }
+            _ = phases.wait_for(|phase| *phase != Phase::Running) => log::warn!("no hot restart while draining"),
+        }
     }
+}
+
+/// A hot restart. None: it failed, and nothing has changed.
+async fn attempt(
+    state: &State,
+    program: &std::path::Path,
+    admin: Option<&admin::Listener>,
+) -> Option<Successor> {
+    if state.phase() != Phase::Running {
+        log::warn!("no hot restart while draining");
+        return None;
+    }
+    match restart::restart(state, program, admin).await {
+        Ok(successor) => Some(successor),
+        Err(e) => {
+            metrics::counter!("mtls_sidecar_hot_restart_failures_total").increment(1);
+            log::error!("the hot restart failed, this process goes on: {e}");
+            None
+        }
+    }
+}
+
+/// Accepts nothing more, and lets connections finish.
+async fn drain(state: &State, signals: &mut Signals) {
+    log::info!(connections = state.active(); "draining");
+    state.advance(Phase::Draining);
+    finish(state, signals).await;
 }
 
 /// Lets connections finish after SIGTERM, as long as the configuration says or until a second one.
