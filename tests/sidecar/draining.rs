@@ -1,5 +1,6 @@
 //! SIGTERM, and what is in flight then.
 
+use crate::pki::handshake;
 use crate::process::PATIENCE;
 use crate::support::{Inbound, application, echo, echo_application, expect_echo, inbound, outbound, run};
 use rustix::process::Signal;
@@ -150,5 +151,36 @@ fn handshakes_that_have_been_accepted_are_finished_and_queued_connections_taken(
         }
         drop(streams);
         assert!(inbound.sidecar.wait().success());
+    });
+}
+
+#[test]
+fn as_many_as_have_connected_before_the_signal_are_served() {
+    /// More than a runtime takes in one turn of a task, several times.
+    const WAITING: usize = 400;
+    run(async {
+        let rest = "concurrency: 1\ndrain: {termination_drain_duration: 60s}";
+        let inbound = inbound(echo_application().await, "", rest);
+        // It does not get to accept before it sees the signal.
+        inbound.sidecar.signal(Signal::STOP);
+        let mut sockets = Vec::new();
+        for _ in 0..WAITING {
+            sockets.push(TcpStream::connect(inbound.address).await.unwrap());
+        }
+        inbound.sidecar.signal(Signal::TERM);
+        inbound.sidecar.signal(Signal::CONT);
+        let client = inbound.authority.client(Some(&inbound.client));
+        let mut served = Vec::new();
+        for socket in sockets {
+            let client = client.clone();
+            served.push(tokio::spawn(async move {
+                let mut stream = handshake(&client, "server", socket).await.unwrap();
+                expect_echo(&mut stream, "taken from the queue").await;
+            }));
+        }
+        for served in served {
+            served.await.unwrap();
+        }
+        assert!(tokio::task::block_in_place(|| inbound.sidecar.wait()).success());
     });
 }
