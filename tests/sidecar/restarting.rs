@@ -1,18 +1,18 @@
 //! Hot restarts under a stream of new connections.
 
 use crate::pki::connect;
-use crate::support::{Inbound, echo_application, expect_echo, inbound, run, run_for};
-use rustix::process::{Pid, Signal, kill_process};
+use crate::support::{Inbound, echo_application, expect_echo, inbound, is_running, kill, run, run_for};
+use rustix::process::Signal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Sends SIGHUP to the process that serves now, and waits for its successor.
 fn restart(inbound: &Inbound) {
     let info = inbound.sidecar.json("/server_info");
     let (id, epoch) = (info["pid"].as_i64().unwrap(), info["restart_epoch"].as_u64().unwrap());
-    signal(id, Signal::HUP);
+    kill(id, Signal::HUP);
     let now = || {
         let answer = inbound.sidecar.try_http("GET", "/server_info")?.1;
         serde_json::from_str::<serde_json::Value>(&answer).ok()
@@ -23,10 +23,6 @@ fn restart(inbound: &Inbound) {
     let successor = now().unwrap()["pid"].as_i64().unwrap();
     assert_ne!(successor, id);
     inbound.sidecar.adopt(i32::try_from(successor).unwrap());
-}
-
-fn signal(id: i64, signal: Signal) {
-    kill_process(Pid::from_raw(i32::try_from(id).unwrap()).unwrap(), signal).unwrap();
 }
 
 #[test]
@@ -105,7 +101,7 @@ fn a_restart_with_a_bad_configuration_changes_nothing() {
         let good = std::fs::read_to_string(&file).unwrap();
         std::fs::write(&file, good.replace("direction: inbound", "direction: upwards")).unwrap();
         let id = inbound.sidecar.json("/server_info")["pid"].as_i64().unwrap();
-        signal(id, Signal::HUP);
+        kill(id, Signal::HUP);
         inbound.sidecar.until_metric("mtls_sidecar_hot_restart_failures_total", &[], 1.0);
         expect_echo(&mut inbound.connect().await, "the old one serves").await;
         assert_eq!(inbound.sidecar.json("/server_info")["pid"], id);
@@ -120,12 +116,6 @@ fn a_restart_with_a_bad_configuration_changes_nothing() {
 fn children(id: i64) -> Vec<i64> {
     let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
     children.split_whitespace().map(|id| id.parse().unwrap()).filter(|id| is_running(*id)).collect()
-}
-
-fn is_running(id: i64) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-    // Nobody may be there to wait for it.
-    stat.rsplit(") ").next().is_some_and(|state| !state.is_empty() && !state.starts_with('Z'))
 }
 
 #[test]
@@ -155,6 +145,21 @@ fn what_is_to_end_does_not_wait_for_its_successor() {
             }
             assert!(inbound.sidecar.wait().success());
         }
+    });
+}
+
+#[test]
+fn when_the_successor_fails_and_nobody_supervises_the_drain_is_short() {
+    run(async {
+        let drain = "drain: {exit_on_zero_active_connections: true, termination_drain_duration: 500ms}";
+        let inbound = inbound(echo_application().await, "", drain);
+        let mut long = inbound.connect().await;
+        expect_echo(&mut long, "for long").await;
+        tokio::task::block_in_place(|| restart(&inbound));
+        kill(inbound.sidecar.json("/server_info")["pid"].as_i64().unwrap(), Signal::KILL);
+        let status = tokio::task::block_in_place(|| inbound.sidecar.wait());
+        assert_eq!(status.code(), Some(1));
+        long.read_u8().await.expect_err("it was cut");
     });
 }
 

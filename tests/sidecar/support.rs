@@ -2,6 +2,7 @@
 
 use crate::pki::{Authority, Issued};
 use crate::process::{Home, Sidecar};
+use rustix::process::{Pid, Signal, kill_process};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -58,6 +59,17 @@ pub(crate) async fn expect_echo<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut 
 pub(crate) async fn failure(address: SocketAddr) -> std::io::ErrorKind {
     let read = async { TcpStream::connect(address).await?.read_u8().await };
     read.await.unwrap_err().kind()
+}
+
+pub(crate) fn kill(id: i64, signal: Signal) {
+    kill_process(Pid::from_raw(i32::try_from(id).unwrap()).unwrap(), signal).unwrap();
+}
+
+/// Whether a process has not ended.
+pub(crate) fn is_running(id: i64) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    // Nobody may be there to wait for it.
+    stat.rsplit(") ").next().is_some_and(|state| !state.is_empty() && !state.starts_with('Z'))
 }
 
 /// An authority, a client's identity, and a sidecar with an inbound listener named `in`.

@@ -21,6 +21,7 @@ mod sockets;
 mod state;
 mod stream;
 mod supervise;
+mod supervision;
 mod tls;
 mod worker;
 
@@ -29,7 +30,8 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
-    let result = if cli.supervise { supervise::supervise(&cli) } else { run::run(&cli).map(|()| 0) };
+    let supervises = cli.supervise && !cli.validate && cli.explain.is_none();
+    let result = if supervises { supervise::supervise(&cli) } else { run::run(&cli).map(|()| 0) };
     match result {
         Ok(code) => ExitCode::from(code),
         Err(message) => {

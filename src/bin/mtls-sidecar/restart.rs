@@ -4,6 +4,8 @@ use crate::admin;
 use crate::counters::Increment;
 use crate::handover::{News, READY, send};
 use crate::state::State;
+use crate::supervision::{code_of, process_id};
+use rustix::process::Pid;
 use std::ffi::OsString;
 use std::future::Future;
 use std::io;
@@ -20,8 +22,9 @@ use tokio::time::timeout;
 pub(crate) struct Successor {
     /// `None` when somebody waits for its end.
     child: Option<Child>,
-    stream: BufReader<UnixStream>,
-    id: u32,
+    /// `None` when it takes no counters any more.
+    stream: Option<BufReader<UnixStream>>,
+    id: Pid,
 }
 
 /// A new process that does not accept yet: without us it is of no use, and ends.
@@ -51,13 +54,13 @@ pub(crate) async fn restart(
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .spawn()
         .map_err(|e| format!("{}: {e}", program.display()))?;
+    let id = process_id(child.id())?;
     let mut starting = Starting(Some(child));
     let limit = state.config.drain.restart_timeout.0;
     let ready = timeout(limit, initialise(ours, state, admin)).await;
     let result = ready.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "it took too long")));
     let stream = result.map_err(|e| format!("the new process did not become ready: {e}"))?;
-    let child = starting.0.take();
-    Ok(Successor { id: child.as_ref().and_then(Child::id).unwrap_or(0), child, stream })
+    Ok(Successor { child: starting.0.take(), stream: Some(stream), id })
 }
 
 /// The same arguments for the next process.
@@ -96,12 +99,12 @@ async fn initialise(
 
 impl Successor {
     /// Its process id.
-    pub(crate) fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> Pid {
         self.id
     }
 
-    /// Ready when it has ended and should not have. To be asked once.
-    pub(crate) fn failure(&mut self) -> impl Future<Output = ()> + use<> {
+    /// Its exit status, ready when it has ended and should not have. To be asked once.
+    pub(crate) fn failure(&mut self) -> impl Future<Output = u8> + use<> {
         let child = self.child.take();
         async move {
             if let Some(mut child) = child
@@ -109,7 +112,7 @@ impl Successor {
                 && !status.success()
             {
                 log::error!("the process that had taken over has failed: {status}");
-                return;
+                return code_of(status);
             }
             std::future::pending().await
         }
@@ -117,13 +120,15 @@ impl Successor {
 
     /// Tells it what this process has counted since the last time.
     pub(crate) async fn tell(&mut self, counters: Vec<Increment>, active: usize) {
+        let Some(stream) = &mut self.stream else { return };
         let told = async {
             let mut line = serde_json::to_vec(&News { counters, active })?;
             line.push(b'\n');
-            self.stream.write_all(&line).await
+            stream.write_all(&line).await
         };
         if let Err(e) = told.await {
             log::warn!("the new process takes no counters: {e}");
+            self.stream = None;
         }
     }
 }

@@ -2,17 +2,18 @@
 
 use crate::admin::{self, Admin};
 use crate::cli::{Cli, Format};
-use crate::config::{Config, Explanation, Loaded};
+use crate::config::{Config, DrainConfig, Explanation, Loaded};
 use crate::counters::{Counters, upkeep};
 use crate::handover::{Inherited, Parent};
 use crate::restart::{self, Successor};
 use crate::sockets;
 use crate::state::{Phase, State};
+use crate::supervision::{News, Supervision};
 use crate::tls::{Identities, start_identities};
 use crate::worker::{Queries, Workers};
 use crate::{handover, logging};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::process::{Resource, getpid, getrlimit, setrlimit};
 use rustls_multibuffer::config::Mode;
 use std::cell::Cell;
 use std::io::Write;
@@ -63,7 +64,10 @@ pub(crate) fn run(cli: &Cli) -> Result<(), String> {
     let inherited = if cli.restart_epoch > 0 { Some(handover::receive()?) } else { None };
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
-    let result = runtime.block_on(live(config, cli.restart_epoch, program, inherited, recorder));
+    let supervision = Supervision { is_supervised: cli.supervised };
+    let result = runtime.block_on(live(config, cli.restart_epoch, program, inherited, recorder, supervision));
+    // Names that are being looked up are not waited for.
+    runtime.shutdown_background();
     logging::flush();
     result
 }
@@ -93,9 +97,14 @@ async fn live(
     program: PathBuf,
     inherited: Option<Inherited>,
     recorder: PrometheusHandle,
+    supervision: Supervision,
 ) -> Result<(), String> {
     // Before anything else that takes time: signals that come meanwhile are not lost.
     let mut signals = Signals::new()?;
+    if epoch == 0 {
+        // Of the others the one before says so, when they do accept.
+        supervision.tell(News::Accepts(getpid()));
+    }
     let (from_parent, admin_socket, mut parent) = match inherited {
         Some(Inherited { sockets, admin, parent }) => (sockets, admin, Some(parent)),
         None => (Vec::new(), None, None),
@@ -127,10 +136,14 @@ async fn live(
     });
 
     let end = until_end(&state, &mut signals, &program, admin_listener.as_ref()).await;
-    if let Some(successor) = end {
-        // The other process serves the admin endpoint.
+    if let Some(mut successor) = end {
+        // The other process serves the admin endpoint, and if it fails, a third must be able to bind its socket.
         serving.iter().for_each(|task| task.abort());
-        let result = follow(&state, &mut signals, successor, ancestors, &counters, &workers.queries()).await;
+        drop(admin_listener);
+        supervision.tell(News::Accepts(successor.id()));
+        let telling = Telling { successor: &mut successor, counters: &counters, workers: workers.queries() };
+        let result = follow(&state, &mut signals, telling, ancestors, supervision).await;
+        successor.tell(counters.increments(&workers.queries().stats().await), 0).await;
         end_workers(&state, &mut workers);
         return result;
     }
@@ -222,12 +235,11 @@ async fn attempt(
 async fn drain(state: &State, signals: &mut Signals) {
     log::info!(connections = state.active(); "draining");
     state.advance(Phase::Draining);
-    finish(state, signals).await;
+    finish(state, state.config.drain, signals).await;
 }
 
-/// Lets connections finish after SIGTERM, as long as the configuration says or until a second one.
-async fn finish(state: &State, signals: &mut Signals) {
-    let drain = state.config.drain;
+/// Lets connections finish after SIGTERM, as long as `drain` says or until a second one.
+async fn finish(state: &State, drain: DrainConfig, signals: &mut Signals) {
     let patience = async {
         if drain.exit_on_zero_active_connections {
             sleep(drain.minimum_drain_duration.0).await;
@@ -245,55 +257,76 @@ async fn finish(state: &State, signals: &mut Signals) {
     }
 }
 
+/// What the process that came after this one is told, and whence.
+struct Telling<'a> {
+    successor: &'a mut Successor,
+    counters: &'a Counters,
+    workers: Queries,
+}
+
+impl Telling<'_> {
+    async fn tell(&mut self, state: &State) {
+        let increments = self.counters.increments(&self.workers.stats().await);
+        self.successor.tell(increments, state.active()).await;
+    }
+}
+
 /// Lets connections finish after a hot restart, those of earlier processes included, and tells the successor what they count.
 ///
 /// # Errors
-/// The successor has failed: nobody accepts any more. Then connections finish as they do after SIGTERM, so that whoever
-/// supervises this process can start another soon.
+/// The successor has failed: nobody accepts any more, unless a supervisor has started another.
 async fn follow(
-    state: &Arc<State>,
+    state: &State,
     signals: &mut Signals,
-    mut successor: Successor,
+    mut telling: Telling<'_>,
     ancestors: Option<JoinHandle<()>>,
-    counters: &Counters,
-    workers: &Queries,
+    supervision: Supervision,
 ) -> Result<(), String> {
     state.advance(Phase::HandedOver);
-    log::info!(connections = state.active(), successor = successor.id(); "handed over");
+    let id = telling.successor.id();
+    log::info!(connections = state.active(), successor:% = id; "handed over");
     let has_failed = Cell::new(false);
-    let failure = successor.failure();
-    {
-        let finished = async {
-            let last = async {
-                none_left(state).await;
-                // What the processes before us have yet to count reaches the successor only through us.
-                if let Some(ancestors) = ancestors {
-                    let _ = ancestors.await;
-                }
-            };
-            let _ = tokio::time::timeout(state.config.drain.parent_shutdown_time.0, last).await;
+    let failure = telling.successor.failure();
+    let failed = async {
+        let code = failure.await;
+        has_failed.set(true);
+        supervision.tell(News::Failed(id, code));
+        if supervision.is_supervised {
+            // Another process is started meanwhile.
+            std::future::pending().await
+        }
+    };
+    let finished = async {
+        let last = async {
+            none_left(state).await;
+            // What the processes before us have yet to count reaches the successor only through us.
+            if let Some(ancestors) = ancestors {
+                let _ = ancestors.await;
+            }
         };
-        let mut finished = pin!(finished);
-        let mut ended = pin!(async {
-            tokio::select! {
-                () = signals.end() => {}
-                () = failure => has_failed.set(true),
-            }
-            finish(state, signals).await;
-        });
-        loop {
-            tokio::select! {
-                () = &mut finished => break,
-                () = &mut ended => break,
-                () = sleep(TELL) => successor.tell(counters.increments(&workers.stats().await), state.active()).await,
-            }
+        let _ = tokio::time::timeout(state.config.drain.parent_shutdown_time.0, last).await;
+    };
+    let (mut finished, mut cut) = (pin!(finished), pin!(cut_short(state, signals, failed)));
+    loop {
+        tokio::select! {
+            () = &mut finished => break,
+            () = &mut cut => break,
+            () = sleep(TELL) => telling.tell(state).await,
         }
     }
-    if has_failed.get() {
-        return Err("the process that had taken over has failed".into());
-    }
-    successor.tell(counters.increments(&workers.stats().await), 0).await;
-    Ok(())
+    if has_failed.get() { Err("the process that had taken over has failed".into()) } else { Ok(()) }
+}
+
+/// Ends the wait of a process that was followed: after a signal as if nobody had come after it, and soon after a failure,
+/// so that whoever supervises this process can start another.
+async fn cut_short(state: &State, signals: &mut Signals, failed: impl Future<Output = ()>) {
+    let has_failed = tokio::select! {
+        () = signals.end() => false,
+        () = failed => true,
+    };
+    let mut drain = state.config.drain;
+    drain.exit_on_zero_active_connections &= !has_failed;
+    finish(state, drain, signals).await;
 }
 
 async fn none_left(state: &State) {
