@@ -149,6 +149,32 @@ fn what_is_to_end_does_not_wait_for_its_successor() {
 }
 
 #[test]
+fn connections_that_are_cut_count_and_a_process_that_has_ended_carries_none() {
+    run(async {
+        for ends in [Signal::TERM, Signal::KILL] {
+            let inbound = inbound(echo_application().await, "", "");
+            let sidecar = &inbound.sidecar;
+            let mut long = inbound.connect().await;
+            expect_echo(&mut long, "for long").await;
+            tokio::task::block_in_place(|| restart(&inbound));
+            sidecar.until_metric("mtls_sidecar_parent_connections_active", &[], 1.0);
+            sidecar.signal(ends);
+            if ends == Signal::TERM {
+                // The second ends it at once.
+                std::thread::sleep(Duration::from_millis(100));
+                sidecar.signal(ends);
+            }
+            assert_eq!(tokio::task::block_in_place(|| sidecar.wait()).success(), ends == Signal::TERM);
+            let active = || sidecar.metric("mtls_sidecar_parent_connections_active", &[]);
+            sidecar.until("it carries none", || active() == 0.0);
+            if ends == Signal::TERM {
+                sidecar.until_metric("mtls_sidecar_connections_ended_total", &["shutdown"], 1.0);
+            }
+        }
+    });
+}
+
+#[test]
 fn when_the_successor_fails_and_nobody_supervises_the_drain_is_short() {
     run(async {
         let drain = "drain: {exit_on_zero_active_connections: true, termination_drain_duration: 500ms}";

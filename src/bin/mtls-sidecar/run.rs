@@ -143,8 +143,10 @@ async fn live(
         supervision.tell(News::Accepts(successor.id()));
         let telling = Telling { successor: &mut successor, counters: &counters, workers: workers.queries() };
         let result = follow(&state, &mut signals, telling, ancestors, supervision).await;
-        successor.tell(counters.increments(&workers.queries().stats().await), 0).await;
+        // Those that are cut now count, too. The engines end with the workers.
+        let stats = workers.queries().stats().await;
         end_workers(&state, &mut workers);
+        successor.tell(counters.increments(&stats), state.active()).await;
         return result;
     }
     end_workers(&state, &mut workers);
