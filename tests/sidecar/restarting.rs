@@ -1,7 +1,9 @@
 //! Hot restarts under a stream of new connections.
 
 use crate::pki::connect;
-use crate::support::{Inbound, echo_application, expect_echo, inbound, is_running, kill, run, run_for};
+use crate::support::{
+    Inbound, children, echo_application, expect_echo, inbound, is_running, kill, run, run_for,
+};
 use rustix::process::Signal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
@@ -110,12 +112,6 @@ fn a_restart_with_a_bad_configuration_changes_nothing() {
         expect_echo(&mut inbound.connect().await, "the new one serves").await;
         assert!(inbound.sidecar.wait().success(), "the old one had nothing left to do");
     });
-}
-
-/// The processes that it has started and that have not ended.
-fn children(id: i64) -> Vec<i64> {
-    let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
-    children.split_whitespace().map(|id| id.parse().unwrap()).filter(|id| is_running(*id)).collect()
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::pki::connect;
 use crate::process::Sidecar;
-use crate::support::{echo_application, expect_echo, inbound_home, is_running, kill, run};
+use crate::support::{children, echo_application, expect_echo, inbound_home, is_running, kill, run};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::net::SocketAddr;
@@ -106,6 +106,21 @@ fn a_successor_that_fails_is_followed_while_the_one_before_goes_on() {
         expect_echo(&mut supervised.connect().await, "to the fourth").await;
         supervised.end();
         assert!(!is_running(fourth), "none is left");
+    });
+}
+
+#[test]
+fn a_hangup_during_a_hot_restart_is_followed_by_another() {
+    run(async {
+        let supervised = Supervised::start().await;
+        let first = supervised.after(0);
+        supervised.sidecar.signal(Signal::HUP);
+        supervised.sidecar.until("another starts", || !children(first).is_empty());
+        supervised.sidecar.signal(Signal::HUP);
+        let is_second =
+            || supervised.info().is_some_and(|info| info["restart_epoch"] == 2 && info["state"] == "LIVE");
+        supervised.sidecar.until("it has restarted twice", is_second);
+        supervised.end();
     });
 }
 

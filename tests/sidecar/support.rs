@@ -65,6 +65,12 @@ pub(crate) fn kill(id: i64, signal: Signal) {
     kill_process(Pid::from_raw(i32::try_from(id).unwrap()).unwrap(), signal).unwrap();
 }
 
+/// The processes that it has started and that have not ended.
+pub(crate) fn children(id: i64) -> Vec<i64> {
+    let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+    children.split_whitespace().map(|id| id.parse().unwrap()).filter(|id| is_running(*id)).collect()
+}
+
 /// Whether a process has not ended.
 pub(crate) fn is_running(id: i64) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();

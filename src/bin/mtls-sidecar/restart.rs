@@ -5,7 +5,7 @@ use crate::counters::Increment;
 use crate::handover::{News, READY, send};
 use crate::state::State;
 use crate::supervision::{code_of, process_id};
-use rustix::process::Pid;
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::ffi::OsString;
 use std::future::Future;
 use std::io;
@@ -25,6 +25,19 @@ pub(crate) struct Successor {
     /// `None` when it takes no counters any more.
     stream: Option<BufReader<UnixStream>>,
     id: Pid,
+    handle: Option<Handle>,
+}
+
+/// A way to signal a process that stays its own when it has ended and its id is another's.
+pub(crate) struct Handle(OwnedFd);
+
+impl Handle {
+    /// Asks for a hot restart.
+    pub(crate) fn hang_up(&self) {
+        if let Err(e) = pidfd_send_signal(&self.0, Signal::HUP) {
+            log::warn!("the process that had taken over gets no SIGHUP: {e}");
+        }
+    }
 }
 
 /// A new process that does not accept yet: without us it is of no use, and ends.
@@ -60,7 +73,8 @@ pub(crate) async fn restart(
     let ready = timeout(limit, initialise(ours, state, admin)).await;
     let result = ready.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "it took too long")));
     let stream = result.map_err(|e| format!("the new process did not become ready: {e}"))?;
-    Ok(Successor { child: starting.0.take(), stream: Some(stream), id })
+    let handle = pidfd_open(id, PidfdFlags::empty()).ok().map(Handle);
+    Ok(Successor { child: starting.0.take(), stream: Some(stream), id, handle })
 }
 
 /// The same arguments for the next process.
@@ -101,6 +115,11 @@ impl Successor {
     /// Its process id.
     pub(crate) fn id(&self) -> Pid {
         self.id
+    }
+
+    /// How to signal it, if the system has such handles. To be asked once.
+    pub(crate) fn handle(&mut self) -> Option<Handle> {
+        self.handle.take()
     }
 
     /// Its exit status, ready when it has ended and should not have. To be asked once.

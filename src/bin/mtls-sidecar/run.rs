@@ -5,7 +5,7 @@ use crate::cli::{Cli, Format};
 use crate::config::{Config, DrainConfig, Explanation, Loaded};
 use crate::counters::{Counters, upkeep};
 use crate::handover::{Inherited, Parent};
-use crate::restart::{self, Successor};
+use crate::restart::{self, Handle, Successor};
 use crate::sockets;
 use crate::state::{Phase, State};
 use crate::supervision::{News, Supervision};
@@ -308,7 +308,8 @@ async fn follow(
         };
         let _ = tokio::time::timeout(state.config.drain.parent_shutdown_time.0, last).await;
     };
-    let (mut finished, mut cut) = (pin!(finished), pin!(cut_short(state, signals, failed)));
+    let handle = telling.successor.handle();
+    let (mut finished, mut cut) = (pin!(finished), pin!(cut_short(state, signals, handle.as_ref(), failed)));
     loop {
         tokio::select! {
             () = &mut finished => break,
@@ -321,10 +322,22 @@ async fn follow(
 
 /// Ends the wait of a process that was followed: after a signal as if nobody had come after it, and soon after a failure,
 /// so that whoever supervises this process can start another.
-async fn cut_short(state: &State, signals: &mut Signals, failed: impl Future<Output = ()>) {
-    let has_failed = tokio::select! {
-        () = signals.end() => false,
-        () = failed => true,
+async fn cut_short(
+    state: &State,
+    signals: &mut Signals,
+    successor: Option<&Handle>,
+    failed: impl Future<Output = ()>,
+) {
+    let mut failed = pin!(failed);
+    let has_failed = loop {
+        tokio::select! {
+            () = &mut failed => break true,
+            meaning = signals.next() => match meaning {
+                Meaning::End => break false,
+                // It came while the successor was starting, which may have read the file before it was changed.
+                Meaning::Restart => successor.into_iter().for_each(Handle::hang_up),
+            },
+        }
     };
     let mut drain = state.config.drain;
     drain.exit_on_zero_active_connections &= !has_failed;
