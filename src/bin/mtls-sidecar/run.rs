@@ -2,35 +2,27 @@
 
 use crate::admin::{self, Admin};
 use crate::cli::{Cli, Format};
-use crate::config::{Config, DrainConfig, Explanation, Loaded};
+use crate::config::{Config, Explanation, Loaded};
 use crate::counters::{Counters, upkeep};
+use crate::drain::drain;
+use crate::follow::{Telling, follow};
 use crate::handover::{Inherited, Parent};
-use crate::restart::{self, Handle, Successor};
+use crate::restart::{self, Successor};
+use crate::signals::{Meaning, Signals};
 use crate::sockets;
 use crate::state::{Phase, State};
 use crate::supervision::{News, Supervision};
 use crate::tls::{Identities, start_identities};
-use crate::worker::{Queries, Workers};
+use crate::worker::Workers;
 use crate::{handover, logging};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use rustix::process::{Resource, getpid, getrlimit, setrlimit};
 use rustls_multibuffer::config::Mode;
-use std::cell::Cell;
 use std::io::Write;
 use std::path::PathBuf;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
-
-/// How often a draining process looks whether connections are left.
-const LOOK: Duration = Duration::from_millis(20);
-
-/// How often a process that was followed by another tells it its counters.
-const TELL: Duration = Duration::from_millis(500);
 
 /// Upper bounds of the buckets of handshake latencies, in seconds.
 const LATENCIES: [f64; 12] = [0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.5, 2.0, 10.0];
@@ -141,10 +133,11 @@ async fn live(
         serving.iter().for_each(|task| task.abort());
         drop(admin_listener);
         supervision.tell(News::Accepts(successor.id()));
-        let telling = Telling { successor: &mut successor, counters: &counters, workers: workers.queries() };
-        let result = follow(&state, &mut signals, telling, ancestors, supervision).await;
+        let mut telling =
+            Telling { successor: &mut successor, counters: &counters, workers: workers.queries() };
+        let result = follow(&state, &mut signals, &mut telling, ancestors, supervision).await;
         // Those that are cut now count, too. The engines end with the workers.
-        let stats = workers.queries().stats().await;
+        let stats = telling.workers.stats().await;
         end_workers(&state, &mut workers);
         successor.tell(counters.increments(&stats), state.active()).await;
         return result;
@@ -229,168 +222,6 @@ async fn attempt(
             metrics::counter!("mtls_sidecar_hot_restart_failures_total").increment(1);
             log::error!("the hot restart failed, this process goes on: {e}");
             None
-        }
-    }
-}
-
-/// Accepts nothing more, and lets connections finish.
-async fn drain(state: &State, signals: &mut Signals) {
-    log::info!(connections = state.active(); "draining");
-    state.advance(Phase::Draining);
-    finish(state, state.config.drain, signals).await;
-}
-
-/// Lets connections finish after SIGTERM, as long as `drain` says or until a second one.
-async fn finish(state: &State, drain: DrainConfig, signals: &mut Signals) {
-    let patience = async {
-        if drain.exit_on_zero_active_connections {
-            sleep(drain.minimum_drain_duration.0).await;
-            none_left(state).await;
-        } else {
-            // Nothing is accepted any more, so there is nothing to wait for when the last connection has ended.
-            let _ = tokio::time::timeout(drain.termination_drain_duration.0, none_left(state)).await;
-        }
-    };
-    let mut phases = state.phases();
-    tokio::select! {
-        () = patience => {}
-        () = signals.end() => log::warn!(connections = state.active(); "ending at once"),
-        _ = phases.wait_for(|phase| *phase == Phase::Ended) => {}
-    }
-}
-
-/// What the process that came after this one is told, and whence.
-struct Telling<'a> {
-    successor: &'a mut Successor,
-    counters: &'a Counters,
-    workers: Queries,
-}
-
-impl Telling<'_> {
-    async fn tell(&mut self, state: &State) {
-        let increments = self.counters.increments(&self.workers.stats().await);
-        self.successor.tell(increments, state.active()).await;
-    }
-}
-
-/// Lets connections finish after a hot restart, those of earlier processes included, and tells the successor what they count.
-///
-/// # Errors
-/// The successor has failed: nobody accepts any more, unless a supervisor has started another.
-async fn follow(
-    state: &State,
-    signals: &mut Signals,
-    mut telling: Telling<'_>,
-    ancestors: Option<JoinHandle<()>>,
-    supervision: Supervision,
-) -> Result<(), String> {
-    state.advance(Phase::HandedOver);
-    let id = telling.successor.id();
-    log::info!(connections = state.active(), successor:% = id; "handed over");
-    let has_failed = Cell::new(false);
-    let failure = telling.successor.failure();
-    let failed = async {
-        let code = failure.await;
-        has_failed.set(true);
-        supervision.tell(News::Failed(id, code));
-        if supervision.is_supervised {
-            // Another process is started meanwhile.
-            std::future::pending().await
-        }
-    };
-    let finished = async {
-        let last = async {
-            none_left(state).await;
-            // What the processes before us have yet to count reaches the successor only through us.
-            if let Some(ancestors) = ancestors {
-                let _ = ancestors.await;
-            }
-        };
-        let _ = tokio::time::timeout(state.config.drain.parent_shutdown_time.0, last).await;
-    };
-    let handle = telling.successor.handle();
-    let (mut finished, mut cut) = (pin!(finished), pin!(cut_short(state, signals, handle.as_ref(), failed)));
-    loop {
-        tokio::select! {
-            () = &mut finished => break,
-            () = &mut cut => break,
-            () = sleep(TELL) => telling.tell(state).await,
-        }
-    }
-    if has_failed.get() { Err("the process that had taken over has failed".into()) } else { Ok(()) }
-}
-
-/// Ends the wait of a process that was followed: after a signal as if nobody had come after it, and soon after a failure,
-/// so that whoever supervises this process can start another.
-async fn cut_short(
-    state: &State,
-    signals: &mut Signals,
-    successor: Option<&Handle>,
-    failed: impl Future<Output = ()>,
-) {
-    let mut failed = pin!(failed);
-    let has_failed = loop {
-        tokio::select! {
-            () = &mut failed => break true,
-            meaning = signals.next() => match meaning {
-                Meaning::End => break false,
-                // It came while the successor was starting, which may have read the file before it was changed.
-                Meaning::Restart => successor.into_iter().for_each(Handle::hang_up),
-            },
-        }
-    };
-    let mut drain = state.config.drain;
-    drain.exit_on_zero_active_connections &= !has_failed;
-    finish(state, drain, signals).await;
-}
-
-async fn none_left(state: &State) {
-    // Accepted connections are counted before they are served: what was in the sockets' queues has its turn first.
-    loop {
-        sleep(LOOK).await;
-        if state.active() == 0 {
-            return;
-        }
-    }
-}
-
-/// What a signal asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Meaning {
-    End,
-    Restart,
-}
-
-/// The signals that mean something.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self, String> {
-        let listen = |kind| signal(kind).map_err(|e| format!("signals cannot be received: {e}"));
-        Ok(Self {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
-            hangup: listen(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) -> Meaning {
-        tokio::select! {
-            _ = self.terminate.recv() => Meaning::End,
-            _ = self.interrupt.recv() => Meaning::End,
-            _ = self.hangup.recv() => Meaning::Restart,
-        }
-    }
-
-    /// A signal to end.
-    async fn end(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
         }
     }
 }
