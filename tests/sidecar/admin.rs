@@ -53,6 +53,23 @@ fn reports_and_commands() {
 }
 
 #[test]
+fn a_connection_is_for_one_request() {
+    use std::io::{Read, Write};
+    run(async {
+        let inbound = inbound(echo_application().await, "", "");
+        let socket = inbound.sidecar.home.dir.join("admin.sock");
+        let mut stream = std::os::unix::net::UnixStream::connect(socket).unwrap();
+        stream.set_read_timeout(Some(crate::process::PATIENCE)).unwrap();
+        stream.write_all(b"GET /ready HTTP/1.1\r\nHost: admin\r\n\r\n").unwrap();
+        let (mut answer, began) = (String::new(), std::time::Instant::now());
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.ends_with("LIVE\n"), "{answer}");
+        assert!(answer.to_lowercase().contains("connection: close"), "{answer}");
+        assert!(began.elapsed() < crate::process::PATIENCE / 6, "sooner than a client that is silent");
+    });
+}
+
+#[test]
 fn the_level_of_the_log_changes_at_run_time() {
     run(async {
         let inbound = inbound(echo_application().await, "", "log: {level: warn}");

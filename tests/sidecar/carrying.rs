@@ -1,25 +1,11 @@
 //! Bytes, ends, and who is at the other end.
 
 use crate::pki::{Authority, connect};
-use crate::process::{Home, Sidecar};
-use crate::support::{application, echo, echo_application, expect_echo, inbound, run};
-use std::net::SocketAddr;
+use crate::process::Home;
+use crate::support::{application, echo, echo_application, expect_echo, inbound, outbound, run};
 use std::process::Stdio;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
-
-/// An outbound sidecar to `server`, and where its application connects to.
-fn outbound(authority: &Authority, server: SocketAddr, options: &str) -> (Sidecar, SocketAddr) {
-    let home = Home::with_identity(authority, &authority.issue("client"));
-    home.configure(&format!(
-        "listeners:
-- {{name: out, direction: outbound, address: '127.0.0.1:0', target: '{server}', identity: default,
-   peers: {{ids: ['spiffe://mesh.example/server']}}, server_name: server.test{options}}}"
-    ));
-    let sidecar = home.start();
-    let address = sidecar.address("out");
-    (sidecar, address)
-}
 
 #[test]
 fn a_pair_carries_connections_and_says_so() {

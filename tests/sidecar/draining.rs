@@ -1,8 +1,10 @@
 //! SIGTERM, and what is in flight then.
 
+use crate::pki::handshake;
 use crate::process::PATIENCE;
-use crate::support::{Inbound, application, echo_application, expect_echo, inbound, run};
+use crate::support::{Inbound, application, echo, echo_application, expect_echo, inbound, outbound, run};
 use rustix::process::Signal;
+use std::io::ErrorKind;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -93,6 +95,39 @@ fn a_second_signal_ends_at_once() {
 }
 
 #[test]
+fn what_the_end_cuts_is_reset_and_what_has_ended_before_arrives_whole() {
+    /// Less than what sockets hold on the way.
+    const ANSWER: usize = 100_000;
+    run(async {
+        let target = application(|mut stream| async move {
+            if stream.read_u8().await.is_ok_and(|byte| byte == b'q') {
+                stream.write_all(&[7; ANSWER]).await.unwrap();
+            } else {
+                echo(stream).await;
+            }
+        })
+        .await;
+        let inbound = inbound(target, "", "");
+        let (out, address) = outbound(&inbound.authority, inbound.address, "");
+        let mut cut = TcpStream::connect(address).await.unwrap();
+        cut.write_u8(b'e').await.unwrap();
+        expect_echo(&mut cut, "half of it").await;
+        let mut whole = TcpStream::connect(address).await.unwrap();
+        whole.write_u8(b'q').await.unwrap();
+        whole.shutdown().await.unwrap();
+        out.until_metric("mtls_sidecar_connections_ended_total", &["closed"], 1.0);
+        out.signal(Signal::TERM);
+        out.until_logged(|line| line["message"] == *"draining");
+        out.signal(Signal::TERM);
+        assert!(out.wait().success());
+        assert_eq!(cut.read_u8().await.unwrap_err().kind(), ErrorKind::ConnectionReset);
+        let mut answer = Vec::new();
+        whole.read_to_end(&mut answer).await.unwrap();
+        assert!(answer == [7; ANSWER]);
+    });
+}
+
+#[test]
 fn handshakes_that_have_been_accepted_are_finished_and_queued_connections_taken() {
     run(async {
         let rest = "concurrency: 1\ntls_acceleration: {poll_delay: 1s}";
@@ -116,5 +151,36 @@ fn handshakes_that_have_been_accepted_are_finished_and_queued_connections_taken(
         }
         drop(streams);
         assert!(inbound.sidecar.wait().success());
+    });
+}
+
+#[test]
+fn as_many_as_have_connected_before_the_signal_are_served() {
+    /// More than a runtime takes in one turn of a task, several times.
+    const WAITING: usize = 400;
+    run(async {
+        let rest = "concurrency: 1\ndrain: {termination_drain_duration: 60s}";
+        let inbound = inbound(echo_application().await, "", rest);
+        // It does not get to accept before it sees the signal.
+        inbound.sidecar.signal(Signal::STOP);
+        let mut sockets = Vec::new();
+        for _ in 0..WAITING {
+            sockets.push(TcpStream::connect(inbound.address).await.unwrap());
+        }
+        inbound.sidecar.signal(Signal::TERM);
+        inbound.sidecar.signal(Signal::CONT);
+        let client = inbound.authority.client(Some(&inbound.client));
+        let mut served = Vec::new();
+        for socket in sockets {
+            let client = client.clone();
+            served.push(tokio::spawn(async move {
+                let mut stream = handshake(&client, "server", socket).await.unwrap();
+                expect_echo(&mut stream, "taken from the queue").await;
+            }));
+        }
+        for served in served {
+            served.await.unwrap();
+        }
+        assert!(tokio::task::block_in_place(|| inbound.sidecar.wait()).success());
     });
 }

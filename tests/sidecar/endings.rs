@@ -1,7 +1,7 @@
 //! Connections that do not end well, and peers that are not let in.
 
 use crate::pki::{Authority, connect};
-use crate::support::{application, echo_application, expect_echo, inbound, run};
+use crate::support::{application, echo_application, expect_echo, failure, inbound, outbound, run};
 use std::io::ErrorKind;
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -107,6 +107,21 @@ fn what_is_cut_does_not_look_complete() {
         let mut all = String::new();
         client.read_to_string(&mut all).await.unwrap();
         assert_eq!(all, "all");
+    });
+}
+
+#[test]
+fn what_never_reached_its_target_does_not_look_empty() {
+    run(async {
+        let gone = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let target = gone.local_addr().unwrap();
+        drop(gone);
+        let authority = Authority::new();
+        let (_out, address) = outbound(&authority, target, "");
+        assert_eq!(failure(address).await, ErrorKind::ConnectionReset);
+        // Whoever listens there speaks no TLS.
+        let (_out, address) = outbound(&authority, echo_application().await, "");
+        assert_eq!(failure(address).await, ErrorKind::ConnectionReset);
     });
 }
 

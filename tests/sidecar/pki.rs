@@ -117,6 +117,15 @@ pub(crate) async fn connect(
     server: &str,
     address: std::net::SocketAddr,
 ) -> std::io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
+    handshake(client, server, TcpStream::connect(address).await?).await
+}
+
+/// The same on a socket that is connected.
+pub(crate) async fn handshake(
+    client: &TlsConnector,
+    server: &str,
+    socket: TcpStream,
+) -> std::io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
     let name = ServerName::try_from(format!("{server}.test")).unwrap();
-    client.connect(name, TcpStream::connect(address).await?).await
+    client.connect(name, socket).await
 }

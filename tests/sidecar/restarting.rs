@@ -1,18 +1,20 @@
 //! Hot restarts under a stream of new connections.
 
 use crate::pki::connect;
-use crate::support::{Inbound, echo_application, expect_echo, inbound, run, run_for};
-use rustix::process::{Pid, Signal, kill_process};
+use crate::support::{
+    Inbound, children, echo_application, expect_echo, inbound, is_running, kill, run, run_for,
+};
+use rustix::process::Signal;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 /// Sends SIGHUP to the process that serves now, and waits for its successor.
 fn restart(inbound: &Inbound) {
     let info = inbound.sidecar.json("/server_info");
     let (id, epoch) = (info["pid"].as_i64().unwrap(), info["restart_epoch"].as_u64().unwrap());
-    signal(id, Signal::HUP);
+    kill(id, Signal::HUP);
     let now = || {
         let answer = inbound.sidecar.try_http("GET", "/server_info")?.1;
         serde_json::from_str::<serde_json::Value>(&answer).ok()
@@ -23,10 +25,6 @@ fn restart(inbound: &Inbound) {
     let successor = now().unwrap()["pid"].as_i64().unwrap();
     assert_ne!(successor, id);
     inbound.sidecar.adopt(i32::try_from(successor).unwrap());
-}
-
-fn signal(id: i64, signal: Signal) {
-    kill_process(Pid::from_raw(i32::try_from(id).unwrap()).unwrap(), signal).unwrap();
 }
 
 #[test]
@@ -105,7 +103,7 @@ fn a_restart_with_a_bad_configuration_changes_nothing() {
         let good = std::fs::read_to_string(&file).unwrap();
         std::fs::write(&file, good.replace("direction: inbound", "direction: upwards")).unwrap();
         let id = inbound.sidecar.json("/server_info")["pid"].as_i64().unwrap();
-        signal(id, Signal::HUP);
+        kill(id, Signal::HUP);
         inbound.sidecar.until_metric("mtls_sidecar_hot_restart_failures_total", &[], 1.0);
         expect_echo(&mut inbound.connect().await, "the old one serves").await;
         assert_eq!(inbound.sidecar.json("/server_info")["pid"], id);
@@ -113,6 +111,77 @@ fn a_restart_with_a_bad_configuration_changes_nothing() {
         tokio::task::block_in_place(|| restart(&inbound));
         expect_echo(&mut inbound.connect().await, "the new one serves").await;
         assert!(inbound.sidecar.wait().success(), "the old one had nothing left to do");
+    });
+}
+
+#[test]
+fn what_is_to_end_does_not_wait_for_its_successor() {
+    type Order = (fn(&Inbound), bool);
+    let orders: [Order; 3] = [
+        (|inbound| inbound.sidecar.signal(Signal::TERM), true),
+        (|inbound| drop(inbound.sidecar.http("POST", "/quitquitquit")), true),
+        (|inbound| drop(inbound.sidecar.http("POST", "/drain_listeners")), false),
+    ];
+    run(async {
+        for (order, is_to_end) in orders {
+            let inbound = inbound(echo_application().await, "", "");
+            let file = inbound.sidecar.home.dir.join("config.yaml");
+            let good = std::fs::read_to_string(&file).unwrap();
+            // The next process waits for a certificate that never comes.
+            std::fs::write(&file, good.replace("chain.pem", "nowhere.pem")).unwrap();
+            let id = inbound.sidecar.json("/server_info")["pid"].as_i64().unwrap();
+            inbound.sidecar.signal(Signal::HUP);
+            inbound.sidecar.until("another process starts", || !children(id).is_empty());
+            let half_started = children(id)[0];
+            order(&inbound);
+            inbound.sidecar.until("it is ended", || !is_running(half_started));
+            if !is_to_end {
+                assert!(inbound.sidecar.is_running());
+                inbound.sidecar.signal(Signal::TERM);
+            }
+            assert!(inbound.sidecar.wait().success());
+        }
+    });
+}
+
+#[test]
+fn connections_that_are_cut_count_and_a_process_that_has_ended_carries_none() {
+    run(async {
+        for ends in [Signal::TERM, Signal::KILL] {
+            let inbound = inbound(echo_application().await, "", "");
+            let sidecar = &inbound.sidecar;
+            let mut long = inbound.connect().await;
+            expect_echo(&mut long, "for long").await;
+            tokio::task::block_in_place(|| restart(&inbound));
+            sidecar.until_metric("mtls_sidecar_parent_connections_active", &[], 1.0);
+            sidecar.signal(ends);
+            if ends == Signal::TERM {
+                // The second ends it at once.
+                std::thread::sleep(Duration::from_millis(100));
+                sidecar.signal(ends);
+            }
+            assert_eq!(tokio::task::block_in_place(|| sidecar.wait()).success(), ends == Signal::TERM);
+            let active = || sidecar.metric("mtls_sidecar_parent_connections_active", &[]);
+            sidecar.until("it carries none", || active() == 0.0);
+            if ends == Signal::TERM {
+                sidecar.until_metric("mtls_sidecar_connections_ended_total", &["shutdown"], 1.0);
+            }
+        }
+    });
+}
+
+#[test]
+fn when_the_successor_fails_and_nobody_supervises_the_drain_is_short() {
+    run(async {
+        let drain = "drain: {exit_on_zero_active_connections: true, termination_drain_duration: 500ms}";
+        let inbound = inbound(echo_application().await, "", drain);
+        let mut long = inbound.connect().await;
+        expect_echo(&mut long, "for long").await;
+        tokio::task::block_in_place(|| restart(&inbound));
+        kill(inbound.sidecar.json("/server_info")["pid"].as_i64().unwrap(), Signal::KILL);
+        let status = tokio::task::block_in_place(|| inbound.sidecar.wait());
+        assert_eq!(status.code(), Some(1));
+        long.read_u8().await.expect_err("it was cut");
     });
 }
 

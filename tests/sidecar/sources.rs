@@ -1,8 +1,8 @@
 //! Identities from a Workload API and from SDS, and who is let in.
 
 use crate::mesh::{Mesh, Source};
-use crate::support::{echo_application, expect_echo, run};
-use tokio::io::AsyncReadExt;
+use crate::support::{echo_application, expect_echo, failure, run};
+use std::io::ErrorKind;
 use tokio::net::TcpStream;
 
 #[test]
@@ -45,11 +45,11 @@ fn each_listener_says_whom_it_lets_in() {
         ] {
             let inbound = mesh.inbound(Source::Sds, application, &format!("peers: {{{peers}}}"));
             let outbound = mesh.outbound(Source::Sds, inbound.address("in"), "peers: {any: true}");
-            let mut stream = TcpStream::connect(outbound.address("out")).await.unwrap();
+            let address = outbound.address("out");
             if is_admitted {
-                expect_echo(&mut stream, "let in").await;
+                expect_echo(&mut TcpStream::connect(address).await.unwrap(), "let in").await;
             } else {
-                assert!(stream.read_u8().await.is_err(), "{peers}: cut, not ended");
+                assert_eq!(failure(address).await, ErrorKind::ConnectionReset, "{peers}: cut, not ended");
                 tokio::task::block_in_place(|| {
                     let name = "mtls_sidecar_handshake_failures_total";
                     inbound.until_metric(name, &["not_authorized"], 1.0);
@@ -71,7 +71,7 @@ fn a_denied_identity_is_taken_back_at_once() {
         tokio::task::block_in_place(|| {
             inbound.until_metric("spiffe_withdrawals_total", &["denied"], 1.0);
         });
-        assert!(TcpStream::connect(address).await.unwrap().read_u8().await.is_err());
+        assert_eq!(failure(address).await, ErrorKind::ConnectionReset);
         inbound.until_logged(|line| line["detail"].as_str().is_some_and(|why| why.starts_with("withdrawn")));
     });
 }

@@ -2,10 +2,11 @@
 
 use crate::pki::{Authority, Issued};
 use crate::process::{Home, Sidecar};
+use rustix::process::{Pid, Signal, kill_process};
 use std::net::SocketAddr;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 
 /// Runs a test, which must not take forever.
 pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {
@@ -19,7 +20,7 @@ pub(crate) fn run_for<T>(limit: Duration, test: impl Future<Output = T>) -> T {
 }
 
 /// An application that answers every connection with `serve`, until the runtime ends.
-pub(crate) async fn application<F>(serve: impl Fn(tokio::net::TcpStream) -> F + Send + 'static) -> SocketAddr
+pub(crate) async fn application<F>(serve: impl Fn(TcpStream) -> F + Send + 'static) -> SocketAddr
 where
     F: Future<Output = ()> + Send + 'static,
 {
@@ -52,6 +53,29 @@ pub(crate) async fn expect_echo<S: AsyncRead + AsyncWrite + Unpin>(stream: &mut 
     let mut answer = vec![0; text.len()];
     stream.read_exact(&mut answer).await.unwrap();
     assert_eq!(answer, text.as_bytes());
+}
+
+/// How a connection fails on which nothing arrives: perhaps as soon as it is made.
+pub(crate) async fn failure(address: SocketAddr) -> std::io::ErrorKind {
+    let read = async { TcpStream::connect(address).await?.read_u8().await };
+    read.await.unwrap_err().kind()
+}
+
+pub(crate) fn kill(id: i64, signal: Signal) {
+    kill_process(Pid::from_raw(i32::try_from(id).unwrap()).unwrap(), signal).unwrap();
+}
+
+/// The processes that it has started and that have not ended.
+pub(crate) fn children(id: i64) -> Vec<i64> {
+    let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+    children.split_whitespace().map(|id| id.parse().unwrap()).filter(|id| is_running(*id)).collect()
+}
+
+/// Whether a process has not ended.
+pub(crate) fn is_running(id: i64) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    // Nobody may be there to wait for it.
+    stat.rsplit(") ").next().is_some_and(|state| !state.is_empty() && !state.starts_with('Z'))
 }
 
 /// An authority, a client's identity, and a sidecar with an inbound listener named `in`.
@@ -87,8 +111,21 @@ pub(crate) fn inbound_home(target: SocketAddr, options: &str, rest: &str) -> (Au
 
 impl Inbound {
     /// A connection of the stock client.
-    pub(crate) async fn connect(&self) -> tokio_rustls::client::TlsStream<tokio::net::TcpStream> {
+    pub(crate) async fn connect(&self) -> tokio_rustls::client::TlsStream<TcpStream> {
         let client = self.authority.client(Some(&self.client));
         crate::pki::connect(&client, "server", self.address).await.unwrap()
     }
+}
+
+/// An outbound sidecar to `server`, and where its application connects to.
+pub(crate) fn outbound(authority: &Authority, server: SocketAddr, options: &str) -> (Sidecar, SocketAddr) {
+    let home = Home::with_identity(authority, &authority.issue("client"));
+    home.configure(&format!(
+        "listeners:
+- {{name: out, direction: outbound, address: '127.0.0.1:0', target: '{server}', identity: default,
+   peers: {{ids: ['spiffe://mesh.example/server']}}, server_name: server.test{options}}}"
+    ));
+    let sidecar = home.start();
+    let address = sidecar.address("out");
+    (sidecar, address)
 }

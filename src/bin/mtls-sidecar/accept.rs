@@ -1,12 +1,14 @@
 //! Accepts connections of one listener on one worker.
 
+use crate::config::Direction;
 use crate::connection::{Early, Service};
+use crate::sockets::BACKLOG;
 use crate::state::{Phase, State};
+use crate::stream::reset_on_close;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::pin;
 use std::rc::Rc;
-use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 
@@ -50,19 +52,42 @@ pub(crate) async fn accept(state: &State, service: Rc<Service>, socket: TcpListe
         }
     }
     if state.phase() != Phase::HandedOver {
-        empty(&service, &socket);
+        empty(&service, socket);
     }
 }
 
 /// Takes what has connected already: closing the socket would reset it.
-fn empty(service: &Rc<Service>, socket: &TcpListener) {
-    let mut cx = Context::from_waker(Waker::noop());
-    while let Poll::Ready(Ok((stream, client))) = socket.poll_accept(&mut cx) {
-        begin(service, stream, client);
+///
+/// The socket itself is asked: the runtime lets a task take only so many at a time, and answers from what it was told last.
+fn empty(service: &Rc<Service>, socket: TcpListener) {
+    let Ok(socket) = socket.into_std() else { return };
+    // Whoever goes on connecting does not keep the process from ending.
+    for _ in 0..BACKLOG {
+        match socket.accept() {
+            Ok((stream, client)) => match take(stream) {
+                Ok(stream) => begin(service, stream, client),
+                Err(e) => drop(count(service, &e)),
+            },
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => return,
+            // A connection that has gone meanwhile is none; no means to accept are not waited for.
+            Err(e) => {
+                if count(service, &e).is_some() {
+                    return;
+                }
+            }
+        }
     }
 }
 
+fn take(stream: std::net::TcpStream) -> io::Result<TcpStream> {
+    stream.set_nonblocking(true)?;
+    TcpStream::from_std(stream)
+}
+
 fn begin(service: &Rc<Service>, stream: TcpStream, client: SocketAddr) {
+    if service.listener.config.direction == Direction::Outbound {
+        reset_on_close(&stream);
+    }
     match service.listener.admit() {
         Some(places) => {
             let service = service.clone();

@@ -35,6 +35,10 @@ pub(crate) struct Cli {
     #[arg(long)]
     pub(crate) supervise: bool,
 
+    /// Standard output is a pipe to the process that supervises this one: set by that, not by hand.
+    #[arg(long, hide = true)]
+    pub(crate) supervised: bool,
+
     /// The level of the log: off, error, warn, info, debug or trace. Overrides the configuration.
     #[arg(long, value_name = "LEVEL", value_parser = level)]
     pub(crate) log_level: Option<log::LevelFilter>,

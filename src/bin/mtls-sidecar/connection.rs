@@ -75,6 +75,7 @@ impl Service {
             Direction::Inbound => {
                 let (tls, connection) = self.handshake(socket, access, early).await?;
                 let mut plain = self.dial().await?;
+                plain.reset_on_close();
                 self.write_header(&mut plain, access, destination).await?;
                 (tls, connection, plain)
             }
@@ -92,10 +93,7 @@ impl Service {
         tokio::select! {
             biased;
             result = copy(&mut tls, &mut plain, idle, access) => Ok(ending(result, &plain)),
-            reason = connection.closing() => {
-                plain.reset_on_close();
-                Ok(Ending(reason.as_label(), None))
-            }
+            reason = connection.closing() => Ok(Ending(reason.as_label(), None)),
         }
     }
 
@@ -177,13 +175,16 @@ async fn within<T>(limit: std::time::Duration, future: impl Future<Output = io::
     }
 }
 
-/// What has been cut must not look complete: the plain end is reset. The TLS end gets no close_notify.
+/// What has been cut must not look complete: the plain end is reset, unless both directions have ended. The TLS end gets no
+/// close_notify.
 fn ending(result: Result<(), Interrupted>, plain: &Plain) -> Ending {
-    let Err(interrupted) = result else { return Ending("closed", None) };
-    plain.reset_on_close();
-    match interrupted {
-        Interrupted::Idle => Ending("idle", None),
-        Interrupted::Failed(End::Left, e) => Ending::new("tls_end_failed", &e),
-        Interrupted::Failed(End::Right, e) => Ending::new("plain_end_failed", &e),
+    match result {
+        Ok(()) => {
+            plain.end_on_close();
+            Ending("closed", None)
+        }
+        Err(Interrupted::Idle) => Ending("idle", None),
+        Err(Interrupted::Failed(End::Left, e)) => Ending::new("tls_end_failed", &e),
+        Err(Interrupted::Failed(End::Right, e)) => Ending::new("plain_end_failed", &e),
     }
 }

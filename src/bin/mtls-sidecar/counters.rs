@@ -7,6 +7,10 @@ use rustls_multibuffer::handshake::EngineStats;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+/// How often histograms' samples are added up.
+const UPKEEP: Duration = Duration::from_secs(5);
 
 /// What a counter of that name and those labels was incremented by.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
@@ -58,6 +62,15 @@ impl Counters {
             let labels: Vec<_> = labels.into_iter().map(|(name, value)| Label::new(name, value)).collect();
             counter!(name, labels).increment(by);
         }
+    }
+}
+
+/// Adds histograms' samples up now and then: the recorder keeps each of them until somebody does, and perhaps nobody ever
+/// asks for the metrics.
+pub(crate) async fn upkeep(recorder: PrometheusHandle) {
+    loop {
+        tokio::time::sleep(UPKEEP).await;
+        recorder.run_upkeep();
     }
 }
 

@@ -37,8 +37,10 @@ impl Told {
         sums.insert(("mtls_sidecar_unaccelerated_signatures_total", Vec::new()), unaccelerated_signatures());
         for (key, now) in sums {
             let labels: Vec<_> = key.1.iter().map(|(name, value)| Label::new(*name, value.clone())).collect();
-            let before = self.0.insert(key.clone(), now).unwrap_or(0);
-            counter!(key.0, labels).increment(now.saturating_sub(before));
+            // Less than before: a worker was too busy to answer. Its share was told, and is not told again.
+            let told = self.0.entry(key.clone()).or_default();
+            counter!(key.0, labels).increment(now.saturating_sub(*told));
+            *told = now.max(*told);
         }
     }
 }
@@ -79,5 +81,31 @@ fn add(sums: &mut HashMap<Key, u64>, stats: &EngineStats) {
         count("mtls_sidecar_batch_requests_total", &[op], of.requests());
         count("mtls_sidecar_batch_cancelled_total", &[op], of.cancelled);
         count("mtls_sidecar_batch_refused_total", &[op], of.refused);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use metrics_exporter_prometheus::PrometheusBuilder;
+    use rustls_multibuffer::handshake::{EngineConfig, LocalEngine};
+
+    #[tokio::test]
+    async fn a_worker_that_is_left_out_once_is_not_counted_twice() {
+        let stats = |succeeded| {
+            let mut stats = LocalEngine::new(EngineConfig::default()).stats();
+            stats.succeeded = succeeded;
+            stats
+        };
+        let recorder = PrometheusBuilder::new().build_recorder();
+        let handle = recorder.handle();
+        let mut told = Told::default();
+        metrics::with_local_recorder(&recorder, || {
+            told.tell(&[stats(3), stats(4)]);
+            told.tell(&[stats(3)]);
+            told.tell(&[stats(4), stats(5)]);
+        });
+        let text = handle.render();
+        assert!(text.contains("handshakes_total{result=\"succeeded\"} 9\n"), "{text}");
     }
 }

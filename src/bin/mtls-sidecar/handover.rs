@@ -160,15 +160,20 @@ impl Parent {
 
     /// What the parent has counted; none: it has ended.
     pub(crate) async fn next_counters(&mut self) -> Option<Vec<Increment>> {
-        let Self::Talking(lines, _) = self else { return None };
-        let line = lines.next_line().await.ok()??;
-        let news: News = serde_json::from_str(&line).ok()?;
+        let news = self.news().await;
+        let active = news.as_ref().map_or(0, |news| news.active);
         #[expect(
             clippy::cast_precision_loss,
             reason = "a gauge is a double, and there are no 2^53 connections"
         )]
-        metrics::gauge!("mtls_sidecar_parent_connections_active").set(news.active as f64);
-        Some(news.counters)
+        metrics::gauge!("mtls_sidecar_parent_connections_active").set(active as f64);
+        news.map(|news| news.counters)
+    }
+
+    async fn news(&mut self) -> Option<News> {
+        let Self::Talking(lines, _) = self else { return None };
+        let line = lines.next_line().await.ok()??;
+        serde_json::from_str(&line).ok()
     }
 }
 

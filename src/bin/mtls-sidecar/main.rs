@@ -8,7 +8,9 @@ mod config;
 mod connection;
 mod copy;
 mod counters;
+mod drain;
 mod engine_metric;
+mod follow;
 mod handover;
 mod logging;
 mod metric;
@@ -17,10 +19,12 @@ mod proxy_protocol;
 mod restart;
 mod restarts;
 mod run;
+mod signals;
 mod sockets;
 mod state;
 mod stream;
 mod supervise;
+mod supervision;
 mod tls;
 mod worker;
 
@@ -29,7 +33,8 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
-    let result = if cli.supervise { supervise::supervise(&cli) } else { run::run(&cli).map(|()| 0) };
+    let supervises = cli.supervise && !cli.validate && cli.explain.is_none();
+    let result = if supervises { supervise::supervise(&cli) } else { run::run(&cli).map(|()| 0) };
     match result {
         Ok(code) => ExitCode::from(code),
         Err(message) => {

@@ -4,6 +4,8 @@ use crate::admin;
 use crate::counters::Increment;
 use crate::handover::{News, READY, send};
 use crate::state::State;
+use crate::supervision::{code_of, process_id};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::ffi::OsString;
 use std::future::Future;
 use std::io;
@@ -20,11 +22,37 @@ use tokio::time::timeout;
 pub(crate) struct Successor {
     /// `None` when somebody waits for its end.
     child: Option<Child>,
-    stream: BufReader<UnixStream>,
-    id: u32,
+    /// `None` when it takes no counters any more.
+    stream: Option<BufReader<UnixStream>>,
+    id: Pid,
+    handle: Option<Handle>,
 }
 
-/// Starts a new process, and waits until it accepts connections.
+/// A way to signal a process that stays its own when it has ended and its id is another's.
+pub(crate) struct Handle(OwnedFd);
+
+impl Handle {
+    /// Asks for a hot restart.
+    pub(crate) fn hang_up(&self) {
+        if let Err(e) = pidfd_send_signal(&self.0, Signal::HUP) {
+            log::warn!("the process that had taken over gets no SIGHUP: {e}");
+        }
+    }
+}
+
+/// A new process that does not accept yet: without us it is of no use, and ends.
+struct Starting(Option<Child>);
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        if let Some(mut child) = self.0.take() {
+            // It may have ended by itself.
+            let _ = child.start_kill();
+        }
+    }
+}
+
+/// Starts a new process, and waits until it accepts connections. Dropped before, it ends that process.
 ///
 /// # Errors
 /// Why it does not; then it is ended, and nothing has changed.
@@ -34,22 +62,19 @@ pub(crate) async fn restart(
     admin: Option<&admin::Listener>,
 ) -> Result<Successor, String> {
     let (ours, theirs) = StdUnixStream::pair().map_err(|e| e.to_string())?;
-    let mut child = Command::new(program)
+    let child = Command::new(program)
         .args(arguments(std::env::args_os().skip(1), state.epoch + 1))
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .spawn()
         .map_err(|e| format!("{}: {e}", program.display()))?;
+    let id = process_id(child.id())?;
+    let mut starting = Starting(Some(child));
     let limit = state.config.drain.restart_timeout.0;
     let ready = timeout(limit, initialise(ours, state, admin)).await;
     let result = ready.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "it took too long")));
-    match result {
-        Ok(stream) => Ok(Successor { id: child.id().unwrap_or(0), child: Some(child), stream }),
-        Err(e) => {
-            // It may have ended by itself.
-            let _ = child.kill().await;
-            Err(format!("the new process did not become ready: {e}"))
-        }
-    }
+    let stream = result.map_err(|e| format!("the new process did not become ready: {e}"))?;
+    let handle = pidfd_open(id, PidfdFlags::empty()).ok().map(Handle);
+    Ok(Successor { child: starting.0.take(), stream: Some(stream), id, handle })
 }
 
 /// The same arguments for the next process.
@@ -88,12 +113,17 @@ async fn initialise(
 
 impl Successor {
     /// Its process id.
-    pub(crate) fn id(&self) -> u32 {
+    pub(crate) fn id(&self) -> Pid {
         self.id
     }
 
-    /// Ready when it has ended and should not have. To be asked once.
-    pub(crate) fn failure(&mut self) -> impl Future<Output = ()> + use<> {
+    /// How to signal it, if the system has such handles. To be asked once.
+    pub(crate) fn handle(&mut self) -> Option<Handle> {
+        self.handle.take()
+    }
+
+    /// Its exit status, ready when it has ended and should not have. To be asked once.
+    pub(crate) fn failure(&mut self) -> impl Future<Output = u8> + use<> {
         let child = self.child.take();
         async move {
             if let Some(mut child) = child
@@ -101,7 +131,7 @@ impl Successor {
                 && !status.success()
             {
                 log::error!("the process that had taken over has failed: {status}");
-                return;
+                return code_of(status);
             }
             std::future::pending().await
         }
@@ -109,13 +139,15 @@ impl Successor {
 
     /// Tells it what this process has counted since the last time.
     pub(crate) async fn tell(&mut self, counters: Vec<Increment>, active: usize) {
+        let Some(stream) = &mut self.stream else { return };
         let told = async {
             let mut line = serde_json::to_vec(&News { counters, active })?;
             line.push(b'\n');
-            self.stream.write_all(&line).await
+            stream.write_all(&line).await
         };
         if let Err(e) = told.await {
             log::warn!("the new process takes no counters: {e}");
+            self.stream = None;
         }
     }
 }

@@ -3,33 +3,26 @@
 use crate::admin::{self, Admin};
 use crate::cli::{Cli, Format};
 use crate::config::{Config, Explanation, Loaded};
-use crate::counters::Counters;
+use crate::counters::{Counters, upkeep};
+use crate::drain::drain;
+use crate::follow::{Telling, follow};
 use crate::handover::{Inherited, Parent};
 use crate::restart::{self, Successor};
+use crate::signals::{Meaning, Signals};
 use crate::sockets;
 use crate::state::{Phase, State};
+use crate::supervision::{News, Supervision};
 use crate::tls::{Identities, start_identities};
-use crate::worker::{Queries, Workers};
+use crate::worker::Workers;
 use crate::{handover, logging};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
-use rustix::process::{Resource, getrlimit, setrlimit};
+use rustix::process::{Resource, getpid, getrlimit, setrlimit};
 use rustls_multibuffer::config::Mode;
-use std::cell::Cell;
 use std::io::Write;
 use std::path::PathBuf;
-use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::task::JoinHandle;
-use tokio::time::sleep;
-
-/// How often a draining process looks whether connections are left.
-const LOOK: Duration = Duration::from_millis(20);
-
-/// How often a process that was followed by another tells it its counters.
-const TELL: Duration = Duration::from_millis(500);
 
 /// Upper bounds of the buckets of handshake latencies, in seconds.
 const LATENCIES: [f64; 12] = [0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.5, 2.0, 10.0];
@@ -63,7 +56,10 @@ pub(crate) fn run(cli: &Cli) -> Result<(), String> {
     let inherited = if cli.restart_epoch > 0 { Some(handover::receive()?) } else { None };
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
-    let result = runtime.block_on(live(config, cli.restart_epoch, program, inherited, recorder));
+    let supervision = Supervision { is_supervised: cli.supervised };
+    let result = runtime.block_on(live(config, cli.restart_epoch, program, inherited, recorder, supervision));
+    // Names that are being looked up are not waited for.
+    runtime.shutdown_background();
     logging::flush();
     result
 }
@@ -93,9 +89,14 @@ async fn live(
     program: PathBuf,
     inherited: Option<Inherited>,
     recorder: PrometheusHandle,
+    supervision: Supervision,
 ) -> Result<(), String> {
     // Before anything else that takes time: signals that come meanwhile are not lost.
     let mut signals = Signals::new()?;
+    if epoch == 0 {
+        // Of the others the one before says so, when they do accept.
+        supervision.tell(News::Accepts(getpid()));
+    }
     let (from_parent, admin_socket, mut parent) = match inherited {
         Some(Inherited { sockets, admin, parent }) => (sockets, admin, Some(parent)),
         None => (Vec::new(), None, None),
@@ -111,6 +112,7 @@ async fn live(
         all_ready(&identities).await;
     }
     let mut workers = Workers::start(&state, &identities, sockets).map_err(|e| e.to_string())?;
+    tokio::spawn(upkeep(recorder.clone()));
     let counters = Arc::new(Counters::new(recorder));
     let ancestors = match parent.take() {
         Some(parent) => Some(take_over(parent, &counters).await?),
@@ -126,11 +128,18 @@ async fn live(
     });
 
     let end = until_end(&state, &mut signals, &program, admin_listener.as_ref()).await;
-    if let Some(successor) = end {
-        // The other process serves the admin endpoint.
+    if let Some(mut successor) = end {
+        // The other process serves the admin endpoint, and if it fails, a third must be able to bind its socket.
         serving.iter().for_each(|task| task.abort());
-        let result = follow(&state, &mut signals, successor, ancestors, &counters, &workers.queries()).await;
+        drop(admin_listener);
+        supervision.tell(News::Accepts(successor.id()));
+        let mut telling =
+            Telling { successor: &mut successor, counters: &counters, workers: workers.queries() };
+        let result = follow(&state, &mut signals, &mut telling, ancestors, supervision).await;
+        // Those that are cut now count, too. The engines end with the workers.
+        let stats = telling.workers.stats().await;
         end_workers(&state, &mut workers);
+        successor.tell(counters.increments(&stats), state.active()).await;
         return result;
     }
     end_workers(&state, &mut workers);
@@ -175,145 +184,44 @@ async fn until_end(
             _ = phases.wait_for(|phase| *phase == Phase::Ended) => return None,
             signal = signals.next() => {
                 if signal == Meaning::End {
-                    log::info!(connections = state.active(); "draining");
-                    state.advance(Phase::Draining);
-                    finish(state, signals).await;
+                    drain(state, signals).await;
                     return None;
                 }
-                if state.phase() != Phase::Running {
-                    log::warn!("no hot restart while draining");
-                    continue;
-                }
-                match restart::restart(state, program, admin).await {
-                    Ok(successor) => return Some(successor),
-                    Err(e) => {
-                        metrics::counter!("mtls_sidecar_hot_restart_failures_total").increment(1);
-                        log::error!("the hot restart failed, this process goes on: {e}");
-                    }
-                }
             }
         }
-    }
-}
-
-/// Lets connections finish after SIGTERM, as long as the configuration says or until a second one.
-async fn finish(state: &State, signals: &mut Signals) {
-    let drain = state.config.drain;
-    let patience = async {
-        if drain.exit_on_zero_active_connections {
-            sleep(drain.minimum_drain_duration.0).await;
-            none_left(state).await;
-        } else {
-            // Nothing is accepted any more, so there is nothing to wait for when the last connection has ended.
-            let _ = tokio::time::timeout(drain.termination_drain_duration.0, none_left(state)).await;
-        }
-    };
-    let mut phases = state.phases();
-    tokio::select! {
-        () = patience => {}
-        () = signals.end() => log::warn!(connections = state.active(); "ending at once"),
-        _ = phases.wait_for(|phase| *phase == Phase::Ended) => {}
-    }
-}
-
-/// Lets connections finish after a hot restart, those of earlier processes included, and tells the successor what they count.
-///
-/// # Errors
-/// The successor has failed: nobody accepts any more. Then connections finish as they do after SIGTERM, so that whoever
-/// supervises this process can start another soon.
-async fn follow(
-    state: &Arc<State>,
-    signals: &mut Signals,
-    mut successor: Successor,
-    ancestors: Option<JoinHandle<()>>,
-    counters: &Counters,
-    workers: &Queries,
-) -> Result<(), String> {
-    state.advance(Phase::HandedOver);
-    log::info!(connections = state.active(), successor = successor.id(); "handed over");
-    let has_failed = Cell::new(false);
-    let failure = successor.failure();
-    {
-        let finished = async {
-            let last = async {
-                none_left(state).await;
-                // What the processes before us have yet to count reaches the successor only through us.
-                if let Some(ancestors) = ancestors {
-                    let _ = ancestors.await;
-                }
-            };
-            let _ = tokio::time::timeout(state.config.drain.parent_shutdown_time.0, last).await;
-        };
-        let mut finished = pin!(finished);
-        let mut ended = pin!(async {
-            tokio::select! {
-                () = signals.end() => {}
-                () = failure => has_failed.set(true),
-            }
-            finish(state, signals).await;
-        });
-        loop {
-            tokio::select! {
-                () = &mut finished => break,
-                () = &mut ended => break,
-                () = sleep(TELL) => successor.tell(counters.increments(&workers.stats().await), state.active()).await,
-            }
-        }
-    }
-    if has_failed.get() {
-        return Err("the process that had taken over has failed".into());
-    }
-    successor.tell(counters.increments(&workers.stats().await), 0).await;
-    Ok(())
-}
-
-async fn none_left(state: &State) {
-    // Accepted connections are counted before they are served: what was in the sockets' queues has its turn first.
-    loop {
-        sleep(LOOK).await;
-        if state.active() == 0 {
-            return;
-        }
-    }
-}
-
-/// What a signal asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Meaning {
-    End,
-    Restart,
-}
-
-/// The signals that mean something.
-struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
-    hangup: Signal,
-}
-
-impl Signals {
-    fn new() -> Result<Self, String> {
-        let listen = |kind| signal(kind).map_err(|e| format!("signals cannot be received: {e}"));
-        Ok(Self {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
-            hangup: listen(SignalKind::hangup())?,
-        })
-    }
-
-    async fn next(&mut self) -> Meaning {
         tokio::select! {
-            _ = self.terminate.recv() => Meaning::End,
-            _ = self.interrupt.recv() => Meaning::End,
-            _ = self.hangup.recv() => Meaning::Restart,
+            // Who accepts already has taken over.
+            biased;
+            successor = attempt(state, program, admin) => {
+                if successor.is_some() {
+                    return successor;
+                }
+            }
+            () = signals.end() => {
+                drain(state, signals).await;
+                return None;
+            }
+            _ = phases.wait_for(|phase| *phase != Phase::Running) => log::warn!("no hot restart while draining"),
         }
     }
+}
 
-    /// A signal to end.
-    async fn end(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+/// A hot restart. None: it failed, and nothing has changed.
+async fn attempt(
+    state: &State,
+    program: &std::path::Path,
+    admin: Option<&admin::Listener>,
+) -> Option<Successor> {
+    if state.phase() != Phase::Running {
+        log::warn!("no hot restart while draining");
+        return None;
+    }
+    match restart::restart(state, program, admin).await {
+        Ok(successor) => Some(successor),
+        Err(e) => {
+            metrics::counter!("mtls_sidecar_hot_restart_failures_total").increment(1);
+            log::error!("the hot restart failed, this process goes on: {e}");
+            None
         }
     }
 }

@@ -1,13 +1,13 @@
 //! The listen sockets: one for each listener and worker, so that the kernel spreads connections over workers. They may
 //! come from an earlier process.
 
-use crate::config::Config;
+use crate::config::{Config, ListenerConfig};
 use socket2::{Domain, Protocol, Socket, Type};
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 
 /// Connections that have been made and not accepted.
-const BACKLOG: i32 = 4096;
+pub(crate) const BACKLOG: i32 = 4096;
 
 /// A listen socket, and which listener's it is.
 #[derive(Debug)]
@@ -37,11 +37,16 @@ impl ListenSocket {
 /// # Errors
 /// What cannot be bound, with the listener's name.
 pub(crate) fn bind(config: &Config, inherited: Vec<ListenSocket>) -> Result<Vec<ListenSocket>, String> {
-    // All that are inherited are kept, even if there are fewer workers now: connections wait in each.
-    let is_listened = |socket: &ListenSocket| {
-        config.listeners.iter().any(|l| l.name == socket.listener && l.address == socket.address)
+    // All that are inherited are kept, even if there are fewer workers now: connections wait in each. An address is one
+    // listener's, whatever its name is now; port 0 may be several listeners'.
+    let adopt = |mut socket: ListenSocket| {
+        let is_its = |l: &&ListenerConfig| {
+            l.address == socket.address && (l.address.port() != 0 || l.name == socket.listener)
+        };
+        socket.listener = config.listeners.iter().find(is_its)?.name.clone();
+        Some(socket)
     };
-    let mut sockets: Vec<_> = inherited.into_iter().filter(is_listened).collect();
+    let mut sockets: Vec<_> = inherited.into_iter().filter_map(adopt).collect();
     for listener in &config.listeners {
         let mut address = listener.address;
         for worker in 0..config.workers() {
@@ -77,12 +82,16 @@ mod tests {
     use super::*;
 
     fn config(concurrency: usize) -> Config {
+        config_at("127.0.0.1:0", concurrency)
+    }
+
+    fn config_at(address: &str, concurrency: usize) -> Config {
         Config::parse(&format!(
             "
 concurrency: {concurrency}
 identities: {{d: {{tls_identity: {{files: {{certificate_chain: c, private_key: k, trusted_ca: b}}}}}}}}
 listeners:
-- {{name: l, direction: inbound, address: '127.0.0.1:0', target: '127.0.0.1:2', identity: d, peers: {{any: true}}}}"
+- {{name: l, direction: inbound, address: '{address}', target: '127.0.0.1:2', identity: d, peers: {{any: true}}}}"
         ))
         .unwrap()
     }
@@ -103,6 +112,17 @@ listeners:
         let mut workers: Vec<_> = more.iter().map(|s| s.worker).collect();
         workers.sort_unstable();
         assert_eq!(workers, [0, 1, 2, 3]);
+    }
+
+    #[test]
+    fn a_renamed_listener_takes_the_connections_that_wait() {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        let mut sockets = bind(&config_at(&free, 1), Vec::new()).unwrap();
+        let _waiting = std::net::TcpStream::connect(&free).unwrap();
+        sockets[0].listener = "other".into();
+        let sockets = bind(&config_at(&free, 1), sockets).unwrap();
+        assert_eq!((sockets.len(), sockets[0].listener.as_str()), (1, "l"));
+        sockets[0].socket.accept().expect("it waits in the same socket");
     }
 
     #[test]

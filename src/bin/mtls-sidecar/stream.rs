@@ -30,13 +30,28 @@ impl Plain {
         }
     }
 
-    /// Makes closing this end look like a failure, not like the end of the data: a reset on TCP.
+    /// Makes closing this end look like a failure until [`Self::end_on_close`]. Unix sockets know no reset.
     pub(crate) fn reset_on_close(&self) {
         if let Self::Tcp(stream) = self {
-            // What cannot be reset is closed in the ordinary way, which is all that is left to do.
-            let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
+            reset_on_close(stream);
         }
     }
+
+    /// Both directions have ended: closing leaves what is on its way to arrive.
+    pub(crate) fn end_on_close(&self) {
+        if let Self::Tcp(stream) = self {
+            // Where that fails, the connection has been reset by the other end.
+            let _ = SockRef::from(stream).set_linger(None);
+        }
+    }
+}
+
+/// Makes closing look like a failure, a reset, not like the end of the data.
+///
+/// It is set as soon as there is a socket: a connection that is cut may be dropped at any point, and runs no code then.
+pub(crate) fn reset_on_close(stream: &TcpStream) {
+    // What cannot be reset is closed in the ordinary way, which is all that is left to do.
+    let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
 }
 
 impl AsyncRead for Plain {

@@ -68,6 +68,8 @@ impl Workers {
                     pin(i);
                 }
                 LocalSet::new().block_on(&runtime, serve(state, identities, sockets, asked));
+                // Names that are being looked up are not waited for.
+                runtime.shutdown_background();
             };
             workers.threads.push(std::thread::Builder::new().name(format!("worker-{i}")).spawn(work)?);
             workers.queries.0.push(queries);

@@ -126,7 +126,8 @@ async fn accept(admin: Admin, listening: Listening) {
 async fn serve(stream: Plain, admin: Admin) {
     let service = service_fn(move |request| admin.clone().answer(request));
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(HEAD);
+    // A connection that is kept would go on asking this process when another has taken over.
+    http.timer(TokioTimer::new()).header_read_timeout(HEAD).keep_alive(false);
     if let Err(e) = http.serve_connection(TokioIo::new(stream), service).await {
         log::debug!("admin: {e}");
     }

@@ -1,0 +1,47 @@
+//! Letting connections finish.
+
+use crate::config::DrainConfig;
+use crate::signals::Signals;
+use crate::state::{Phase, State};
+use std::time::Duration;
+use tokio::time::{sleep, timeout};
+
+/// How often a draining process looks whether connections are left.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Accepts nothing more, and lets connections finish.
+pub(crate) async fn drain(state: &State, signals: &mut Signals) {
+    log::info!(connections = state.active(); "draining");
+    state.advance(Phase::Draining);
+    finish(state, state.config.drain, signals).await;
+}
+
+/// Lets connections finish after SIGTERM, as long as `drain` says or until a second one.
+pub(crate) async fn finish(state: &State, drain: DrainConfig, signals: &mut Signals) {
+    let patience = async {
+        if drain.exit_on_zero_active_connections {
+            sleep(drain.minimum_drain_duration.0).await;
+            none_left(state).await;
+        } else {
+            // Nothing is accepted any more, so there is nothing to wait for when the last connection has ended.
+            let _ = timeout(drain.termination_drain_duration.0, none_left(state)).await;
+        }
+    };
+    let mut phases = state.phases();
+    tokio::select! {
+        () = patience => {}
+        () = signals.end() => log::warn!(connections = state.active(); "ending at once"),
+        _ = phases.wait_for(|phase| *phase == Phase::Ended) => {}
+    }
+}
+
+/// Waits until every connection has ended.
+pub(crate) async fn none_left(state: &State) {
+    // Accepted connections are counted before they are served: what was in the sockets' queues has its turn first.
+    loop {
+        sleep(LOOK).await;
+        if state.active() == 0 {
+            return;
+        }
+    }
+}
