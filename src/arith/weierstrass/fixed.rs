@@ -47,9 +47,10 @@ pub(super) fn windows<const N: usize, C: Curve<N>, K: PrimeLanes<C>>(
 ) -> Vec<Vec<Vec<u64>>> {
     let mut windows = Vec::new();
     for bases in bases(lanes, q).chunks(K::LANES) {
-        let multiples = odd_multiples(lanes, bases);
+        let multiples: Vec<_> =
+            odd_multiples(lanes, bases).iter().map(|points| lanes.load(points.iter())).collect();
         for lane in 0..bases.len() {
-            windows.push(multiples.iter().map(|point| digits(lanes, &point[lane])).collect());
+            windows.push(multiples.iter().map(|point| digits(point, lane)).collect());
         }
     }
     windows
@@ -64,10 +65,10 @@ fn bases<const N: usize, C: Curve<N>, K: PrimeLanes<C>>(
     let mut point = [x, y, lanes.one];
     let mut bases = Vec::new();
     for _ in 0..Odd::<N, K::Vec>::digits(C::FIXED_WINDOW) {
-        bases.push(lanes.affine(&point, 1, true)[0]);
+        bases.push(point);
         (0..C::FIXED_WINDOW).for_each(|_| lanes.double(&mut point));
     }
-    bases
+    lanes.affine_all(&bases, 1).into_iter().flatten().collect()
 }
 
 /// 1, 3, 5, … times the bases, one in each lane.
@@ -82,19 +83,15 @@ fn odd_multiples<const N: usize, C: Curve<N>, K: PrimeLanes<C>>(
     let double = lanes.cached(&double);
     let mut multiples = Vec::new();
     for _ in 0..1 << (C::FIXED_WINDOW - 1) {
-        multiples.push(lanes.affine(&point, bases.len(), true)[..bases.len()].to_vec());
+        multiples.push(point);
         lanes.add(&mut point, &double);
     }
-    multiples
+    lanes.affine_all(&multiples, bases.len())
 }
 
-/// The digits of both coordinates, in Montgomery form.
-fn digits<const N: usize, C: Curve<N>, K: PrimeLanes<C>>(
-    lanes: &Lanes<N, C, K>,
-    point: &Affine<N>,
-) -> Vec<u64> {
-    let loaded = lanes.load([*point].iter());
-    loaded.iter().flat_map(|element| element.digits().iter().map(|v| v.as_ref()[0])).collect()
+/// The digits of both coordinates in one lane.
+fn digits<R: Digits>(point: &[R; 2], lane: usize) -> Vec<u64> {
+    point.iter().flat_map(|element| element.digits().iter().map(move |v| v.as_ref()[lane])).collect()
 }
 
 impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {

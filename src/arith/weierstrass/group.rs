@@ -245,6 +245,44 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
         with_y: bool,
     ) -> Zeroizing<[Affine<N>; MAX_LANES]> {
         self.invert(&p[2], count);
+        self.affine_by_inverse(p, count, with_y)
+    }
+
+    /// [`Lanes::affine`] of several points, none of them at infinity, with one inversion for all (P. L. Montgomery's
+    /// trick). For public points: products of their coordinates are not wiped.
+    pub(super) fn affine_all(&mut self, points: &[Point<K::Reduced>], count: usize) -> Vec<Vec<Affine<N>>> {
+        let k = self.kernel;
+        let Some((first, rest)) = points.split_first() else { return Vec::new() };
+        let mut products = vec![first[2]];
+        for point in rest {
+            let mut product = K::Reduced::default();
+            k.mul(&mut product, &products[products.len() - 1], &point[2]);
+            products.push(product);
+        }
+        self.invert(&products[rest.len()], count);
+        let mut inverse = self.work.reduced.expose_mut()[0];
+        let mut affine = Vec::with_capacity(points.len());
+        for i in (0..points.len()).rev() {
+            let mut own = inverse;
+            if i > 0 {
+                k.mul(&mut own, &inverse, &products[i - 1]);
+                let all = inverse;
+                k.mul(&mut inverse, &all, &points[i][2]);
+            }
+            self.work.reduced.expose_mut()[0] = own;
+            affine.push(self.affine_by_inverse(&points[i], count, true)[..count].to_vec());
+        }
+        affine.reverse();
+        affine
+    }
+
+    /// The affine coordinates by 1/z, which is the first number of the workspace.
+    fn affine_by_inverse(
+        &mut self,
+        p: &Point<K::Reduced>,
+        count: usize,
+        with_y: bool,
+    ) -> Zeroizing<[Affine<N>; MAX_LANES]> {
         let k = self.kernel;
         let [inverse, power, product, out, ..] = self.work.reduced.expose_mut() else { unreachable!() };
         let mut points = Zeroizing::new([Affine::default(); MAX_LANES]);

@@ -18,7 +18,7 @@ pub(crate) struct PublicTable<C, K> {
 }
 
 impl<C, K> PublicTable<C, K> {
-    /// Takes about a millisecond.
+    /// Takes one to two milliseconds.
     pub(crate) fn new<const N: usize>(lanes: &mut Lanes<N, C, K>, q: &Affine<N>) -> Self
     where
         C: Curve<N>,
