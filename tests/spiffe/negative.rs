@@ -1,12 +1,15 @@
 //! Peers that must be refused, each for its own reason, whether they are clients or servers.
 
 use crate::ca::{Ca, HOUR, Spec, domain, id, material};
+use crate::clock::TestClock;
 use crate::support::{
-    CLIENT, HOME, SERVER, echo_as_client, echo_as_server, engine, home, identity, name, peer_error, run,
-    sockets, stock_client, stock_client_with, stock_server, whole_seconds,
+    CLIENT, HOME, SERVER, echo_as_client, echo_as_server, engine, home, identity, identity_with, name,
+    peer_error, run, sockets, stock_client, stock_client_with, stock_server, whole_seconds,
 };
 use rcgen::{ExtendedKeyUsagePurpose, KeyUsagePurpose};
-use rustls_multibuffer::spiffe::{Acceptor, Authorizer, Connector, Identity, PeerError, Svid, TlsOptions};
+use rustls_multibuffer::spiffe::{
+    Acceptor, Authorizer, Clock, Connector, Identity, PeerError, Svid, TlsOptions,
+};
 use std::sync::Arc;
 use std::time::SystemTime;
 use tokio_rustls::TlsConnector;
@@ -256,6 +259,55 @@ fn bundle_removed_refuses_new_handshakes_and_resumption_at_once() {
             let both = [(HOME, vec![home.root()]), ("away.test", vec![away.root()])];
             handle.offer(material(home.svid(SERVER), both)).await.unwrap();
             assert_eq!(connects(&acceptor, &stock).await, Ok(false), "the old session is gone");
+        });
+    }
+}
+
+/// We connect to a stock server; true if our session was resumed.
+async fn reaches(
+    connector: &Connector<impl rustls_multibuffer::handshake::HandshakeEngine>,
+    stock: &tokio_rustls::TlsAcceptor,
+) -> Result<bool, PeerError> {
+    let (here, there) = sockets();
+    let client = async {
+        let (stream, _) = connector.connect(name(), here).await?;
+        let is_resumed = stream.get_ref().1.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
+        echo_as_client(stream).await?;
+        Ok::<_, std::io::Error>(is_resumed)
+    };
+    let server = async { echo_as_server(stock.accept(there).await?).await };
+    let (client, server) = tokio::join!(client, server);
+    assert_eq!(client.is_ok(), server.is_ok());
+    client.map_err(|e| PeerError::of(&e).unwrap_or_else(|| panic!("{e:?}")).clone())
+}
+
+#[test]
+fn resumption_does_not_outlive_the_peers_svid() {
+    static TLS_1_3: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS13];
+    static TLS_1_2: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS12];
+    for versions in [TLS_1_3, TLS_1_2] {
+        run(async {
+            let (clock, ca) = (TestClock::new(), Ca::new(HOME));
+            let mut own = Spec::new(SERVER);
+            own.not_after += 100 * HOUR;
+            let own = material(ca.issue(own), [(HOME, vec![ca.root()])]);
+            let (identity, _handle) = identity_with(Identity::builder().clock(clock.clone()), own).await;
+            let mut peer = Spec::new(CLIENT);
+            peer.not_after = whole_seconds(clock.now() + HOUR);
+            let expired = PeerError::Expired { not_after: peer.not_after };
+            let (peer, options) = (ca.issue(peer), TlsOptions::default().resumption(true).versions(versions));
+            let anybody = Authorizer::anybody_verified;
+            let acceptor = Acceptor::with_tls(engine(1), &identity, anybody(), options.clone());
+            let client: TlsConnector = Arc::new(stock_client_with(Some(&peer), versions)).into();
+            let connector = Connector::with_tls(engine(1), &identity, anybody(), options);
+            let server: tokio_rustls::TlsAcceptor = Arc::new(stock_server(&peer)).into();
+            for is_resumed in [false, true] {
+                assert_eq!(connects(&acceptor, &client).await, Ok(is_resumed), "{versions:?}");
+                assert_eq!(reaches(&connector, &server).await, Ok(is_resumed), "{versions:?}");
+            }
+            clock.advance(2 * HOUR);
+            assert_eq!(connects(&acceptor, &client).await, Err(expired.clone()));
+            assert_eq!(reaches(&connector, &server).await, Err(expired));
         });
     }
 }
