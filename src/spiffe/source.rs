@@ -117,6 +117,7 @@ impl fmt::Display for Withdrawal {
 /// checks of the material, which verify a handful of signatures.
 pub(super) trait Sink: Send + Sync {
     fn connected(&self);
+    fn examine(&self, material: Material) -> Result<(), Refusal>;
     fn offer(&self, material: Material) -> Result<Offered, Refusal>;
     fn refuse(&self, why: Refusal);
     fn withdraw(&self, why: Withdrawal);
@@ -135,6 +136,11 @@ impl Updates {
     /// Tells that the source is reachable, even if it has delivered nothing yet. An offer tells the same.
     pub fn connected(&self) {
         self.sink.connected();
+    }
+
+    /// What an offer would be told, without any consequence.
+    pub(super) fn examine(&self, material: Material) -> Result<(), Refusal> {
+        self.sink.examine(material)
     }
 
     /// Publishes the material if all acceptance rules are kept.

@@ -244,6 +244,10 @@ impl Sink for Store {
         self.set_connected(true, None);
     }
 
+    fn examine(&self, material: Material) -> Result<(), Refusal> {
+        examine(material, self.expected.as_ref(), self.clock.now()).map(drop)
+    }
+
     fn offer(&self, material: Material) -> Result<Offered, Refusal> {
         self.connected();
         let accepted = examine(material, self.expected.as_ref(), self.clock.now());
