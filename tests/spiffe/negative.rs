@@ -313,6 +313,35 @@ fn resumption_does_not_outlive_the_peers_svid() {
 }
 
 #[test]
+fn a_chain_below_an_expired_root() {
+    run(async {
+        let (clock, ca) = (TestClock::new(), Ca::new(HOME));
+        let away = Ca::until("away.test", whole_seconds(clock.now() + HOUR));
+        let long = |issuer: &Ca, id: &str| {
+            let mut spec = Spec::new(id);
+            spec.not_after += 100 * HOUR;
+            issuer.issue(spec)
+        };
+        let bundles = [(HOME, vec![ca.root()]), ("away.test", vec![away.root()])];
+        let own = material(long(&ca, SERVER), bundles);
+        let (identity, handle) = identity_with(Identity::builder().clock(clock.clone()), own).await;
+        let peer = long(&away, "spiffe://away.test/client");
+        let acceptor = Acceptor::new(engine(1), &identity, Authorizer::anybody_verified());
+        let stock: TlsConnector = Arc::new(stock_client(&peer)).into();
+        assert_eq!(connects(&acceptor, &stock).await, Ok(false));
+        clock.advance(2 * HOUR);
+        let expired = reason(&identity, Authorizer::anybody_verified(), &peer).await;
+        assert!(matches!(&expired, PeerError::BadChain(why) if why.contains("Expired")), "{expired:?}");
+        // Another root beside it is a root by itself.
+        let next = Ca::new("away.test");
+        let bundles = [(HOME, vec![ca.root()]), ("away.test", vec![away.root(), next.root()])];
+        handle.offer(material(long(&ca, SERVER), bundles)).await.unwrap();
+        let stock: TlsConnector = Arc::new(stock_client(&long(&next, "spiffe://away.test/client"))).into();
+        assert_eq!(connects(&acceptor, &stock).await, Ok(false));
+    });
+}
+
+#[test]
 fn resumption_is_off_by_default() {
     run(async {
         let (ca, identity, _handle) = home().await;

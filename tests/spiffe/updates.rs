@@ -128,6 +128,26 @@ fn svid_that_its_bundle_does_not_verify() {
 }
 
 #[test]
+fn roots_that_are_no_authorities() {
+    let reason = refused(|ca| {
+        let leaf = ca.svid("spiffe://home.test/other").chain.remove(0);
+        material(ca.svid(SERVER), [(HOME, vec![ca.root(), leaf])])
+    });
+    assert_eq!(reason, Refusal::BadRoot(domain(HOME)));
+    assert_eq!(reason.as_label(), "bad_root");
+}
+
+#[test]
+fn an_own_root_that_has_expired() {
+    run(async {
+        let (_ca, _identity, handle) = home().await;
+        let over = Ca::until(HOME, whole_seconds(std::time::SystemTime::now() - HOUR / 2));
+        let reason = refusal(&handle, material(over.svid(SERVER), [(HOME, vec![over.root()])])).await;
+        assert!(matches!(&reason, Refusal::NotInBundle(why) if why.contains("Expired")), "{reason:?}");
+    });
+}
+
+#[test]
 fn wrong_trust_domain() {
     run(async {
         let (ours, theirs) = (Ca::new(HOME), Ca::new("away.test"));
