@@ -312,6 +312,39 @@ fn resumption_does_not_outlive_the_peers_svid() {
     }
 }
 
+/// Whether the second of two handshakes between these is a resumption.
+async fn resumes(client: &TlsConnector, server: &tokio_rustls::TlsAcceptor) -> bool {
+    let mut is_resumed = false;
+    for _ in 0..2 {
+        let (here, there) = sockets();
+        let server = async { echo_as_server(server.accept(there).await.unwrap()).await.unwrap() };
+        let client = async {
+            let stream = client.connect(name(), here).await.unwrap();
+            is_resumed = stream.get_ref().1.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
+            echo_as_client(stream).await.unwrap();
+        };
+        tokio::join!(server, client);
+    }
+    is_resumed
+}
+
+/// Whoever drives rustls without us repeats no check, so that there must be nothing to repeat.
+#[test]
+fn configurations_without_our_acceptor_and_connector_never_resume() {
+    run(async {
+        let (ca, identity, _handle) = home().await;
+        let (snapshot, peer) = (identity.current().unwrap(), ca.svid(CLIENT));
+        let (anybody, options) = (Authorizer::anybody_verified(), TlsOptions::default().resumption(true));
+        let ours: tokio_rustls::TlsAcceptor =
+            Arc::new(snapshot.server_config(&anybody, &options).unwrap()).into();
+        let stock: TlsConnector = Arc::new(stock_client(&peer)).into();
+        assert!(!resumes(&stock, &ours).await);
+        let ours: TlsConnector = Arc::new(snapshot.client_config(&anybody, &options).unwrap()).into();
+        let stock: tokio_rustls::TlsAcceptor = Arc::new(stock_server(&peer)).into();
+        assert!(!resumes(&ours, &stock).await);
+    });
+}
+
 #[test]
 fn a_chain_below_an_expired_root() {
     run(async {
