@@ -375,6 +375,39 @@ fn a_chain_below_an_expired_root() {
 }
 
 #[test]
+fn too_many_intermediates() {
+    run(async {
+        let (ca, identity, _handle) = home().await;
+        let mut svid = ca.svid(CLIENT);
+        svid.chain.extend((0..8).map(|_| Ca::new(HOME).root()));
+        let acceptor = Acceptor::new(engine(1), &identity, Authorizer::anybody_verified());
+        let stock: TlsConnector = Arc::new(stock_client(&svid)).into();
+        assert_eq!(connects(&acceptor, &stock).await, Ok(false), "needless ones do no harm");
+        svid.chain.push(ca.root());
+        let reason = reason(&identity, Authorizer::anybody_verified(), &svid).await;
+        assert!(matches!(reason, PeerError::BadChain(_)), "{reason:?}");
+        assert_label(&reason, "bad_chain");
+    });
+}
+
+#[test]
+fn not_every_domain_is_asked_who_made_a_chain() {
+    run(async {
+        let home = Ca::new(HOME);
+        let others: Vec<_> = (0..20).map(|i| (format!("away{i:02}.test"), Ca::new(HOME))).collect();
+        let mut own = material(home.svid(SERVER), [(HOME, vec![home.root()])]);
+        own.bundles.extend(others.iter().map(|(name, ca)| (domain(name), vec![ca.root()])));
+        let (identity, _handle) = identity(own).await;
+        let anybody = Authorizer::anybody_verified;
+        let first = reason(&identity, anybody(), &others[0].1.svid(CLIENT)).await;
+        let authority = domain(&others[0].0);
+        assert_eq!(first, PeerError::ForeignAuthority { domain: domain(HOME), authority });
+        let last = reason(&identity, anybody(), &others[19].1.svid(CLIENT)).await;
+        assert_eq!(last, PeerError::NotInBundle(domain(HOME)));
+    });
+}
+
+#[test]
 fn resumption_is_off_by_default() {
     run(async {
         let (ca, identity, _handle) = home().await;
