@@ -156,7 +156,8 @@ impl Updates {
         self.sink.refuse(why);
     }
 
-    /// Takes the identity back: at once there are no new handshakes, until another offer is published.
+    /// Takes the identity back: at once there are no new handshakes, until another offer is published. To say so again for
+    /// the same reason changes nothing.
     pub fn withdraw(&self, why: Withdrawal) {
         self.sink.withdraw(why);
     }

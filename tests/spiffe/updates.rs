@@ -148,6 +148,23 @@ fn an_own_root_that_has_expired() {
 }
 
 #[test]
+fn health_does_not_depend_on_the_clocks_course() {
+    run(async {
+        let (clock, ca) = (TestClock::new(), Ca::new(HOME));
+        let update = || material(ca.svid(SERVER), [(HOME, vec![ca.root()])]);
+        let (identity, handle) = identity_with(Identity::builder().clock(clock.clone()), update()).await;
+        assert!(identity.health().is_good());
+        refusal(&handle, material(ca.svid(SERVER), [])).await;
+        assert!(!identity.health().is_good(), "both at the same time");
+        clock.set(clock.now() - HOUR / 2);
+        handle.offer(update()).await.unwrap();
+        assert!(identity.health().is_good(), "the clock was set back");
+        clock.advance(HOUR / 2);
+        assert!(identity.health().is_good());
+    });
+}
+
+#[test]
 fn wrong_trust_domain() {
     run(async {
         let (ours, theirs) = (Ca::new(HOME), Ca::new("away.test"));
@@ -290,7 +307,19 @@ fn withdrawal_acts_at_once() {
         handle.withdraw(why.clone()).await.unwrap();
         let error = acceptor.accept(sockets().0).await.unwrap_err();
         assert_eq!(Unavailable::of(&error), Some(&Unavailable::Withdrawn(why.clone())));
-        assert_eq!(identity.health().unavailable, Some(Unavailable::Withdrawn(why)));
+        let health = identity.health();
+        assert_eq!(health.unavailable, Some(Unavailable::Withdrawn(why.clone())));
+        // It says what was in use last.
+        assert_eq!((health.id, health.generation), (Some(id(SERVER)), 1));
+        assert!(health.not_before < health.not_after && health.published.is_some());
+        // To hear the same again is no change.
+        let mut changes = identity.changes();
+        handle.withdraw(why).await.unwrap();
+        let change = tokio::time::timeout(Duration::from_millis(50), changes.changed());
+        change.await.expect_err("nothing has changed");
+        handle.withdraw(Withdrawal::Removed).await.unwrap();
+        changes.changed().await;
+        assert_eq!(identity.health().unavailable, Some(Unavailable::Withdrawn(Withdrawal::Removed)));
         // A refused update does not bring it back; a good one does, even if it is what we had.
         refusal(&handle, material(ca.svid(SERVER), [])).await;
         assert!(identity.current().is_err());
