@@ -99,6 +99,10 @@ impl Store {
         self.metrics.connected(connected);
     }
 
+    pub(super) fn is_connected(&self) -> bool {
+        self.lock().report.connected
+    }
+
     /// Does what is due, and tells when the next thing is.
     pub(super) fn tick(&self) -> Option<SystemTime> {
         let now = self.clock.now();
