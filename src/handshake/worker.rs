@@ -16,6 +16,9 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 use tokio::sync::oneshot;
 
+/// How many messages a thread takes, at most, before it looks at the timers. After a batch it looks at once: batches take long.
+const MESSAGES_PER_LOOK: u32 = 64;
+
 /// Who asked, and how to tell.
 pub(super) struct Job {
     /// Unique in the engine.
@@ -100,11 +103,8 @@ impl Worker {
     pub(super) fn serve(mut self) {
         self.show();
         loop {
-            while let Ok(message) = self.inbox.try_recv() {
-                if self.handle(message).is_break() {
-                    return;
-                }
-                while self.run_batch(Load::Busy) {}
+            if self.take_arrived().is_break() {
+                return;
             }
             let next_timer = self.board.timers.expire(Instant::now());
             // Nothing has arrived and every fiber is parked: the thread is idle.
@@ -125,6 +125,23 @@ impl Worker {
                 return;
             }
         }
+    }
+
+    /// Takes what has arrived, until there is nothing more. Under load that may never be, and timers expire nevertheless.
+    fn take_arrived(&mut self) -> ControlFlow<()> {
+        let mut since_timers = 0;
+        while let Ok(message) = self.inbox.try_recv() {
+            self.handle(message)?;
+            since_timers += 1;
+            while self.run_batch(Load::Busy) {
+                since_timers = MESSAGES_PER_LOOK;
+            }
+            if since_timers >= MESSAGES_PER_LOOK {
+                since_timers = 0;
+                self.board.timers.expire(Instant::now());
+            }
+        }
+        ControlFlow::Continue(())
     }
 
     fn handle(&mut self, message: Message) -> ControlFlow<()> {
@@ -208,5 +225,42 @@ impl Worker {
     fn show(&self) {
         let shown = Shown { batches: self.queue.stats().clone(), runner: self.runner.counters() };
         *self.board.shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::arch::Tier;
+    use std::pin::pin;
+    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+    use std::task::{Context, Wake, Waker};
+    use std::time::Duration;
+
+    #[derive(Default)]
+    struct Woken(AtomicBool);
+
+    impl Wake for Woken {
+        fn wake(self: Arc<Self>) {
+            self.0.store(true, Relaxed);
+        }
+    }
+
+    #[test]
+    fn timers_expire_although_messages_never_end() {
+        let (config, woken) = (EngineConfig::default(), Arc::new(Woken::default()));
+        let (inbox, messages) = crossbeam_channel::unbounded();
+        let board = Arc::new(Board::default());
+        let (timer, _) = board.timers.start(Duration::from_millis(20)).unwrap();
+        let waker = Waker::from(woken.clone());
+        assert!(pin!(&timer).poll(&mut Context::from_waker(&waker)).is_pending());
+        std::thread::sleep(Duration::from_millis(30));
+        for _ in 0..2 * MESSAGES_PER_LOOK {
+            inbox.send(Message::Wake).unwrap();
+        }
+        // It ends the thread before there is any time without messages.
+        inbox.send(Message::Stop).unwrap();
+        Worker::new(&config, Runner::new(Tier::detect()), messages, board).serve();
+        assert!(woken.0.load(Relaxed));
     }
 }

@@ -6,7 +6,6 @@ use super::leaf::{Leaf, LeafError};
 use super::refusal::Refusal;
 use super::snapshot::OwnSvid;
 use super::source::{Material, Svid};
-use super::verify::trust_domain;
 use crate::provider::{default_provider, signing_key};
 use ::spiffe::TrustDomain;
 use rustls::sign::CertifiedKey;
@@ -59,14 +58,14 @@ fn certify(svid: Svid) -> Result<CertifiedKey, Refusal> {
 
 /// Verifies our own chain with our own bundle, in both roles, as our peers will.
 pub(super) fn verify_own(svid: &OwnSvid, bundles: &Bundles, now: SystemTime) -> Result<(), Refusal> {
-    let domain = trust_domain(&svid.id);
-    let roots = bundles.get(&domain).ok_or_else(|| Refusal::NoBundle(domain.clone()))?;
+    let domain = svid.id.trust_domain();
+    let roots = bundles.get(domain).ok_or_else(|| Refusal::NoBundle(domain.clone()))?;
     let (leaf, intermediates) = svid.certified.cert.split_first().ok_or(Refusal::Empty)?;
     let now = unix_time(now.max(svid.not_before)).ok_or_else(|| too_early("the clock is before 1970"))?;
     let algorithms = default_provider().signature_verification_algorithms.all;
     for usage in [KeyUsage::server_auth(), KeyUsage::client_auth()] {
         let chain = Chain { leaf, intermediates, now, usage, algorithms };
-        roots.verify(chain, &domain).map_err(|e| match e {
+        roots.verify(chain, domain).map_err(|e| match e {
             super::bundles::ChainError::WebPki(webpki::Error::RequiredEkuNotFoundContext(_)) => {
                 Refusal::ExtendedKeyUsage
             }

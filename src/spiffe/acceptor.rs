@@ -48,7 +48,7 @@ impl<E: HandshakeEngine> Acceptor<E> {
     pub fn with_tls(engine: E, identity: &Identity, authorizer: Authorizer, options: TlsOptions) -> Self {
         let algorithms = options.provider.signature_verification_algorithms;
         let permits = authorizer.clone();
-        let endpoint = Endpoint::new(identity, move |snapshot| snapshot.server_config(&permits, &options));
+        let endpoint = Endpoint::new(identity, move |snapshot| snapshot.acceptors_config(&permits, &options));
         Self { engine, endpoint, authorizer, algorithms, live: LivePolicy::keep() }
     }
 

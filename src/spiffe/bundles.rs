@@ -1,12 +1,14 @@
 //! Trust bundles: the roots of each trust domain, and chains verified with them.
 
+use super::fields::Fields;
 use super::refusal::Refusal;
 use ::spiffe::TrustDomain;
 use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
-use webpki::{EndEntityCert, KeyUsage, anchor_from_trusted_cert};
+use std::time::Duration;
+use webpki::{EndEntityCert, KeyUsage, VerifiedPath, anchor_from_trusted_cert};
 
 /// The most trust domains that are remembered as removed, only to say so in errors.
 const REMEMBERED: usize = 1024;
@@ -15,17 +17,21 @@ const REMEMBERED: usize = 1024;
 pub(super) struct Roots {
     /// Sorted, each one once.
     certificates: Vec<CertificateDer<'static>>,
+    /// One of each, in the same order.
     anchors: Vec<TrustAnchor<'static>>,
+    /// Theirs: a trust anchor has no validity, but an authority that is over must not issue (as in Go's crypto/x509).
+    not_after: Vec<UnixTime>,
 }
 
 impl Roots {
-    /// `None` if one of the certificates cannot be a root.
+    /// `None` if one of the certificates cannot be a root: it is malformed, or it is no CA (RFC 5280 §4.2.1.9).
     pub(super) fn new(mut certificates: Vec<CertificateDer<'static>>) -> Option<Self> {
         certificates.sort_by(|a, b| a.as_ref().cmp(b));
         certificates.dedup();
         let anchor = |root| anchor_from_trusted_cert(root).map(|anchor| anchor.to_owned()).ok();
         let anchors = certificates.iter().map(anchor).collect::<Option<_>>()?;
-        Some(Self { certificates, anchors })
+        let not_after = certificates.iter().map(|root| end_of_authority(root)).collect::<Option<_>>()?;
+        Some(Self { certificates, anchors, not_after })
     }
 
     pub(super) fn certificates(&self) -> impl ExactSizeIterator<Item = &CertificateDer<'static>> {
@@ -51,7 +57,7 @@ impl Roots {
             chain.now,
             chain.usage,
             None,
-            None,
+            Some(&|path| self.check_root(path, chain.now)),
         )?;
         for authority in path.intermediate_certificates() {
             if let Some(other) = authority.valid_uri_names().filter_map(of_domain).find(|of| of != domain) {
@@ -60,6 +66,23 @@ impl Roots {
         }
         Ok(())
     }
+
+    /// Whether the root of a path is still valid. If not, webpki looks for another path.
+    fn check_root(&self, path: &VerifiedPath<'_>, time: UnixTime) -> Result<(), webpki::Error> {
+        let is_root = |anchor: &TrustAnchor<'static>| std::ptr::eq(anchor, path.anchor());
+        let index = self.anchors.iter().position(is_root).ok_or(webpki::Error::UnknownIssuer)?;
+        match self.not_after[index] {
+            not_after if time > not_after => Err(webpki::Error::CertExpired { time, not_after }),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The notAfter of a CA's certificate.
+fn end_of_authority(certificate: &[u8]) -> Option<UnixTime> {
+    let fields = Fields::read(certificate).ok().filter(|fields| fields.is_ca)?;
+    let seconds = u64::try_from(fields.validity.not_after.timestamp()).ok()?;
+    Some(UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
 }
 
 /// The trust domain of a URI, if it is a SPIFFE ID.

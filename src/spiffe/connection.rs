@@ -175,7 +175,7 @@ impl Context {
         };
         let certificates = certificates.iter().map(|der| der.clone().into_owned()).collect();
         let chain = PeerChain { certificates, usage, algorithms: self.algorithms, at };
-        let roots = self.snapshot.bundles().get(&super::verify::trust_domain(peer)).cloned();
+        let roots = self.snapshot.bundles().get(peer.trust_domain()).cloned();
         TrustWatch::new(self.store.clone(), peer, roots, chain)
     }
 }

@@ -49,7 +49,8 @@ impl<E: HandshakeEngine> Connector<E> {
     pub fn with_tls(engine: E, identity: &Identity, authorizer: Authorizer, options: TlsOptions) -> Self {
         let algorithms = options.provider.signature_verification_algorithms;
         let permits = authorizer.clone();
-        let endpoint = Endpoint::new(identity, move |snapshot| snapshot.client_config(&permits, &options));
+        let endpoint =
+            Endpoint::new(identity, move |snapshot| snapshot.connectors_config(&permits, &options));
         Self { engine, endpoint, authorizer, algorithms, live: LivePolicy::keep() }
     }
 

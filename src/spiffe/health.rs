@@ -5,7 +5,6 @@ use super::snapshot::Snapshot;
 use super::store::Published;
 use super::unavailable::Unavailable;
 use ::spiffe::SpiffeId;
-use std::sync::Arc;
 use std::time::SystemTime;
 
 /// How an identity is doing, for a health check or an operator.
@@ -38,32 +37,26 @@ pub struct Health {
     pub refused: u64,
     /// The last refusal, and when it was.
     pub last_refusal: Option<(Refusal, SystemTime)>,
+    /// Whether that was after the last success. Their times do not tell: clocks are set back.
+    refused_since: bool,
 }
 
 impl Health {
     /// Whether new handshakes are made, and the source's last update was accepted.
     pub fn is_good(&self) -> bool {
-        let refused_since = match (&self.last_refusal, self.last_success) {
-            (Some((_, refused)), Some(accepted)) => *refused > accepted,
-            (refusal, _) => refusal.is_some(),
-        };
-        self.unavailable.is_none() && !refused_since
+        self.unavailable.is_none() && !self.refused_since
     }
 
-    pub(super) fn new(
-        current: Published,
-        last: Option<&Arc<Snapshot>>,
-        report: &Report,
-        held_back_until: Option<SystemTime>,
-    ) -> Self {
+    pub(super) fn new(current: Published, report: &Report, held_back_until: Option<SystemTime>) -> Self {
         let report = report.clone();
+        let last = report.last.as_ref();
         Self {
             unavailable: current.err(),
-            id: last.map(|snapshot| snapshot.id().clone()),
-            generation: last.map_or(0, |snapshot| snapshot.generation()),
-            not_before: last.map(|snapshot| snapshot.not_before()),
-            not_after: last.map(|snapshot| snapshot.not_after()),
-            published: report.published,
+            id: last.map(|last| last.id.clone()),
+            generation: last.map_or(0, |last| last.generation),
+            not_before: last.map(|last| last.not_before),
+            not_after: last.map(|last| last.not_after),
+            published: last.map(|last| last.published),
             held_back_until,
             connected: report.connected,
             source_error: report.source_error,
@@ -71,6 +64,7 @@ impl Health {
             accepted: report.accepted,
             refused: report.refused,
             last_refusal: report.last_refusal,
+            refused_since: report.refused_since,
         }
     }
 }
@@ -78,22 +72,45 @@ impl Health {
 /// What is noted of the source's updates.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Report {
-    pub(super) published: Option<SystemTime>,
+    last: Option<Last>,
     pub(super) connected: bool,
     pub(super) source_error: Option<String>,
     last_success: Option<SystemTime>,
     accepted: u64,
     refused: u64,
     last_refusal: Option<(Refusal, SystemTime)>,
+    refused_since: bool,
+}
+
+/// The generation that was published last. A withdrawal does not forget it, but lets go of its key.
+#[derive(Clone, Debug)]
+struct Last {
+    id: SpiffeId,
+    generation: u64,
+    not_before: SystemTime,
+    not_after: SystemTime,
+    published: SystemTime,
 }
 
 impl Report {
+    pub(super) fn publish(&mut self, snapshot: &Snapshot, now: SystemTime) {
+        self.last = Some(Last {
+            id: snapshot.id().clone(),
+            generation: snapshot.generation(),
+            not_before: snapshot.not_before(),
+            not_after: snapshot.not_after(),
+            published: now,
+        });
+    }
+
     pub(super) fn succeed(&mut self, now: SystemTime) {
+        self.refused_since = false;
         self.last_success = Some(now);
         self.accepted += 1;
     }
 
     pub(super) fn refuse(&mut self, why: &Refusal, now: SystemTime) {
+        self.refused_since = true;
         self.last_refusal = Some((why.clone(), now));
         self.refused += 1;
     }

@@ -3,8 +3,12 @@
 use super::fields::Fields;
 use ::spiffe::SpiffeId;
 use std::time::{Duration, SystemTime};
+use x509_parser::asn1_rs::Tag;
 use x509_parser::extensions::{GeneralName, KeyUsage};
 use x509_parser::time::ASN1Time;
+
+/// uniformResourceIdentifier among general names (RFC 5280 §4.2.1.6).
+const URI: Tag = Tag(6);
 
 /// A leaf that keeps the standard's rules for leaves.
 #[derive(Debug)]
@@ -58,13 +62,16 @@ pub(super) fn is_over(not_after: SystemTime, now: SystemTime) -> bool {
 /// Exactly one URI SAN, which is the SPIFFE ID of a workload: it has a path (X.509-SVID §2, §3.1).
 fn spiffe_id(names: &[GeneralName<'_>]) -> Result<SpiffeId, LeafError> {
     let mut uris = names.iter().filter_map(|name| match name {
-        GeneralName::URI(uri) => Some(*uri),
+        GeneralName::URI(uri) => Some(Some(*uri)),
+        // A URI that is no text: it counts, too.
+        GeneralName::Invalid(URI, _) => Some(None),
         _ => None,
     });
     let uri = uris.next().ok_or(LeafError::NoUri)?;
     if uris.next().is_some() {
         return Err(LeafError::SeveralUris);
     }
+    let uri = uri.ok_or_else(|| LeafError::InvalidId("it is no text".to_owned()))?;
     let id = SpiffeId::new(uri).map_err(|e| LeafError::InvalidId(e.to_string()))?;
     match id.path() {
         "" => Err(LeafError::InvalidId("it names a trust domain, not a workload".to_owned())),

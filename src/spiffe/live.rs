@@ -2,7 +2,6 @@
 
 use super::bundles::{Chain, Roots};
 use super::store::Store;
-use super::verify::trust_domain;
 use ::spiffe::{SpiffeId, TrustDomain};
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, UnixTime};
@@ -126,7 +125,7 @@ impl TrustWatch {
         let mut changes = store.changes();
         // What changed while the handshake ran is a change, too.
         changes.mark_changed();
-        Self { changes, store, domain: trust_domain(peer), roots, chain }
+        Self { changes, store, domain: peer.trust_domain().clone(), roots, chain }
     }
 
     /// Ready when trust is taken back. Dropping the future loses nothing.

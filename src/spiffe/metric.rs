@@ -35,6 +35,11 @@ impl Metrics {
             .increment(1);
     }
 
+    /// Whether new handshakes can be made.
+    pub(super) fn available(&self, available: bool) {
+        self.gauge("spiffe_identity_available", f64::from(u8::from(available)));
+    }
+
     pub(super) fn published(&self, snapshot: &Snapshot) {
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a double; 2^53 rotations do not happen")]
         self.gauge("spiffe_generation", snapshot.generation() as f64);

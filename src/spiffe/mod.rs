@@ -48,13 +48,14 @@
 //!
 //! | name | kind | further labels | meaning |
 //! |---|---|---|---|
-//! | `spiffe_svid_not_before_seconds` | gauge | | beginning of the validity of the SVID in use |
-//! | `spiffe_svid_not_after_seconds` | gauge | | end of the validity of the SVID in use |
-//! | `spiffe_generation` | gauge | | number of the generation in use |
+//! | `spiffe_identity_available` | gauge | | 1 while new handshakes can be made, else 0: nothing has arrived, or it has expired or was withdrawn |
+//! | `spiffe_svid_not_before_seconds` | gauge | | beginning of the validity of the SVID that was published last |
+//! | `spiffe_svid_not_after_seconds` | gauge | | end of the validity of the SVID that was published last |
+//! | `spiffe_generation` | gauge | | number of the generation that was published last |
 //! | `spiffe_last_success_seconds` | gauge | | when an update was last accepted |
 //! | `spiffe_source_connected` | gauge | | 1 while the source is connected, else 0 |
 //! | `spiffe_updates_total` | counter | `result` | updates: `ok`, or the label of the [`Refusal`] |
-//! | `spiffe_withdrawals_total` | counter | `reason` | withdrawals of the identity, by the label of the [`Withdrawal`] |
+//! | `spiffe_withdrawals_total` | counter | `reason` | withdrawals of the identity, by the label of the [`Withdrawal`]; the same again is none |
 //! | `spiffe_handshake_failures_total` | counter | `side`, `reason` | handshakes that failed, by the label of the [`PeerError`] or the [`Unavailable`]; else `no_certificate`, `alert_received`, `tls`, `timed_out`, `engine`, `io` |
 //! | `spiffe_connections_closed_total` | counter | `side`, `reason` | connections told to close, by the label of the [`CloseReason`] |
 

@@ -40,11 +40,11 @@ impl TlsOptions {
         self
     }
 
-    /// Whether sessions are resumed; default: no, each connection is a full mTLS handshake.
+    /// Whether an acceptor or a connector resumes sessions; default: no, each connection is a full mTLS handshake.
     ///
     /// Sessions and ticket keys belong to one generation and die with it, so that a session never outlives the SVID, the
     /// bundles or the authorizer that it was begun with. At each resumption the peer's expiry and the authorizer are
-    /// asked again.
+    /// asked again. The configurations that a [`Snapshot`](super::Snapshot) hands out cannot do that, and never resume.
     #[must_use]
     pub fn resumption(mut self, resumption: bool) -> Self {
         self.resumption = resumption;

@@ -38,7 +38,7 @@ pub enum Refusal {
     WrongTrustDomain(SpiffeId),
     /// There is no bundle, or an empty one, for the SVID's own trust domain.
     NoBundle(TrustDomain),
-    /// A certificate in a bundle cannot be used as a root.
+    /// A certificate in a bundle cannot be used as a root: it is malformed, or it is no CA.
     BadRoot(TrustDomain),
     /// The SVID does not verify with the bundle of its own trust domain.
     NotInBundle(String),

@@ -99,11 +99,21 @@ impl Snapshot {
     /// A server's configuration: presents our SVID, and demands one of the client that `authorizer` permits.
     ///
     /// An [`Acceptor`](super::Acceptor) has such a configuration for each generation; this is for whoever drives rustls
-    /// without one.
+    /// without one. It never resumes a session, whatever [`TlsOptions::resumption`] says: rustls calls no verifier at a
+    /// resumption, and only an acceptor looks at the peer again.
     ///
     /// # Errors
     /// rustls' own, if the options do not fit together: protocol versions without a cipher suite.
     pub fn server_config(
+        self: &Arc<Self>,
+        authorizer: &Authorizer,
+        options: &TlsOptions,
+    ) -> Result<ServerConfig, rustls::Error> {
+        self.acceptors_config(authorizer, &options.clone().resumption(false))
+    }
+
+    /// The same for an acceptor, which may resume.
+    pub(super) fn acceptors_config(
         self: &Arc<Self>,
         authorizer: &Authorizer,
         options: &TlsOptions,
@@ -127,11 +137,20 @@ impl Snapshot {
     /// A client's configuration: presents our SVID, and demands one of the server that `authorizer` permits.
     ///
     /// A [`Connector`](super::Connector) has such a configuration for each generation; this is for whoever drives rustls
-    /// without one.
+    /// without one. It never resumes a session, for the reason that [`Snapshot::server_config`] gives.
     ///
     /// # Errors
     /// rustls' own, if the options do not fit together: protocol versions without a cipher suite.
     pub fn client_config(
+        self: &Arc<Self>,
+        authorizer: &Authorizer,
+        options: &TlsOptions,
+    ) -> Result<ClientConfig, rustls::Error> {
+        self.connectors_config(authorizer, &options.clone().resumption(false))
+    }
+
+    /// The same for a connector, which may resume.
+    pub(super) fn connectors_config(
         self: &Arc<Self>,
         authorizer: &Authorizer,
         options: &TlsOptions,

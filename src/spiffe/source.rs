@@ -117,6 +117,7 @@ impl fmt::Display for Withdrawal {
 /// checks of the material, which verify a handful of signatures.
 pub(super) trait Sink: Send + Sync {
     fn connected(&self);
+    fn examine(&self, material: Material) -> Result<(), Refusal>;
     fn offer(&self, material: Material) -> Result<Offered, Refusal>;
     fn refuse(&self, why: Refusal);
     fn withdraw(&self, why: Withdrawal);
@@ -137,6 +138,11 @@ impl Updates {
         self.sink.connected();
     }
 
+    /// What an offer would be told, without any consequence.
+    pub(super) fn examine(&self, material: Material) -> Result<(), Refusal> {
+        self.sink.examine(material)
+    }
+
     /// Publishes the material if all acceptance rules are kept.
     ///
     /// # Errors
@@ -150,7 +156,8 @@ impl Updates {
         self.sink.refuse(why);
     }
 
-    /// Takes the identity back: at once there are no new handshakes, until another offer is published.
+    /// Takes the identity back: at once there are no new handshakes, until another offer is published. To say so again for
+    /// the same reason changes nothing.
     pub fn withdraw(&self, why: Withdrawal) {
         self.sink.withdraw(why);
     }

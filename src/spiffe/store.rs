@@ -49,6 +49,7 @@ struct Inner {
 
 impl Store {
     pub(super) fn new(clock: Arc<dyn Clock>, expected: Option<TrustDomain>, metrics: Metrics) -> Self {
+        metrics.available(false);
         Self {
             clock,
             expected,
@@ -98,6 +99,10 @@ impl Store {
         self.metrics.connected(connected);
     }
 
+    pub(super) fn is_connected(&self) -> bool {
+        self.lock().report.connected
+    }
+
     /// Does what is due, and tells when the next thing is.
     pub(super) fn tick(&self) -> Option<SystemTime> {
         let now = self.clock.now();
@@ -123,6 +128,7 @@ impl Store {
         }
         if !std::mem::replace(&mut inner.told_expiry, true) {
             log::error!("the SVID of {} has expired, and the source delivered no other", snapshot.id());
+            self.metrics.available(false);
             self.changes.send_modify(|changes| *changes += 1);
         }
         None
@@ -133,7 +139,7 @@ impl Store {
         let current = self.current();
         let inner = self.lock();
         let held_back_until = inner.held.as_ref().map(|held| held.svid.not_before);
-        Health::new(current, self.last_published().as_ref().as_ref().ok(), &inner.report, held_back_until)
+        Health::new(current, &inner.report, held_back_until)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -204,7 +210,7 @@ impl Store {
         log::info!("generation {} of {} is published", inner.generation, snapshot.id());
         self.metrics.published(&snapshot);
         inner.told_expiry = false;
-        inner.report.published = Some(now);
+        inner.report.publish(&snapshot, now);
         self.set(inner, Ok(snapshot));
         inner.generation
     }
@@ -212,6 +218,7 @@ impl Store {
     /// Publishes, and returns when every follower has followed: whoever sees a follower's generation finds it published.
     fn set(&self, inner: &mut Inner, published: Published) {
         self.published.store(Arc::new(published.clone()));
+        self.metrics.available(published.is_ok());
         inner.followers.retain(|follower| match follower.upgrade() {
             Some(follower) => {
                 follower.follow(&published);
@@ -244,6 +251,10 @@ impl Sink for Store {
         self.set_connected(true, None);
     }
 
+    fn examine(&self, material: Material) -> Result<(), Refusal> {
+        examine(material, self.expected.as_ref(), self.clock.now()).map(drop)
+    }
+
     fn offer(&self, material: Material) -> Result<Offered, Refusal> {
         self.connected();
         let accepted = examine(material, self.expected.as_ref(), self.clock.now());
@@ -259,11 +270,16 @@ impl Sink for Store {
     }
 
     fn withdraw(&self, why: Withdrawal) {
-        log::warn!("{why}: no new handshakes");
         let mut inner = self.lock();
         inner.held = None;
+        let withdrawn = Unavailable::Withdrawn(why.clone());
+        // Sources that are denied are asked again, and say it again.
+        if self.published.load().as_ref().as_ref().is_err_and(|now| *now == withdrawn) {
+            return;
+        }
+        log::warn!("{why}: no new handshakes");
         self.metrics.withdrawn(&why);
-        self.set(&mut inner, Err(Unavailable::Withdrawn(why)));
+        self.set(&mut inner, Err(withdrawn));
     }
 }
 

@@ -17,12 +17,13 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// The wait after `losses` losses in a row, the present one included: doubled each time, and a random half of it
-    /// taken off, so that many workloads do not come back at once.
+    /// The wait after `losses` losses in a row, the present one included: doubled each time, and a random part of its half
+    /// taken off, so that many workloads do not come back at once: the first time, too, because one restart of a server is
+    /// a loss for all.
     pub(super) fn wait(self, losses: u32, random: f64) -> Duration {
         let doublings = losses.saturating_sub(1).min(16);
         let whole = self.first.saturating_mul(1 << doublings).min(self.longest);
-        whole.mul_f64(1.0 - random / 2.0).max(self.first.min(whole))
+        whole.mul_f64(1.0 - random / 2.0)
     }
 }
 
@@ -33,13 +34,14 @@ pub(super) async fn run(mut source: impl Source, store: Arc<Store>, backoff: Bac
     loop {
         let began = Instant::now();
         let end = run_once(&mut source, &updates).await;
+        let was_connected = store.is_connected();
         store.set_connected(false, Some(end.to_string()));
         log::warn!("the identity source {} is {end}", source.name());
         if let SourceError::Final(_) = end {
             return;
         }
-        // A source that ran for a while starts from the shortest wait again.
-        losses = if began.elapsed() > backoff.longest { 1 } else { losses + 1 };
+        // A source that was well for a while starts from the shortest wait again; one that only waited for an answer does not.
+        losses = if was_connected && began.elapsed() > backoff.longest { 1 } else { losses + 1 };
         tokio::time::sleep(backoff.wait(losses, fastrand::f64())).await;
     }
 }
@@ -88,7 +90,7 @@ mod tests {
         for losses in 1..100 {
             for random in [0.0, 0.5, 0.999] {
                 let wait = BACKOFF.wait(losses, random);
-                assert!((BACKOFF.first..=BACKOFF.longest).contains(&wait), "{losses}: {wait:?}");
+                assert!((BACKOFF.first / 2..=BACKOFF.longest).contains(&wait), "{losses}: {wait:?}");
             }
         }
         assert_eq!(BACKOFF.wait(1, 0.0), BACKOFF.first);
@@ -99,5 +101,6 @@ mod tests {
     #[test]
     fn waits_are_spread() {
         assert!(BACKOFF.wait(99, 0.9) < BACKOFF.longest.mul_f64(0.6));
+        assert!(BACKOFF.wait(1, 0.9) < BACKOFF.first.mul_f64(0.6));
     }
 }

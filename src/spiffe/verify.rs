@@ -15,6 +15,14 @@ use rustls::{DigitallySignedStruct, DistinguishedName, SignatureScheme};
 use std::sync::Arc;
 use webpki::{EndEntityCert, KeyUsage};
 
+/// The most certificates that a peer may send beside its leaf: webpki builds no path of more than 6, and some of what is
+/// sent may belong to another path.
+const MAX_INTERMEDIATES: usize = 8;
+
+/// How many other trust domains are asked whether they made a chain that its own did not make. With more of them the error
+/// may say less.
+const DOMAINS_ASKED: usize = 8;
+
 /// What verifies peers for one generation, in either role: DNS names play no part.
 ///
 /// The signature algorithms are those of the configuration's provider, so that verifications park on fibers.
@@ -43,10 +51,13 @@ impl PeerVerifier {
         now: UnixTime,
     ) -> Result<(), PeerError> {
         let id = check_leaf(leaf, now)?.id;
-        let domain = trust_domain(&id);
-        let roots = self.roots(&domain)?;
+        if intermediates.len() > MAX_INTERMEDIATES {
+            return Err(PeerError::BadChain("there are too many intermediates".to_owned()));
+        }
+        let domain = id.trust_domain();
+        let roots = self.roots(domain)?;
         let chain = Chain { leaf, intermediates, now, usage, algorithms: self.algorithms.all };
-        roots.verify(chain, &domain).map_err(|e| self.reason(e, chain, &domain))?;
+        roots.verify(chain, domain).map_err(|e| self.reason(e, chain, domain))?;
         authorize(&self.authorizer, id).map(drop)
     }
 
@@ -59,7 +70,8 @@ impl PeerVerifier {
         }
     }
 
-    /// Says what is wrong with a chain. Only an error is looked into like this, and webpki bounds the work.
+    /// Says what is wrong with a chain. Only an error is looked into like this. A stranger may choose the chain, so that the
+    /// work is bounded: webpki does so for one trust domain, and [`DOMAINS_ASKED`] bounds the trust domains.
     fn reason(&self, e: ChainError, chain: Chain<'_>, domain: &TrustDomain) -> PeerError {
         let foreign = |authority| PeerError::ForeignAuthority { domain: domain.clone(), authority };
         let error = match e {
@@ -72,7 +84,7 @@ impl PeerVerifier {
         if !leads_to_no_root(&error) {
             return PeerError::BadChain(error.to_string());
         }
-        let others = self.snapshot.bundles().iter().filter(|(other, _)| *other != domain);
+        let others = self.snapshot.bundles().iter().filter(|(other, _)| *other != domain).take(DOMAINS_ASKED);
         // Whatever an intermediate claims to belong to, its root tells whose it is.
         let mut makers =
             others.filter(|(other, roots)| !matches!(roots.verify(chain, other), Err(ChainError::WebPki(_))));
@@ -126,11 +138,6 @@ pub(super) fn peer_id(leaf: &CertificateDer<'_>) -> Result<SpiffeId, PeerError> 
     let leaf = EndEntityCert::try_from(leaf).map_err(|e| PeerError::Malformed(e.to_string()))?;
     let uri = leaf.valid_uri_names().next().ok_or(PeerError::NoSpiffeId)?;
     SpiffeId::new(uri).map_err(|e| PeerError::InvalidSpiffeId(e.to_string()))
-}
-
-/// A SPIFFE ID's trust domain.
-pub(super) fn trust_domain(id: &SpiffeId) -> TrustDomain {
-    TrustDomain::new(id.trust_domain_name()).expect("it is the name of one")
 }
 
 impl ServerCertVerifier for PeerVerifier {

@@ -25,6 +25,13 @@ impl Ca {
         Self { issuer, above: Vec::new() }
     }
 
+    /// An authority whose root is valid until then.
+    pub(crate) fn until(domain: &str, not_after: SystemTime) -> Self {
+        let mut params = authority(domain);
+        (params.not_before, params.not_after) = ((not_after - 24 * HOUR).into(), not_after.into());
+        Self { issuer: CertifiedIssuer::self_signed(params, key()).unwrap(), above: Vec::new() }
+    }
+
     /// An intermediate authority that says it belongs to `domain`.
     pub(crate) fn intermediate(&self, domain: &str) -> Self {
         let issuer = CertifiedIssuer::signed_by(authority(domain), key(), &self.issuer).unwrap();

@@ -1,8 +1,9 @@
 //! Identities in files, written in every way that is met.
 
-use crate::ca::{Ca, domain, material};
+use crate::ca::{Ca, HOUR, Spec, domain, material};
+use crate::clock::TestClock;
 use crate::support::{HOME, SERVER, run, until};
-use rustls_multibuffer::spiffe::{FileSource, Identity, Material, Refusal, TrustDomain};
+use rustls_multibuffer::spiffe::{Clock, FileSource, Identity, Material, Refusal, TrustDomain};
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -231,5 +232,98 @@ fn federated_bundles_come_from_files_of_their_own() {
         // An emptied file takes the bundle back.
         replace(&directory.join("away.crt"), "");
         until(|| identity.current().unwrap().roots(&federated).count() == 0).await;
+    });
+}
+
+#[test]
+fn a_federated_bundle_whose_file_is_gone_is_taken_back() {
+    run(async {
+        let (directory, ca, away) = (Directory::new(), Ca::new(HOME), Ca::new("away.test"));
+        let federated: TrustDomain = domain("away.test");
+        directory.write(&update(&ca));
+        replace(&directory.join("away.crt"), &section("CERTIFICATE", &away.root()));
+        let source = directory.source().federated(federated.clone(), directory.join("away.crt"));
+        let identity = Identity::start(source.patience(Duration::from_millis(400)));
+        assert_eq!(identity.ready().await.roots(&federated).count(), 1);
+        // Writers that remove before they write are given time.
+        fs::remove_file(directory.join("away.crt")).unwrap();
+        tokio::time::sleep(Duration::from_millis(150)).await;
+        replace(&directory.join("away.crt"), &section("CERTIFICATE", &away.root()));
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert_clean(&identity, 1);
+        fs::remove_file(directory.join("away.crt")).unwrap();
+        until(|| identity.current().unwrap().roots(&federated).count() == 0).await;
+        assert_clean(&identity, 2);
+        // Our own rotation goes on without it.
+        let next = update(&ca);
+        directory.write(&next);
+        holds(&identity, &next).await;
+        assert_clean(&identity, 3);
+        replace(&directory.join("away.crt"), &section("CERTIFICATE", &away.root()));
+        until(|| identity.current().unwrap().roots(&federated).count() == 1).await;
+        // The same for a directory that is gone.
+        let elsewhere = directory.join("elsewhere");
+        fs::create_dir(&elsewhere).unwrap();
+        fs::rename(directory.join("away.crt"), elsewhere.join("away.crt")).unwrap();
+        symlink("elsewhere/away.crt", directory.join("away.crt")).unwrap();
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        fs::remove_dir_all(&elsewhere).unwrap();
+        until(|| identity.current().unwrap().roots(&federated).count() == 0).await;
+        let next = update(&ca);
+        directory.write(&next);
+        holds(&identity, &next).await;
+        assert!(identity.health().connected);
+        fs::create_dir(&elsewhere).unwrap();
+        replace(&elsewhere.join("away.crt"), &section("CERTIFICATE", &away.root()));
+        until(|| identity.current().unwrap().roots(&federated).count() == 1).await;
+        fs::remove_file(directory.join("away.crt")).unwrap();
+        // What is there and cannot be read is another matter.
+        fs::create_dir(directory.join("away.crt")).unwrap();
+        until(|| identity.health().refused == 1).await;
+        assert_eq!(identity.current().unwrap().roots(&federated).count(), 1);
+    });
+}
+
+#[test]
+fn files_that_a_wrong_clock_refused_are_offered_again() {
+    run(async {
+        let (directory, ca, clock) = (Directory::new(), Ca::new(HOME), TestClock::new());
+        let now = update(&ca);
+        directory.write(&now);
+        let present = clock.now();
+        clock.advance(2 * HOUR);
+        let source = directory.source().patience(Duration::from_millis(100)).poll(Duration::from_millis(20));
+        let identity = Identity::builder().clock(clock.clone()).start(source);
+        until(|| identity.health().refused == 1).await;
+        assert_eq!(identity.health().last_refusal.unwrap().0.as_label(), "expired");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        assert_eq!(identity.health().refused, 1, "the same refusal counts once");
+        clock.set(present);
+        holds(&identity, &now).await;
+        assert!(identity.health().is_good());
+        assert_eq!(identity.health().refused, 1);
+    });
+}
+
+#[test]
+fn files_are_judged_by_the_identitys_clock() {
+    run(async {
+        let (directory, ca, clock) = (Directory::new(), Ca::new(HOME), TestClock::new());
+        clock.advance(50 * HOUR);
+        let mut spec = Spec::new(SERVER);
+        (spec.not_before, spec.not_after) = (clock.now() - HOUR, clock.now() + HOUR);
+        let good = material(ca.issue(spec), [(HOME, vec![ca.root()])]);
+        directory.write(&good);
+        // It is used at once: nothing about it looks half-written.
+        let source = directory.source().patience(Duration::from_secs(3600));
+        let identity = Identity::builder().clock(clock.clone()).start(source);
+        holds(&identity, &good).await;
+        // To be expired by the system's clock is to be half-written by nobody's.
+        clock.set(std::time::SystemTime::now() - 50 * HOUR);
+        let mut spec = Spec::new(SERVER);
+        (spec.not_before, spec.not_after) = (clock.now() - HOUR, clock.now() + HOUR);
+        let old = material(ca.issue(spec), [(HOME, vec![ca.root()])]);
+        directory.write(&old);
+        until(|| identity.current().is_ok_and(|now| now.chain() == old.svid.chain)).await;
     });
 }

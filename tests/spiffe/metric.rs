@@ -1,6 +1,7 @@
 //! What the metrics say.
 
-use crate::ca::{Ca, id, material};
+use crate::ca::{Ca, HOUR, id, material};
+use crate::clock::TestClock;
 use crate::support::{
     CLIENT, HOME, SERVER, engine, identity_with, name, refusal, run, sockets, stock_client,
 };
@@ -73,7 +74,9 @@ fn metrics_follow_the_identity() {
         let ca = Ca::new(HOME);
         let update = || material(ca.svid(SERVER), [(HOME, vec![ca.root()])]);
         let before = SystemTime::now();
-        let (identity, handle) = identity_with(Identity::builder().name("followed"), update()).await;
+        let clock = TestClock::new();
+        let builder = Identity::builder().name("followed").clock(clock.clone());
+        let (identity, handle) = identity_with(builder, update()).await;
         let gauge = |name: &str| values.gauge(&format!("{name}{{identity=followed}}"));
         let count =
             |result: &str| values.bits(&format!("spiffe_updates_total{{identity=followed,result={result}}}"));
@@ -88,8 +91,16 @@ fn metrics_follow_the_identity() {
         handle.offer(update()).await.unwrap();
         refusal(&handle, material(ca.svid(SERVER), [])).await;
         assert_eq!((gauge("spiffe_generation"), count("ok"), count("no_bundle")), (2.0, 2, 1));
-        handle.withdraw(Withdrawal::Removed).await.unwrap();
+        assert_eq!(gauge("spiffe_identity_available"), 1.0);
+        for _ in 0..2 {
+            handle.withdraw(Withdrawal::Removed).await.unwrap();
+        }
         assert_eq!(values.bits("spiffe_withdrawals_total{identity=followed,reason=removed}"), 1);
+        assert_eq!((gauge("spiffe_identity_available"), gauge("spiffe_generation")), (0.0, 2.0));
+        handle.offer(update()).await.unwrap();
+        assert_eq!((gauge("spiffe_identity_available"), gauge("spiffe_generation")), (1.0, 3.0));
+        clock.advance(2 * HOUR);
+        crate::support::until(|| gauge("spiffe_identity_available") == 0.0).await;
         drop(handle);
         crate::support::until(|| gauge("spiffe_source_connected") == 0.0).await;
     });

@@ -1,12 +1,15 @@
 //! Peers that must be refused, each for its own reason, whether they are clients or servers.
 
 use crate::ca::{Ca, HOUR, Spec, domain, id, material};
+use crate::clock::TestClock;
 use crate::support::{
-    CLIENT, HOME, SERVER, echo_as_client, echo_as_server, engine, home, identity, name, peer_error, run,
-    sockets, stock_client, stock_client_with, stock_server, whole_seconds,
+    CLIENT, HOME, SERVER, echo_as_client, echo_as_server, engine, home, identity, identity_with, name,
+    peer_error, run, sockets, stock_client, stock_client_with, stock_server, whole_seconds,
 };
 use rcgen::{ExtendedKeyUsagePurpose, KeyUsagePurpose};
-use rustls_multibuffer::spiffe::{Acceptor, Authorizer, Connector, Identity, PeerError, Svid, TlsOptions};
+use rustls_multibuffer::spiffe::{
+    Acceptor, Authorizer, Clock, Connector, Identity, PeerError, Svid, TlsOptions,
+};
 use std::sync::Arc;
 use std::time::SystemTime;
 use tokio_rustls::TlsConnector;
@@ -258,6 +261,150 @@ fn bundle_removed_refuses_new_handshakes_and_resumption_at_once() {
             assert_eq!(connects(&acceptor, &stock).await, Ok(false), "the old session is gone");
         });
     }
+}
+
+/// We connect to a stock server; true if our session was resumed.
+async fn reaches(
+    connector: &Connector<impl rustls_multibuffer::handshake::HandshakeEngine>,
+    stock: &tokio_rustls::TlsAcceptor,
+) -> Result<bool, PeerError> {
+    let (here, there) = sockets();
+    let client = async {
+        let (stream, _) = connector.connect(name(), here).await?;
+        let is_resumed = stream.get_ref().1.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
+        echo_as_client(stream).await?;
+        Ok::<_, std::io::Error>(is_resumed)
+    };
+    let server = async { echo_as_server(stock.accept(there).await?).await };
+    let (client, server) = tokio::join!(client, server);
+    assert_eq!(client.is_ok(), server.is_ok());
+    client.map_err(|e| PeerError::of(&e).unwrap_or_else(|| panic!("{e:?}")).clone())
+}
+
+#[test]
+fn resumption_does_not_outlive_the_peers_svid() {
+    static TLS_1_3: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS13];
+    static TLS_1_2: &[&rustls::SupportedProtocolVersion] = &[&rustls::version::TLS12];
+    for versions in [TLS_1_3, TLS_1_2] {
+        run(async {
+            let (clock, ca) = (TestClock::new(), Ca::new(HOME));
+            let mut own = Spec::new(SERVER);
+            own.not_after += 100 * HOUR;
+            let own = material(ca.issue(own), [(HOME, vec![ca.root()])]);
+            let (identity, _handle) = identity_with(Identity::builder().clock(clock.clone()), own).await;
+            let mut peer = Spec::new(CLIENT);
+            peer.not_after = whole_seconds(clock.now() + HOUR);
+            let expired = PeerError::Expired { not_after: peer.not_after };
+            let (peer, options) = (ca.issue(peer), TlsOptions::default().resumption(true).versions(versions));
+            let anybody = Authorizer::anybody_verified;
+            let acceptor = Acceptor::with_tls(engine(1), &identity, anybody(), options.clone());
+            let client: TlsConnector = Arc::new(stock_client_with(Some(&peer), versions)).into();
+            let connector = Connector::with_tls(engine(1), &identity, anybody(), options);
+            let server: tokio_rustls::TlsAcceptor = Arc::new(stock_server(&peer)).into();
+            for is_resumed in [false, true] {
+                assert_eq!(connects(&acceptor, &client).await, Ok(is_resumed), "{versions:?}");
+                assert_eq!(reaches(&connector, &server).await, Ok(is_resumed), "{versions:?}");
+            }
+            clock.advance(2 * HOUR);
+            assert_eq!(connects(&acceptor, &client).await, Err(expired.clone()));
+            assert_eq!(reaches(&connector, &server).await, Err(expired));
+        });
+    }
+}
+
+/// Whether the second of two handshakes between these is a resumption.
+async fn resumes(client: &TlsConnector, server: &tokio_rustls::TlsAcceptor) -> bool {
+    let mut is_resumed = false;
+    for _ in 0..2 {
+        let (here, there) = sockets();
+        let server = async { echo_as_server(server.accept(there).await.unwrap()).await.unwrap() };
+        let client = async {
+            let stream = client.connect(name(), here).await.unwrap();
+            is_resumed = stream.get_ref().1.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
+            echo_as_client(stream).await.unwrap();
+        };
+        tokio::join!(server, client);
+    }
+    is_resumed
+}
+
+/// Whoever drives rustls without us repeats no check, so that there must be nothing to repeat.
+#[test]
+fn configurations_without_our_acceptor_and_connector_never_resume() {
+    run(async {
+        let (ca, identity, _handle) = home().await;
+        let (snapshot, peer) = (identity.current().unwrap(), ca.svid(CLIENT));
+        let (anybody, options) = (Authorizer::anybody_verified(), TlsOptions::default().resumption(true));
+        let ours: tokio_rustls::TlsAcceptor =
+            Arc::new(snapshot.server_config(&anybody, &options).unwrap()).into();
+        let stock: TlsConnector = Arc::new(stock_client(&peer)).into();
+        assert!(!resumes(&stock, &ours).await);
+        let ours: TlsConnector = Arc::new(snapshot.client_config(&anybody, &options).unwrap()).into();
+        let stock: tokio_rustls::TlsAcceptor = Arc::new(stock_server(&peer)).into();
+        assert!(!resumes(&ours, &stock).await);
+    });
+}
+
+#[test]
+fn a_chain_below_an_expired_root() {
+    run(async {
+        let (clock, ca) = (TestClock::new(), Ca::new(HOME));
+        let away = Ca::until("away.test", whole_seconds(clock.now() + HOUR));
+        let long = |issuer: &Ca, id: &str| {
+            let mut spec = Spec::new(id);
+            spec.not_after += 100 * HOUR;
+            issuer.issue(spec)
+        };
+        let bundles = [(HOME, vec![ca.root()]), ("away.test", vec![away.root()])];
+        let own = material(long(&ca, SERVER), bundles);
+        let (identity, handle) = identity_with(Identity::builder().clock(clock.clone()), own).await;
+        let peer = long(&away, "spiffe://away.test/client");
+        let acceptor = Acceptor::new(engine(1), &identity, Authorizer::anybody_verified());
+        let stock: TlsConnector = Arc::new(stock_client(&peer)).into();
+        assert_eq!(connects(&acceptor, &stock).await, Ok(false));
+        clock.advance(2 * HOUR);
+        let expired = reason(&identity, Authorizer::anybody_verified(), &peer).await;
+        assert!(matches!(&expired, PeerError::BadChain(why) if why.contains("Expired")), "{expired:?}");
+        // Another root beside it is a root by itself.
+        let next = Ca::new("away.test");
+        let bundles = [(HOME, vec![ca.root()]), ("away.test", vec![away.root(), next.root()])];
+        handle.offer(material(long(&ca, SERVER), bundles)).await.unwrap();
+        let stock: TlsConnector = Arc::new(stock_client(&long(&next, "spiffe://away.test/client"))).into();
+        assert_eq!(connects(&acceptor, &stock).await, Ok(false));
+    });
+}
+
+#[test]
+fn too_many_intermediates() {
+    run(async {
+        let (ca, identity, _handle) = home().await;
+        let mut svid = ca.svid(CLIENT);
+        svid.chain.extend((0..8).map(|_| Ca::new(HOME).root()));
+        let acceptor = Acceptor::new(engine(1), &identity, Authorizer::anybody_verified());
+        let stock: TlsConnector = Arc::new(stock_client(&svid)).into();
+        assert_eq!(connects(&acceptor, &stock).await, Ok(false), "needless ones do no harm");
+        svid.chain.push(ca.root());
+        let reason = reason(&identity, Authorizer::anybody_verified(), &svid).await;
+        assert!(matches!(reason, PeerError::BadChain(_)), "{reason:?}");
+        assert_label(&reason, "bad_chain");
+    });
+}
+
+#[test]
+fn not_every_domain_is_asked_who_made_a_chain() {
+    run(async {
+        let home = Ca::new(HOME);
+        let others: Vec<_> = (0..20).map(|i| (format!("away{i:02}.test"), Ca::new(HOME))).collect();
+        let mut own = material(home.svid(SERVER), [(HOME, vec![home.root()])]);
+        own.bundles.extend(others.iter().map(|(name, ca)| (domain(name), vec![ca.root()])));
+        let (identity, _handle) = identity(own).await;
+        let anybody = Authorizer::anybody_verified;
+        let first = reason(&identity, anybody(), &others[0].1.svid(CLIENT)).await;
+        let authority = domain(&others[0].0);
+        assert_eq!(first, PeerError::ForeignAuthority { domain: domain(HOME), authority });
+        let last = reason(&identity, anybody(), &others[19].1.svid(CLIENT)).await;
+        assert_eq!(last, PeerError::NotInBundle(domain(HOME)));
+    });
 }
 
 #[test]

@@ -21,6 +21,8 @@ enum Run {
     Withdraw,
     Final,
     Silence,
+    /// Nobody answers for so long.
+    Unanswered(Duration),
 }
 
 /// Does one thing after the other, and is silent then.
@@ -54,6 +56,10 @@ impl Source for Script {
                     lost()
                 }
                 Run::Final => SourceError::Final("the script says so".into()),
+                Run::Unanswered(patience) => {
+                    tokio::time::sleep(patience).await;
+                    lost()
+                }
                 Run::Silence => {
                     updates.connected();
                     std::future::pending().await
@@ -141,9 +147,23 @@ fn a_source_that_always_fails_is_tried_with_growing_pauses() {
         let began = Instant::now();
         let (identity, begun) = start(runs);
         until(|| begun.load(SeqCst) >= 12).await;
-        // 10, 20, then 40 ms each, of which jitter takes at most half and never the first 10 ms.
-        assert!(began.elapsed() >= Duration::from_millis(10 + 10 + 9 * 20), "{:?}", began.elapsed());
+        // 10, 20, then 40 ms each, of which jitter takes at most half.
+        assert!(began.elapsed() >= Duration::from_millis(5 + 10 + 9 * 20), "{:?}", began.elapsed());
         assert!(!identity.health().connected);
+    });
+}
+
+#[test]
+fn a_server_that_never_answers_is_tried_with_growing_pauses() {
+    run(async {
+        // Longer than the longest pause.
+        let patience = Duration::from_millis(50);
+        let runs: Vec<_> = (0..1000).map(|_| Run::Unanswered(patience)).collect();
+        let began = Instant::now();
+        let (_identity, begun) = start(runs);
+        until(|| begun.load(SeqCst) >= 12).await;
+        let pauses = began.elapsed() - 11 * patience;
+        assert!(pauses >= Duration::from_millis(5 + 10 + 9 * 20), "{pauses:?}");
     });
 }
 

@@ -128,6 +128,43 @@ fn svid_that_its_bundle_does_not_verify() {
 }
 
 #[test]
+fn roots_that_are_no_authorities() {
+    let reason = refused(|ca| {
+        let leaf = ca.svid("spiffe://home.test/other").chain.remove(0);
+        material(ca.svid(SERVER), [(HOME, vec![ca.root(), leaf])])
+    });
+    assert_eq!(reason, Refusal::BadRoot(domain(HOME)));
+    assert_eq!(reason.as_label(), "bad_root");
+}
+
+#[test]
+fn an_own_root_that_has_expired() {
+    run(async {
+        let (_ca, _identity, handle) = home().await;
+        let over = Ca::until(HOME, whole_seconds(std::time::SystemTime::now() - HOUR / 2));
+        let reason = refusal(&handle, material(over.svid(SERVER), [(HOME, vec![over.root()])])).await;
+        assert!(matches!(&reason, Refusal::NotInBundle(why) if why.contains("Expired")), "{reason:?}");
+    });
+}
+
+#[test]
+fn health_does_not_depend_on_the_clocks_course() {
+    run(async {
+        let (clock, ca) = (TestClock::new(), Ca::new(HOME));
+        let update = || material(ca.svid(SERVER), [(HOME, vec![ca.root()])]);
+        let (identity, handle) = identity_with(Identity::builder().clock(clock.clone()), update()).await;
+        assert!(identity.health().is_good());
+        refusal(&handle, material(ca.svid(SERVER), [])).await;
+        assert!(!identity.health().is_good(), "both at the same time");
+        clock.set(clock.now() - HOUR / 2);
+        handle.offer(update()).await.unwrap();
+        assert!(identity.health().is_good(), "the clock was set back");
+        clock.advance(HOUR / 2);
+        assert!(identity.health().is_good());
+    });
+}
+
+#[test]
 fn wrong_trust_domain() {
     run(async {
         let (ours, theirs) = (Ca::new(HOME), Ca::new("away.test"));
@@ -270,7 +307,19 @@ fn withdrawal_acts_at_once() {
         handle.withdraw(why.clone()).await.unwrap();
         let error = acceptor.accept(sockets().0).await.unwrap_err();
         assert_eq!(Unavailable::of(&error), Some(&Unavailable::Withdrawn(why.clone())));
-        assert_eq!(identity.health().unavailable, Some(Unavailable::Withdrawn(why)));
+        let health = identity.health();
+        assert_eq!(health.unavailable, Some(Unavailable::Withdrawn(why.clone())));
+        // It says what was in use last.
+        assert_eq!((health.id, health.generation), (Some(id(SERVER)), 1));
+        assert!(health.not_before < health.not_after && health.published.is_some());
+        // To hear the same again is no change.
+        let mut changes = identity.changes();
+        handle.withdraw(why).await.unwrap();
+        let change = tokio::time::timeout(Duration::from_millis(50), changes.changed());
+        change.await.expect_err("nothing has changed");
+        handle.withdraw(Withdrawal::Removed).await.unwrap();
+        changes.changed().await;
+        assert_eq!(identity.health().unavailable, Some(Unavailable::Withdrawn(Withdrawal::Removed)));
         // A refused update does not bring it back; a good one does, even if it is what we had.
         refusal(&handle, material(ca.svid(SERVER), [])).await;
         assert!(identity.current().is_err());

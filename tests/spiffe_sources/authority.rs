@@ -184,6 +184,39 @@ fn bundles_of_other_domains_come_rotate_and_go() {
 }
 
 #[test]
+fn a_bundle_that_sds_had_sent_outlives_the_stream() {
+    run(async {
+        let (ours, folder) = (authority(&["web"]), Folder::new());
+        let other = Authority::start(AuthorityConfig::new(domain("example.com"))).unwrap();
+        ours.federate_with(&other);
+        let path = folder.join("sds");
+        let server = ours.serve_sds(&path, [id("web")]).unwrap();
+        let source = SdsSource::new(&address(&path)).unwrap();
+        let identity =
+            builder().start(source.federated_bundle("spiffe://example.com", domain("example.com")));
+        let trusts_other = || identity.current().is_ok_and(|now| trusts(&now, &other));
+        eventually("the other domain's root", trusts_other).await;
+        server.stop().await;
+        // The next stream begins without it, as with a server that sends it later.
+        ours.remove_bundle(&domain("example.com"));
+        ours.rotate_svid(&id("web")).unwrap();
+        let _server = ours.serve_sds(&path, [id("web")]).unwrap();
+        let next = ours.material(&id("web")).unwrap();
+        let rotated = || {
+            let now = identity.current().unwrap();
+            assert!(trusts(&now, &other), "no generation is without it");
+            now.chain() == next.svid.chain
+        };
+        eventually("the rotation", rotated).await;
+        // A denial takes back everything.
+        ours.deny(&id("web")).unwrap();
+        eventually("the identity is withdrawn", || identity.current().is_err()).await;
+        ours.allow(&id("web")).unwrap();
+        assert_eq!(identity.ready().await.roots(&domain("example.com")).count(), 0);
+    });
+}
+
+#[test]
 fn one_of_several_identities_is_chosen() {
     run(async {
         let (authority, folder) = (authority(&["web", "db"]), Folder::new());

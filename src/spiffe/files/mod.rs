@@ -7,7 +7,6 @@
 mod read;
 mod watch;
 
-use super::accept::examine;
 use super::refusal::Refusal;
 use super::source::{Material, Source, SourceError, Updates};
 use ::spiffe::TrustDomain;
@@ -16,7 +15,7 @@ use std::collections::hash_map::RandomState;
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout};
 use watch::Watch;
 
@@ -44,8 +43,16 @@ pub struct FileSource {
     poll: Duration,
     /// Keyed, so that it says nothing about the key among the files.
     fingerprints: RandomState,
-    /// Of what was offered last.
-    offered: Option<u64>,
+    last: Option<Last>,
+}
+
+/// What was delivered last.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Last {
+    /// None if the files could not be read.
+    fingerprint: Option<u64>,
+    /// Why it was refused.
+    refusal: Option<Refusal>,
 }
 
 #[derive(Clone, Debug)]
@@ -58,9 +65,11 @@ struct Paths {
 }
 
 impl Paths {
-    fn all(&self) -> Vec<PathBuf> {
+    /// # Errors
+    /// When a directory cannot be watched.
+    fn watch(&self) -> notify::Result<Watch> {
         let own = [&self.chain, &self.key, &self.bundle];
-        own.into_iter().chain(self.federated.iter().map(|(_, path)| path)).cloned().collect()
+        Watch::on(own, self.federated.iter().map(|(_, path)| path))
     }
 }
 
@@ -71,10 +80,11 @@ impl FileSource {
         let files =
             Paths { chain: chain.into(), key: key.into(), bundle: bundle.into(), federated: Vec::new() };
         let (patience, poll) = (Duration::from_secs(2), Duration::from_secs(60));
-        Self { files, patience, poll, fingerprints: RandomState::new(), offered: None }
+        Self { files, patience, poll, fingerprints: RandomState::new(), last: None }
     }
 
-    /// Also the roots of a trust domain that we federate with.
+    /// Also the roots of a trust domain that we federate with. An empty file takes them back, and so does one that is
+    /// missing for longer than [`FileSource::patience`].
     #[must_use]
     pub fn federated(mut self, domain: TrustDomain, bundle: impl Into<PathBuf>) -> Self {
         self.files.federated.push((domain, bundle.into()));
@@ -99,8 +109,8 @@ impl FileSource {
     async fn follow(&mut self, updates: &Updates) -> SourceError {
         loop {
             // Links may lead elsewhere than last time, so the watch is made anew; and before reading, so that nothing is missed.
-            let files = self.files.all();
-            let watch = match tokio::task::spawn_blocking(move || Watch::on(&files)).await {
+            let files = self.files.clone();
+            let watch = match tokio::task::spawn_blocking(move || files.watch()).await {
                 Ok(Ok(watch)) => watch,
                 Ok(Err(e)) => return SourceError::Lost(e.into()),
                 Err(e) => return SourceError::Lost(e.into()),
@@ -113,6 +123,8 @@ impl FileSource {
     }
 
     /// Offers what the files hold, if that is new, as soon as it fits together.
+    ///
+    /// What was refused is judged again each time, because the clock may have been to blame; only another judgement is news.
     async fn deliver(&mut self, updates: &Updates) {
         let give_up = Instant::now() + self.patience;
         loop {
@@ -120,34 +132,52 @@ impl FileSource {
             let read = tokio::task::spawn_blocking(move || Contents::read(&files)).await;
             let contents = match read.unwrap_or_else(|e| Err(Refusal::Malformed(e.to_string()))) {
                 Ok(contents) => contents,
-                Err(why) if Instant::now() >= give_up => return updates.refuse(why),
+                Err(why) if Instant::now() >= give_up => return self.refuse(None, why, updates),
                 Err(_) => {
                     sleep(RETRY).await;
                     continue;
                 }
             };
             let fingerprint = contents.fingerprint(&self.fingerprints);
-            if self.offered == Some(fingerprint) {
+            let known = self.last.as_ref().filter(|last| last.fingerprint == Some(fingerprint));
+            if known.is_some_and(|last| last.refusal.is_none()) {
                 return;
             }
             let material = contents.parse();
-            if material.clone().is_ok_and(fits_together) || Instant::now() >= give_up {
-                self.offered = Some(fingerprint);
+            let judgement = material.clone().and_then(|material| updates.examine(material));
+            if known.is_some_and(|last| last.refusal.as_ref() == judgement.as_ref().err()) {
+                return;
+            }
+            let fits = judgement.is_ok() && material.as_ref().is_ok_and(has_roots);
+            if fits || Instant::now() >= give_up {
+                contents.warn_of_missing();
                 match material {
-                    Ok(material) => drop(updates.offer(material)),
-                    Err(why) => updates.refuse(why),
+                    Ok(material) => self.offer(fingerprint, material, updates),
+                    Err(why) => self.refuse(Some(fingerprint), why, updates),
                 }
                 return;
             }
             sleep(RETRY).await;
         }
     }
+
+    fn offer(&mut self, fingerprint: u64, material: Material, updates: &Updates) {
+        let refusal = updates.offer(material).err();
+        self.last = Some(Last { fingerprint: Some(fingerprint), refusal });
+    }
+
+    /// Counts a refusal, unless it is the last one again.
+    fn refuse(&mut self, fingerprint: Option<u64>, why: Refusal, updates: &Updates) {
+        let now = Last { fingerprint, refusal: Some(why.clone()) };
+        if self.last.replace(now.clone()) != Some(now) {
+            updates.refuse(why);
+        }
+    }
 }
 
-/// Whether nothing looks half-written. A bundle without a root may be meant, or be a file that was just opened for writing.
-fn fits_together(material: Material) -> bool {
-    let is_empty = |roots: &Vec<_>| roots.is_empty();
-    !material.bundles.values().any(is_empty) && examine(material, None, SystemTime::now()).is_ok()
+/// A bundle without a root may be meant, or be a file that was just opened for writing.
+fn has_roots(material: &Material) -> bool {
+    !material.bundles.values().any(Vec::is_empty)
 }
 
 /// Waits until it has been quiet, but not longer than `at_most`.

@@ -4,12 +4,12 @@ use super::Paths;
 use crate::spiffe::leaf::Leaf;
 use crate::spiffe::refusal::Refusal;
 use crate::spiffe::source::{Material, Svid};
-use crate::spiffe::verify::trust_domain;
 use ::spiffe::TrustDomain;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::collections::BTreeMap;
 use std::hash::BuildHasher;
+use std::io::{Error, ErrorKind};
 use std::path::Path;
 use zeroize::Zeroizing;
 
@@ -18,16 +18,25 @@ pub(super) struct Contents {
     chain: Vec<u8>,
     key: Zeroizing<Vec<u8>>,
     bundle: Vec<u8>,
-    federated: Vec<(TrustDomain, Vec<u8>)>,
+    /// None where there is no such file.
+    federated: Vec<(TrustDomain, Option<Vec<u8>>)>,
 }
 
 impl Contents {
+    /// Another domain's file may be missing: else its administrator, by taking it back, would stop our own rotation, and stay
+    /// trusted by that.
+    ///
     /// # Errors
     /// [`Refusal::Malformed`], if one of the files cannot be read.
     pub(super) fn read(paths: &Paths) -> Result<Self, Refusal> {
         let mut federated = Vec::new();
         for (domain, path) in &paths.federated {
-            federated.push((domain.clone(), read(path)?));
+            let bundle = match std::fs::read(path) {
+                Ok(bundle) => Some(bundle),
+                Err(e) if e.kind() == ErrorKind::NotFound => None,
+                Err(e) => return Err(unreadable(path, &e)),
+            };
+            federated.push((domain.clone(), bundle));
         }
         Ok(Self {
             chain: read(&paths.chain)?,
@@ -35,6 +44,13 @@ impl Contents {
             bundle: read(&paths.bundle)?,
             federated,
         })
+    }
+
+    /// Says which bundles are not there.
+    pub(super) fn warn_of_missing(&self) {
+        for (domain, _) in self.federated.iter().filter(|(_, bundle)| bundle.is_none()) {
+            log::warn!("the file of {domain}'s bundle is missing: its workloads are not trusted");
+        }
     }
 
     /// Tells whether anything has changed since another reading.
@@ -48,7 +64,7 @@ impl Contents {
     pub(super) fn parse(&self) -> Result<Material, Refusal> {
         let mut material = Material::from_pem(&self.chain, &self.key, &self.bundle)?;
         for (domain, pem) in &self.federated {
-            let roots = certificates(pem)?;
+            let roots = certificates(pem.as_deref().unwrap_or_default())?;
             // Nobody else speaks for our own trust domain.
             material.bundles.entry(domain.clone()).or_insert(roots);
         }
@@ -66,7 +82,7 @@ impl Material {
     pub fn from_pem(chain: &[u8], key: &[u8], bundle: &[u8]) -> Result<Self, Refusal> {
         let chain = certificates(chain)?;
         let leaf = chain.first().ok_or(Refusal::Empty)?;
-        let own = trust_domain(&Leaf::read(leaf)?.id);
+        let own = Leaf::read(leaf)?.id.trust_domain().clone();
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|e| Refusal::Key(e.to_string()))?;
         let bundles = BTreeMap::from([(own, certificates(bundle)?)]);
         Ok(Self { svid: Svid { chain, key: key.into() }, bundles })
@@ -74,7 +90,11 @@ impl Material {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, Refusal> {
-    std::fs::read(path).map_err(|e| Refusal::Malformed(format!("{}: {e}", path.display())))
+    std::fs::read(path).map_err(|e| unreadable(path, &e))
+}
+
+fn unreadable(path: &Path, why: &Error) -> Refusal {
+    Refusal::Malformed(format!("{}: {why}", path.display()))
 }
 
 /// All certificates of a PEM file; a section that does not end is an error.

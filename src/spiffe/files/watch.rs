@@ -18,9 +18,14 @@ pub(super) struct Watch {
 }
 
 impl Watch {
+    /// Of files that are `optional`, the directories may be missing, too: then what is there of the way to them is watched.
+    ///
     /// # Errors
     /// When a directory cannot be watched: it does not exist, or there are too many watches.
-    pub(super) fn on(files: &[PathBuf]) -> notify::Result<Self> {
+    pub(super) fn on<'a>(
+        files: impl IntoIterator<Item = &'a PathBuf>,
+        optional: impl IntoIterator<Item = &'a PathBuf>,
+    ) -> notify::Result<Self> {
         let changed = Arc::new(Notify::new());
         let told = changed.clone();
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
@@ -30,7 +35,9 @@ impl Watch {
             }
             told.notify_one();
         })?;
-        for directory in files.iter().flat_map(|file| directories(file)).collect::<BTreeSet<_>>() {
+        let mut all: BTreeSet<_> = files.into_iter().flat_map(|file| directories(file)).collect();
+        all.extend(optional.into_iter().flat_map(|file| directories(file)).filter_map(existing));
+        for directory in all {
             watcher.watch(&directory, RecursiveMode::NonRecursive)?;
         }
         Ok(Self { changed, _watcher: watcher })
@@ -68,6 +75,11 @@ fn directories(file: &Path) -> BTreeSet<PathBuf> {
     }
     found.extend(done.parent().map(or_here));
     found
+}
+
+/// The directory, or the nearest above it that exists.
+fn existing(directory: PathBuf) -> Option<PathBuf> {
+    directory.ancestors().map(or_here).find(|above| above.is_dir())
 }
 
 fn reversed(path: &Path) -> Vec<OsString> {
@@ -109,6 +121,9 @@ mod tests {
         assert_eq!(directories(&top.join("linked/cert")), linked);
         assert_eq!(directories(&top.join("linked/absent")), BTreeSet::from([top.join("linked")]));
         assert_eq!(directories(Path::new("absent")), BTreeSet::from([PathBuf::from(".")]));
+        assert_eq!(existing(mount.clone()), Some(mount.clone()));
+        assert_eq!(existing(mount.join("absent/deeper")), Some(mount.clone()));
+        assert_eq!(existing(PathBuf::from("absent/deeper")), Some(PathBuf::from(".")));
         // A link in a circle ends, too.
         symlink("circle", mount.join("circle")).unwrap();
         assert!(directories(&mount.join("circle")).contains(&mount));

@@ -43,6 +43,26 @@ fn an_extension_twice_is_malformed() {
 }
 
 #[test]
+fn uris_that_are_no_text_are_counted() {
+    let good = &b"spiffe://home.test/a"[..];
+    let leaf = |uris: &[&[u8]]| {
+        let field = |tag: u8, value: &[u8]| [&[tag, u8::try_from(value.len()).unwrap()], value].concat();
+        let names: Vec<u8> = uris.iter().flat_map(|uri| field(0x86, uri)).collect();
+        let mut params = params();
+        params.subject_alt_names.clear();
+        params.custom_extensions =
+            vec![CustomExtension::from_oid_content(&[2, 5, 29, 17], field(0x30, &names))];
+        Leaf::read(&der(&params)).map(|leaf| leaf.id.to_string())
+    };
+    assert_eq!(leaf(&[good]), Ok("spiffe://home.test/a".to_owned()));
+    for bad in [&b"spiffe://home.test/\xff"[..], b"\x80", b"\xc3\x28"] {
+        assert_eq!(leaf(&[good, bad]), Err(LeafError::SeveralUris));
+        assert_eq!(leaf(&[bad, good]), Err(LeafError::SeveralUris));
+        assert_eq!(leaf(&[bad]), Err(LeafError::InvalidId("it is no text".to_owned())));
+    }
+}
+
+#[test]
 fn truncated_leafs_are_malformed() {
     let der = der(&params());
     for len in 0..der.len() {

@@ -5,7 +5,7 @@ mod resources;
 #[cfg(all(test, feature = "spiffe-authority"))]
 mod tests;
 
-use self::resources::Resources;
+use self::resources::{Federated, Resources};
 use super::channel::connect;
 use super::proto::discovery::{
     DiscoveryRequest, DiscoveryResponse, Node, SECRET_TYPE, STREAM_SECRETS, Status as Detail,
@@ -15,6 +15,7 @@ use super::workload_api::EndpointError;
 use super::{Refusal, TrustDomain};
 use ::spiffe::transport::Endpoint;
 use std::collections::BTreeMap;
+use std::convert::Infallible;
 use std::error::Error;
 use std::future::Future;
 use std::pin::Pin;
@@ -41,6 +42,8 @@ pub struct SdsSource {
     names: Names,
     node: Node,
     patience: Duration,
+    /// What the streams so far had accepted.
+    federated: Federated,
 }
 
 /// What the resources are called.
@@ -78,6 +81,7 @@ impl SdsSource {
             },
             node,
             patience: Duration::from_secs(10),
+            federated: Federated::new(),
         })
     }
 
@@ -96,6 +100,11 @@ impl SdsSource {
     }
 
     /// One more resource, which holds the bundle of another trust domain. It is used when it is there; nothing waits for it.
+    ///
+    /// Responses may leave resources out, so that absence takes nothing back, in later streams neither: the roots count until
+    /// the server sends the resource with others in their place, or denies us our identity. A server that wants to take back
+    /// a whole domain sends a bundle for Envoy's SPIFFE validator that no longer names it, which is why
+    /// [`bundle`](Self::bundle)`("ALL")` is the better choice where the server has it.
     #[must_use]
     pub fn federated_bundle(mut self, name: impl Into<String>, domain: TrustDomain) -> Self {
         self.names.federated.insert(name.into(), domain);
@@ -116,7 +125,7 @@ impl SdsSource {
         Self { patience, ..self }
     }
 
-    async fn follow(&self, updates: &Updates) -> Result<(), Ended> {
+    async fn follow(&mut self, updates: &Updates) -> Result<Infallible, Ended> {
         let opening = async {
             let mut session = Session::open(self).await?;
             let first = session.responses.message().await?;
@@ -127,7 +136,9 @@ impl SdsSource {
             opened.map_err(|_| Ended::Lost("the secret discovery service does not answer".into()))??;
         updates.connected();
         while let Some(response) = next {
-            session.take(response, updates).await?;
+            let answered = session.take(response, updates).await;
+            self.federated.clone_from(session.resources.federated());
+            answered?;
             next = session.responses.message().await?;
         }
         Err(Ended::Lost("the secret discovery service has ended the stream".into()))
@@ -141,13 +152,14 @@ impl Source for SdsSource {
 
     fn run<'a>(&'a mut self, updates: &'a Updates) -> Pin<Box<dyn Future<Output = SourceError> + Send + 'a>> {
         Box::pin(async {
-            match self.follow(updates).await {
-                Err(Ended::Denied(why)) => {
+            let Err(ended) = self.follow(updates).await;
+            match ended {
+                Ended::Denied(why) => {
+                    self.federated.clear();
                     updates.withdraw(Withdrawal::Denied(why.message().to_owned()));
                     SourceError::Lost(Box::new(why))
                 }
-                Err(Ended::Lost(why)) => SourceError::Lost(why),
-                Ok(()) => SourceError::Lost("the stream has ended".into()),
+                Ended::Lost(why) => SourceError::Lost(why),
             }
         })
     }
@@ -199,7 +211,7 @@ impl Session {
             names,
             requests,
             responses: responses.into_inner(),
-            resources: Resources::new(source.names.clone()),
+            resources: Resources::new(source.names.clone(), source.federated.clone()),
             version: String::new(),
         })
     }

@@ -13,7 +13,7 @@ use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
 /// The roots that a resource holds.
-#[derive(Clone, PartialEq)]
+#[derive(Clone, Debug)]
 pub(super) enum Bundle {
     /// Of one domain, which the resource does not name.
     Roots(Vec<CertificateDer<'static>>),

@@ -6,6 +6,7 @@ use super::super::source::{Material, Offered, Svid, Updates};
 use super::super::{Refusal, TrustDomain};
 use super::Names;
 use super::parse::{Bundle, Parsed, secret};
+use rustls::pki_types::CertificateDer;
 use std::collections::BTreeMap;
 
 /// Resources by their kind and name.
@@ -15,20 +16,36 @@ struct Parts {
     bundles: BTreeMap<String, Bundle>,
 }
 
+/// Bundles of other domains, by resource, that a stream leaves to the next one.
+pub(super) type Federated = BTreeMap<String, Bundle>;
+
 /// The resources that we subscribe to.
 ///
 /// A server may send them one by one. Then a new SVID can come before the bundle with the new root that has issued it: it is
 /// refused, because it does not verify, and is tried again when the bundle is there. So what could be read is remembered even
 /// if it was refused; and as it may also be refused for good, a later response is tried with what was accepted, too.
+///
+/// When a stream begins anew, our own certificate and bundle must come again. Nothing waits for the bundles of other domains:
+/// those that the stream before had accepted count until the server sends others, so that no reconnection makes strangers of
+/// them for a moment.
 pub(super) struct Resources {
     names: Names,
     accepted: Parts,
     latest: Parts,
+    /// Whether something in `latest` was refused.
+    has_refused: bool,
+    federated: Federated,
 }
 
 impl Resources {
-    pub(super) fn new(names: Names) -> Self {
-        Self { names, accepted: Parts::default(), latest: Parts::default() }
+    pub(super) fn new(names: Names, federated: Federated) -> Self {
+        let accepted = Parts { svid: None, bundles: federated.clone() };
+        Self { names, latest: accepted.clone(), accepted, has_refused: false, federated }
+    }
+
+    /// What was accepted of other domains' bundles, as parts of a complete identity.
+    pub(super) fn federated(&self) -> &Federated {
+        &self.federated
     }
 
     /// Offers what is there after a response, if that is complete.
@@ -40,22 +57,31 @@ impl Resources {
                 return Err(refusal);
             }
         };
-        let had_refused = self.latest.differs(&self.accepted);
         self.latest.replace(&news);
         let refusal = match self.offer(&self.latest, updates) {
-            Ok(_) => {
-                self.accepted = self.latest.clone();
+            Ok(offered) => {
+                self.has_refused = false;
+                self.accept(self.latest.clone(), offered);
                 return Ok(());
             }
             Err(refusal) => refusal,
         };
+        let had_refused = std::mem::replace(&mut self.has_refused, true);
         let mut without_refused = self.accepted.clone();
         without_refused.replace(&news);
-        if had_refused && self.offer(&without_refused, updates).is_ok() {
-            self.accepted = without_refused;
+        if had_refused && let Ok(offered) = self.offer(&without_refused, updates) {
+            self.accept(without_refused, offered);
             return Ok(());
         }
         Err(refusal)
+    }
+
+    fn accept(&mut self, parts: Parts, offered: Option<Offered>) {
+        if offered.is_some() {
+            self.federated = parts.bundles.clone();
+            self.federated.retain(|name, _| self.names.federated.contains_key(name));
+        }
+        self.accepted = parts;
     }
 
     /// Those of our resources that are in the response. All of it is refused if any of them cannot be read.
@@ -107,28 +133,33 @@ impl Parts {
         self.bundles.extend(news.bundles.clone());
     }
 
-    /// Whether there is anything in it that is not in the other.
-    fn differs(&self, other: &Self) -> bool {
-        let leaf = |parts: &Self| parts.svid.as_ref().map(|svid| svid.chain.clone());
-        leaf(self) != leaf(other) || self.bundles != other.bundles
-    }
-
     fn material(&self, names: &Names) -> Result<Option<Material>, Refusal> {
         let (Some(svid), Some(own)) = (&self.svid, self.bundles.get(&names.bundle)) else {
             return Ok(None);
         };
+        let ours = trust_domain(svid)?;
         let mut bundles = BTreeMap::new();
-        let mut trust = |bundle: &Bundle, domain: &TrustDomain| match bundle {
-            Bundle::Roots(roots) => drop(bundles.insert(domain.clone(), roots.clone())),
-            Bundle::PerDomain(domains) => bundles.extend(domains.clone()),
-        };
         for (name, domain) in &names.federated {
             if let Some(bundle) = self.bundles.get(name) {
-                trust(bundle, domain);
+                trust(&mut bundles, bundle, domain);
             }
         }
-        trust(own, &trust_domain(svid)?);
+        // Nobody else speaks for our own trust domain.
+        bundles.remove(&ours);
+        trust(&mut bundles, own, &ours);
         Ok(Some(Material { svid: svid.clone(), bundles }))
+    }
+}
+
+/// Adds what `bundle` holds; `domain` is meant if it names none.
+fn trust(
+    bundles: &mut BTreeMap<TrustDomain, Vec<CertificateDer<'static>>>,
+    bundle: &Bundle,
+    domain: &TrustDomain,
+) {
+    match bundle {
+        Bundle::Roots(roots) => drop(bundles.insert(domain.clone(), roots.clone())),
+        Bundle::PerDomain(domains) => bundles.extend(domains.clone()),
     }
 }
 

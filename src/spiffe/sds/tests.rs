@@ -4,7 +4,8 @@ use super::super::authority::{Authority, AuthorityConfig};
 use super::super::clock::SystemClock;
 use super::super::metric::Metrics;
 use super::super::proto::discovery::{
-    Any, DataSource, Secret, SecretKind, Specifier, TlsCertificate, ValidationContext,
+    Any, DataSource, DomainBundle, ExtensionConfig, SPIFFE_VALIDATOR_TYPE, Secret, SecretKind, Specifier,
+    SpiffeValidator, TlsCertificate, ValidationContext,
 };
 use super::super::store::Store;
 use super::super::{Material, SpiffeId, Unavailable};
@@ -42,9 +43,16 @@ fn certificate(material: &Material) -> Any {
 }
 
 fn bundle(material: &Material) -> Any {
-    let roots = &material.bundles[web().trust_domain()];
+    roots("ROOTCA", &material.bundles[web().trust_domain()])
+}
+
+fn roots(name: &str, roots: &[CertificateDer<'_>]) -> Any {
     let context = ValidationContext { trusted_ca: inline(pem(roots)), custom_validator_config: None };
-    resource("ROOTCA", SecretKind::ValidationContext(context))
+    resource(name, SecretKind::ValidationContext(context))
+}
+
+fn partner() -> TrustDomain {
+    TrustDomain::new("example.com").unwrap()
 }
 
 /// A source's state, and the store that judges what it offers.
@@ -60,9 +68,17 @@ impl World {
         let authority = Authority::start(AuthorityConfig::new(web().trust_domain().clone())).unwrap();
         authority.allow(&web()).unwrap();
         let store = Arc::new(Store::new(Arc::new(SystemClock), None, Metrics::new("test".to_owned())));
-        let names = SdsSource::new("unix:///nowhere").unwrap().names;
-        let resources = Resources::new(names);
+        let resources = Resources::new(Self::names(), Federated::new());
         Self { authority, resources, updates: Updates::new(store.clone()), store }
+    }
+
+    fn names() -> Names {
+        SdsSource::new("unix:///nowhere").unwrap().federated_bundle("partner", partner()).names
+    }
+
+    /// The stream ends, and another begins.
+    fn reconnect(&mut self) {
+        self.resources = Resources::new(Self::names(), self.resources.federated().clone());
     }
 
     fn material(&self) -> Material {
@@ -132,6 +148,74 @@ fn a_bundle_is_used_although_an_svid_was_refused_for_good() {
         let good = world.material();
         assert_eq!(world.take(vec![certificate(&good)]), Ok(()));
         world.assert_published(&good, 2);
+    });
+}
+
+#[test]
+fn a_bundle_is_used_although_only_a_key_was_refused() {
+    run(|mut world| {
+        let old = world.material();
+        assert_eq!(world.take(vec![certificate(&old), bundle(&old)]), Ok(()));
+        world.authority.rotate_ca().unwrap();
+        let announced = world.material();
+        world.authority.rotate_svid(&web()).unwrap();
+        let mut same_chain = old.clone();
+        same_chain.svid.key = world.material().svid.key.clone();
+        assert_eq!(world.take(vec![certificate(&same_chain)]), Err("key_mismatch"));
+        assert_eq!(world.take(vec![bundle(&announced)]), Ok(()));
+        world.assert_published(&old, 2);
+    });
+}
+
+#[test]
+fn a_new_stream_has_the_other_domains_bundles_until_others_come() {
+    run(|mut world| {
+        let other = Authority::start(AuthorityConfig::new(partner())).unwrap();
+        let old = world.material();
+        let all = vec![certificate(&old), bundle(&old), roots("partner", &other.bundle())];
+        assert_eq!(world.take(all), Ok(()));
+        world.authority.rotate_svid(&web()).unwrap();
+        let new = world.material();
+        world.reconnect();
+        assert_eq!(world.take(vec![certificate(&new)]), Ok(()));
+        world.assert_published(&old, 1);
+        assert_eq!(world.take(vec![bundle(&new)]), Ok(()));
+        world.assert_published(&new, 1);
+        let partners = |world: &World| {
+            let current = world.store.current().unwrap();
+            current.roots(&partner()).cloned().collect::<Vec<_>>()
+        };
+        assert_eq!(partners(&world), other.bundle());
+        // What was never part of a complete identity is not left to the next stream.
+        world.reconnect();
+        assert_eq!(world.take(vec![roots("partner", &new.svid.chain)]), Ok(()));
+        world.reconnect();
+        assert_eq!(world.take(vec![certificate(&new), bundle(&new)]), Ok(()));
+        assert_eq!(partners(&world), other.bundle());
+        let next = Authority::start(AuthorityConfig::new(partner())).unwrap();
+        assert_eq!(world.take(vec![roots("partner", &next.bundle())]), Ok(()));
+        assert_eq!(partners(&world), next.bundle());
+    });
+}
+
+#[test]
+fn nobody_else_speaks_for_our_own_domain() {
+    run(|mut world| {
+        let (good, impostor) =
+            (world.material(), Authority::start(AuthorityConfig::new(web().trust_domain().clone())).unwrap());
+        let per_domain = |name: &str, domain: &TrustDomain, roots: &[CertificateDer<'_>]| {
+            let trusted = DomainBundle { name: domain.to_string(), trust_bundle: inline(pem(roots)) };
+            let validator = SpiffeValidator { trust_domains: vec![trusted] };
+            let typed = Any { type_url: SPIFFE_VALIDATOR_TYPE.to_owned(), value: validator.encode_to_vec() };
+            let config = ExtensionConfig { name: String::new(), typed_config: Some(typed) };
+            let context = ValidationContext { trusted_ca: None, custom_validator_config: Some(config) };
+            resource(name, SecretKind::ValidationContext(context))
+        };
+        let theirs = per_domain("partner", web().trust_domain(), &impostor.bundle());
+        assert_eq!(world.take(vec![certificate(&good), bundle(&good), theirs]), Ok(()));
+        world.assert_published(&good, 1);
+        let without_us = per_domain("ROOTCA", &partner(), &impostor.bundle());
+        assert_eq!(world.take(vec![without_us]), Err("no_bundle"));
     });
 }
 
