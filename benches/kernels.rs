@@ -29,48 +29,52 @@ fn limbs(n: &BigUint, len: usize) -> Vec<u64> {
 
 type Group<'a> = BenchmarkGroup<'a, WallTime>;
 
-/// Names what is timed, and counts a call as one operation in each lane.
-fn id(group: &mut Group<'_>, tier: TierKind, lanes: usize, what: &str) -> BenchmarkId {
+/// Times a call, which is one operation in each lane.
+fn time(group: &mut Group<'_>, tier: TierKind, lanes: usize, what: &str, mut call: impl FnMut()) {
     group.throughput(Throughput::Elements(lanes as u64));
-    BenchmarkId::new(tier.name(), what)
+    group.bench_function(BenchmarkId::new(tier.name(), what), |bench| bench.iter(&mut call));
+}
+
+/// A number for each lane.
+fn factors(seed: u64, lanes: usize, p: &BigUint) -> Vec<BigUint> {
+    (0..lanes as u64).map(|lane| number(seed + lane, p)).collect()
+}
+
+fn joined(limbs: &[u64]) -> BigUint {
+    limbs.iter().rev().fold(BigUint::default(), |n, limb| (n << 64) + *limb)
 }
 
 /// Montgomery arithmetic modulo a curve's prime.
 fn prime<P: Prime, K: PrimeLanes<P>>(group: &mut Group<'_>, tier: TierKind, k: K) {
-    let p =
-        BigUint::from_slice(&P::P.iter().flat_map(|w| [*w as u32, (*w >> 32) as u32]).collect::<Vec<_>>());
-    let factors = |seed| (0..K::LANES as u64).map(|lane| number(seed + lane, &p)).collect::<Vec<_>>();
+    let p = joined(P::P);
     let load = |numbers: &[BigUint]| {
         let mut element = K::Reduced::default();
         let lanes = numbers.iter().enumerate();
         lanes.for_each(|(lane, n)| K::set(&mut element, lane, &limbs(n, P::P.len())));
         element
     };
-    let (x, y) = (factors(100), factors(200));
+    let (x, y) = (factors(100, K::LANES, &p), factors(200, K::LANES, &p));
     let (a, b, mut out) = (load(&x), load(&y), K::Reduced::default());
     let expect = |out: &K::Reduced, other: &[BigUint]| {
         for (lane, (x, y)) in x.iter().zip(other).enumerate() {
             let mut found = vec![0; P::P.len()];
             K::get(&mut found, out, lane);
-            let shifted = found.iter().rev().fold(BigUint::default(), |n, w| (n << 64) + *w) << K::R_BITS;
+            let shifted = joined(&found) << K::R_BITS;
             assert_eq!(shifted % &p, x * y % &p, "lane {lane}");
         }
     };
     k.assert_environment();
     k.mul(&mut out, &a, &b);
     expect(&out, &y);
-    let name = id(group, tier, K::LANES, "mul");
-    group.bench_function(name, |bench| bench.iter(|| k.mul(&mut out, &a, &b)));
+    time(group, tier, K::LANES, "mul", || k.mul(&mut out, &a, &b));
     k.sqr(&mut out, &a);
     expect(&out, &x);
-    let name = id(group, tier, K::LANES, "sqr");
-    group.bench_function(name, |bench| bench.iter(|| k.sqr(&mut out, &a)));
+    time(group, tier, K::LANES, "sqr", || k.sqr(&mut out, &a));
 }
 
 /// Arithmetic modulo 2^255 − 19.
 fn field25519<K: Field25519Lanes>(group: &mut Group<'_>, tier: TierKind, k: K) {
     let p = (BigUint::from(1_u8) << 255) - 19_u8;
-    let factors = |seed| (0..K::LANES as u64).map(|lane| number(seed + lane, &p)).collect::<Vec<_>>();
     let load = |numbers: &[BigUint]| {
         let mut element = K::Reduced::default();
         for (lane, n) in numbers.iter().enumerate() {
@@ -78,24 +82,21 @@ fn field25519<K: Field25519Lanes>(group: &mut Group<'_>, tier: TierKind, k: K) {
         }
         element
     };
-    let (x, y) = (factors(300), factors(400));
+    let (x, y) = (factors(300, K::LANES, &p), factors(400, K::LANES, &p));
     let (a, b, mut out) = (load(&x), load(&y), K::Reduced::default());
     let expect = |out: &K::Reduced, other: &[BigUint]| {
         for (lane, (x, y)) in x.iter().zip(other).enumerate() {
-            let found =
-                K::get(out, lane).to_limbs().iter().rev().fold(BigUint::default(), |n, w| (n << 64) + *w);
+            let found = joined(&K::get(out, lane).to_limbs());
             assert_eq!(found, x * y % &p, "lane {lane}");
         }
     };
     k.assert_environment();
     k.mul(&mut out, &a, &b);
     expect(&out, &y);
-    let name = id(group, tier, K::LANES, "mul");
-    group.bench_function(name, |bench| bench.iter(|| k.mul(&mut out, &a, &b)));
+    time(group, tier, K::LANES, "mul", || k.mul(&mut out, &a, &b));
     k.sqr(&mut out, &a);
     expect(&out, &x);
-    let name = id(group, tier, K::LANES, "sqr");
-    group.bench_function(name, |bench| bench.iter(|| k.sqr(&mut out, &a)));
+    time(group, tier, K::LANES, "sqr", || k.sqr(&mut out, &a));
 }
 
 /// The digits of a number below R, signed where the tier's are.
@@ -157,13 +158,11 @@ fn montgomery<K: MontLanes>(group: &mut Group<'_>, tier: TierKind, k: K, bits: u
     k.assert_environment();
     k.mul(&mut acc, &b, m, &mut scratch);
     expect(&acc, &y);
-    let name = id(group, tier, K::LANES, "mul");
-    group.bench_function(name, |bench| bench.iter(|| k.mul(&mut acc, &b, m, &mut scratch)));
+    time(group, tier, K::LANES, "mul", || k.mul(&mut acc, &b, m, &mut scratch));
     acc = spread(&x);
     k.sqr(&mut acc, m, &mut scratch);
     expect(&acc, &x);
-    let name = id(group, tier, K::LANES, "sqr");
-    group.bench_function(name, |bench| bench.iter(|| k.sqr(&mut acc, m, &mut scratch)));
+    time(group, tier, K::LANES, "sqr", || k.sqr(&mut acc, m, &mut scratch));
 }
 
 /// Calls `$run(group, tier, kernels, ...)` for the tiers of this machine that have lanes.
