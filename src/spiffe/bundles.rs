@@ -2,12 +2,12 @@
 
 use super::fields::Fields;
 use super::refusal::Refusal;
+use super::verified::VerifiedChains;
 use ::spiffe::TrustDomain;
 use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm, TrustAnchor, UnixTime};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 use webpki::{EndEntityCert, KeyUsage, VerifiedPath, anchor_from_trusted_cert};
 
 /// The most trust domains that are remembered as removed, only to say so in errors.
@@ -44,11 +44,12 @@ impl Roots {
         other.certificates.iter().all(|root| ours(root.as_ref()))
     }
 
-    /// Verifies a chain, leaf first, up to one of these roots (RFC 5280 §6, as webpki does it).
+    /// Verifies a chain, leaf first, up to one of these roots (RFC 5280 §6, as webpki does it). Returns the end of that
+    /// root's validity.
     ///
     /// # Errors
     /// What webpki says; [`ChainError::Foreign`] if an intermediate belongs to another trust domain than `domain`.
-    pub(super) fn verify(&self, chain: Chain<'_>, domain: &TrustDomain) -> Result<(), ChainError> {
+    pub(super) fn verify(&self, chain: Chain<'_>, domain: &TrustDomain) -> Result<UnixTime, ChainError> {
         let leaf = EndEntityCert::try_from(chain.leaf)?;
         let path = leaf.verify_for_usage(
             chain.algorithms,
@@ -64,25 +65,28 @@ impl Roots {
                 return Err(ChainError::Foreign(other));
             }
         }
-        Ok(())
+        Ok(self.end_of_root(&path)?)
     }
 
     /// Whether the root of a path is still valid. If not, webpki looks for another path.
     fn check_root(&self, path: &VerifiedPath<'_>, time: UnixTime) -> Result<(), webpki::Error> {
-        let is_root = |anchor: &TrustAnchor<'static>| std::ptr::eq(anchor, path.anchor());
-        let index = self.anchors.iter().position(is_root).ok_or(webpki::Error::UnknownIssuer)?;
-        match self.not_after[index] {
+        match self.end_of_root(path)? {
             not_after if time > not_after => Err(webpki::Error::CertExpired { time, not_after }),
             _ => Ok(()),
         }
+    }
+
+    /// The notAfter of the root that a path leads to.
+    fn end_of_root(&self, path: &VerifiedPath<'_>) -> Result<UnixTime, webpki::Error> {
+        let is_root = |anchor: &TrustAnchor<'static>| std::ptr::eq(anchor, path.anchor());
+        let index = self.anchors.iter().position(is_root).ok_or(webpki::Error::UnknownIssuer)?;
+        Ok(self.not_after[index])
     }
 }
 
 /// The notAfter of a CA's certificate.
 fn end_of_authority(certificate: &[u8]) -> Option<UnixTime> {
-    let fields = Fields::read(certificate).ok().filter(|fields| fields.is_ca)?;
-    let seconds = u64::try_from(fields.validity.not_after.timestamp()).ok()?;
-    Some(UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
+    Fields::read(certificate).ok().filter(|fields| fields.is_ca)?.not_after()
 }
 
 /// The trust domain of a URI, if it is a SPIFFE ID.
@@ -103,7 +107,7 @@ pub(super) struct Chain<'a> {
     pub(super) intermediates: &'a [CertificateDer<'a>],
     pub(super) now: UnixTime,
     pub(super) usage: KeyUsage,
-    pub(super) algorithms: &'a [&'a dyn SignatureVerificationAlgorithm],
+    pub(super) algorithms: &'static [&'static dyn SignatureVerificationAlgorithm],
 }
 
 /// Why a chain does not verify.
@@ -133,6 +137,7 @@ impl fmt::Display for ChainError {
 pub(super) struct Bundles {
     roots: BTreeMap<TrustDomain, Arc<Roots>>,
     removed: BTreeSet<TrustDomain>,
+    verified: Arc<VerifiedChains>,
 }
 
 impl Bundles {
@@ -150,12 +155,15 @@ impl Bundles {
                 roots.insert(domain, Arc::new(bundle));
             }
         }
-        Ok(Self { roots, removed: BTreeSet::new() })
+        Ok(Self { roots, removed: BTreeSet::new(), verified: Arc::default() })
     }
 
     /// Takes over from the bundles of the generation before: what did not change is shared with it, and what is missing
-    /// is remembered as removed.
+    /// is remembered as removed. The verified chains are taken over as a whole or not at all.
     pub(super) fn succeed(&mut self, before: &Self) {
+        if self.holds_the_same(before) {
+            self.verified = before.verified.clone();
+        }
         for (domain, roots) in &mut self.roots {
             if let Some(old) = before.roots.get(domain).filter(|old| old.certificates == roots.certificates) {
                 *roots = old.clone();
@@ -168,6 +176,11 @@ impl Bundles {
 
     pub(super) fn get(&self, domain: &TrustDomain) -> Option<&Arc<Roots>> {
         self.roots.get(domain)
+    }
+
+    /// The chains that these bundles were found to verify.
+    pub(super) fn verified(&self) -> &VerifiedChains {
+        &self.verified
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&TrustDomain, &Arc<Roots>)> {

@@ -145,7 +145,7 @@ impl Context {
         let now = self.snapshot.time().ok_or(rustls::Error::FailedToGetCurrentTime).map_err(invalid_data)?;
         let peer = match tls.handshake_kind() {
             Some(HandshakeKind::Resumed) => recheck(leaf, &self.authorizer, now),
-            _ => peer_id(leaf),
+            _ => peer_id(leaf, self.usage(), self.snapshot.bundles()),
         };
         let peer = peer.map_err(invalid_data)?;
         let since = Instant::now();
@@ -163,18 +163,22 @@ impl Context {
         })
     }
 
+    /// What the peer's certificates are for.
+    fn usage(&self) -> KeyUsage {
+        match self.side {
+            Side::Server => KeyUsage::client_auth(),
+            Side::Client => KeyUsage::server_auth(),
+        }
+    }
+
     fn watch(
         &self,
         peer: &SpiffeId,
         certificates: &[CertificateDer<'_>],
         at: rustls::pki_types::UnixTime,
     ) -> TrustWatch {
-        let usage = match self.side {
-            Side::Server => KeyUsage::client_auth(),
-            Side::Client => KeyUsage::server_auth(),
-        };
         let certificates = certificates.iter().map(|der| der.clone().into_owned()).collect();
-        let chain = PeerChain { certificates, usage, algorithms: self.algorithms, at };
+        let chain = PeerChain { certificates, usage: self.usage(), algorithms: self.algorithms, at };
         let roots = self.snapshot.bundles().get(peer.trust_domain()).cloned();
         TrustWatch::new(self.store.clone(), peer, roots, chain)
     }

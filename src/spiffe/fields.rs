@@ -3,7 +3,9 @@
 //! A handshake reads them of each peer, so what nobody asks for is stepped over: x509-parser takes three times as long for
 //! the whole. The chain's verification parses the certificate again, by webpki's rules, before it believes anything.
 
+use rustls::pki_types::UnixTime;
 use std::fmt;
+use std::time::Duration;
 use x509_parser::asn1_rs::{Any, Class, FromDer, Tag};
 use x509_parser::certificate::Validity;
 use x509_parser::extensions::{BasicConstraints, GeneralName, KeyUsage, SubjectAlternativeName};
@@ -60,6 +62,12 @@ impl<'a> Fields<'a> {
             }
         }
         Ok(fields)
+    }
+
+    /// The last second of the validity; `None` before 1970.
+    pub(super) fn not_after(&self) -> Option<UnixTime> {
+        let seconds = u64::try_from(self.validity.not_after.timestamp()).ok()?;
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(seconds)))
     }
 
     fn read_extensions(&mut self, mut field: &'a [u8]) -> Result<()> {

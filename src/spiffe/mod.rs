@@ -14,6 +14,8 @@
 //!    keys belong to a generation and end with it.
 //! 5. The peer's leaf is checked by X.509-SVID §5, its chain with the bundle of its own trust domain only, and its SPIFFE ID by the
 //!    [`Authorizer`]. DNS names play no part. The verifications park on fibers, like everything else. A [`PeerError`] tells what is wrong.
+//!    The chain of a peer that comes back is not verified again while the bundles are the same and all of its certificates
+//!    valid; that the peer has the leaf's key it proves each time.
 //! 6. The [`Connection`] that comes with the stream tells who the peer is, and when the [`LivePolicy`] wants it closed.
 //!
 //! Own keys are wiped when their last user drops them. A peer without certificate is refused. Revocation lists are no part of X.509-SVID.
@@ -88,6 +90,7 @@ mod source;
 mod store;
 mod supervisor;
 mod unavailable;
+mod verified;
 mod verify;
 mod workload_api;
 

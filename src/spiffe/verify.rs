@@ -1,7 +1,7 @@
 //! Peers verified by the rules of the X.509-SVID standard §5, for rustls.
 
 use super::authorizer::Authorizer;
-use super::bundles::{Chain, ChainError, Roots};
+use super::bundles::{Bundles, Chain, ChainError, Roots};
 use super::clock::system_time;
 use super::leaf::Leaf;
 use super::peer_error::PeerError;
@@ -13,7 +13,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{DigitallySignedStruct, DistinguishedName, SignatureScheme};
 use std::sync::Arc;
-use webpki::{EndEntityCert, KeyUsage};
+use webpki::KeyUsage;
 
 /// The most certificates that a peer may send beside its leaf: webpki builds no path of more than 6, and some of what is
 /// sent may belong to another path.
@@ -43,6 +43,7 @@ impl PeerVerifier {
     }
 
     /// The leaf by itself, the chain with the bundle of the leaf's own trust domain and no other, then the authorizer.
+    /// A chain that was verified before is not verified again.
     fn verify(
         &self,
         leaf: &CertificateDer<'_>,
@@ -50,15 +51,20 @@ impl PeerVerifier {
         usage: KeyUsage,
         now: UnixTime,
     ) -> Result<(), PeerError> {
+        let chain = Chain { leaf, intermediates, now, usage, algorithms: self.algorithms.all };
+        let verified = self.snapshot.bundles().verified();
+        if let Some(id) = verified.find(chain) {
+            return authorize(&self.authorizer, id).map(drop);
+        }
         let id = check_leaf(leaf, now)?.id;
         if intermediates.len() > MAX_INTERMEDIATES {
             return Err(PeerError::BadChain("there are too many intermediates".to_owned()));
         }
         let domain = id.trust_domain();
-        let roots = self.roots(domain)?;
-        let chain = Chain { leaf, intermediates, now, usage, algorithms: self.algorithms.all };
-        roots.verify(chain, domain).map_err(|e| self.reason(e, chain, domain))?;
-        authorize(&self.authorizer, id).map(drop)
+        let end = self.roots(domain)?.verify(chain, domain).map_err(|e| self.reason(e, chain, domain))?;
+        let id = authorize(&self.authorizer, id)?;
+        verified.insert(chain, end, &id);
+        Ok(())
     }
 
     fn roots(&self, domain: &TrustDomain) -> Result<&Roots, PeerError> {
@@ -133,11 +139,17 @@ pub(super) fn recheck(
     authorize(authorizer, check_leaf(leaf, now)?.id)
 }
 
-/// The SPIFFE ID of a leaf that was verified.
-pub(super) fn peer_id(leaf: &CertificateDer<'_>) -> Result<SpiffeId, PeerError> {
-    let leaf = EndEntityCert::try_from(leaf).map_err(|e| PeerError::Malformed(e.to_string()))?;
-    let uri = leaf.valid_uri_names().next().ok_or(PeerError::NoSpiffeId)?;
-    SpiffeId::new(uri).map_err(|e| PeerError::InvalidSpiffeId(e.to_string()))
+/// The SPIFFE ID of a leaf that was verified with these bundles.
+pub(super) fn peer_id(
+    leaf: &CertificateDer<'_>,
+    usage: KeyUsage,
+    bundles: &Bundles,
+) -> Result<SpiffeId, PeerError> {
+    match bundles.verified().id(leaf, usage) {
+        Some(id) => Ok(id),
+        // It was not remembered, or has lost its place.
+        None => Ok(Leaf::read(leaf)?.id),
+    }
 }
 
 impl ServerCertVerifier for PeerVerifier {

@@ -27,14 +27,22 @@ impl Ca {
 
     /// An authority whose root is valid until then.
     pub(crate) fn until(domain: &str, not_after: SystemTime) -> Self {
-        let mut params = authority(domain);
-        (params.not_before, params.not_after) = ((not_after - 24 * HOUR).into(), not_after.into());
+        let params = authority_until(domain, not_after);
         Self { issuer: CertifiedIssuer::self_signed(params, key()).unwrap(), above: Vec::new() }
     }
 
     /// An intermediate authority that says it belongs to `domain`.
     pub(crate) fn intermediate(&self, domain: &str) -> Self {
-        let issuer = CertifiedIssuer::signed_by(authority(domain), key(), &self.issuer).unwrap();
+        self.below(authority(domain))
+    }
+
+    /// One that is valid until then.
+    pub(crate) fn intermediate_until(&self, domain: &str, not_after: SystemTime) -> Self {
+        self.below(authority_until(domain, not_after))
+    }
+
+    fn below(&self, params: CertificateParams) -> Self {
+        let issuer = CertifiedIssuer::signed_by(params, key(), &self.issuer).unwrap();
         let above = [vec![issuer.der().clone()], self.above.clone()].concat();
         Self { issuer, above }
     }
@@ -62,6 +70,12 @@ fn authority(domain: &str) -> CertificateParams {
     params.subject_alt_names = vec![uri(&format!("spiffe://{domain}"))];
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    params
+}
+
+fn authority_until(domain: &str, not_after: SystemTime) -> CertificateParams {
+    let mut params = authority(domain);
+    (params.not_before, params.not_after) = ((not_after - 24 * HOUR).into(), not_after.into());
     params
 }
 

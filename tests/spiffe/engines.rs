@@ -32,11 +32,13 @@ async fn handshakes<E: HandshakeEngine>(engine: E) {
     }
 }
 
-/// Each side signs once, and verifies a certificate and a signature: all of it in the engine's queues.
+/// Each side signs once, and verifies a signature, and a certificate unless it was verified before: all of it in the
+/// engine's queues.
 fn assert_batched(stats: &EngineStats) {
     let requests = |op| stats.batches.ops.iter().find(|of| of.op == op).unwrap().requests();
     assert_eq!(requests(Op::P256Sign), 2 * AT_ONCE);
-    assert_eq!(requests(Op::P256Verify) + requests(Op::P256VerifyKnown), 4 * AT_ONCE);
+    let verified = requests(Op::P256Verify) + requests(Op::P256VerifyKnown);
+    assert!((2 * AT_ONCE + 2..=4 * AT_ONCE).contains(&verified), "{verified}");
     assert_eq!((stats.succeeded, stats.failed), (2 * AT_ONCE, 0));
     // Reading certificates on fibers must leave room on their stacks.
     assert!(stats.deepest_stack < 64 * 1024, "{}", stats.deepest_stack);

@@ -8,6 +8,7 @@ mod files;
 mod live;
 mod metric;
 mod negative;
+mod returning;
 mod rotation;
 mod supervisor;
 mod support;

@@ -3,8 +3,8 @@
 use crate::ca::{Ca, HOUR, Spec, domain, id, material};
 use crate::clock::TestClock;
 use crate::support::{
-    CLIENT, HOME, SERVER, echo_as_client, echo_as_server, engine, home, identity, identity_with, name,
-    peer_error, run, sockets, stock_client, stock_client_with, stock_server, whole_seconds,
+    CLIENT, HOME, SERVER, connects, echo_as_client, echo_as_server, engine, home, identity, identity_with,
+    name, peer_error, reaches, run, sockets, stock_client, stock_client_with, stock_server, whole_seconds,
 };
 use rcgen::{ExtendedKeyUsagePurpose, KeyUsagePurpose};
 use rustls_multibuffer::spiffe::{
@@ -219,24 +219,6 @@ fn federated_peers_are_verified_with_their_own_bundle() {
     });
 }
 
-/// A stock client connects; true if its session was resumed.
-async fn connects(
-    acceptor: &Acceptor<impl rustls_multibuffer::handshake::HandshakeEngine>,
-    stock: &TlsConnector,
-) -> Result<bool, PeerError> {
-    let (here, there) = sockets();
-    let server = async {
-        let (stream, _) = acceptor.accept(here).await?;
-        let is_resumed = stream.get_ref().1.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
-        echo_as_server(stream).await?;
-        Ok::<_, std::io::Error>(is_resumed)
-    };
-    let client = async { echo_as_client(stock.connect(name(), there).await?).await };
-    let (server, client) = tokio::join!(server, client);
-    assert_eq!(server.is_ok(), client.is_ok());
-    server.map_err(|e| PeerError::of(&e).unwrap_or_else(|| panic!("{e:?}")).clone())
-}
-
 #[test]
 fn bundle_removed_refuses_new_handshakes_and_resumption_at_once() {
     for version in [&rustls::version::TLS13, &rustls::version::TLS12] {
@@ -261,24 +243,6 @@ fn bundle_removed_refuses_new_handshakes_and_resumption_at_once() {
             assert_eq!(connects(&acceptor, &stock).await, Ok(false), "the old session is gone");
         });
     }
-}
-
-/// We connect to a stock server; true if our session was resumed.
-async fn reaches(
-    connector: &Connector<impl rustls_multibuffer::handshake::HandshakeEngine>,
-    stock: &tokio_rustls::TlsAcceptor,
-) -> Result<bool, PeerError> {
-    let (here, there) = sockets();
-    let client = async {
-        let (stream, _) = connector.connect(name(), here).await?;
-        let is_resumed = stream.get_ref().1.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
-        echo_as_client(stream).await?;
-        Ok::<_, std::io::Error>(is_resumed)
-    };
-    let server = async { echo_as_server(stock.accept(there).await?).await };
-    let (client, server) = tokio::join!(client, server);
-    assert_eq!(client.is_ok(), server.is_ok());
-    client.map_err(|e| PeerError::of(&e).unwrap_or_else(|| panic!("{e:?}")).clone())
 }
 
 #[test]

@@ -9,15 +9,17 @@ use rustls::{
     ClientConfig, DigitallySignedStruct, DistinguishedName, ServerConfig, SignatureScheme,
     SupportedProtocolVersion,
 };
-use rustls_multibuffer::handshake::{Engine, EngineConfig};
+use rustls_multibuffer::handshake::{Engine, EngineConfig, HandshakeEngine};
 use rustls_multibuffer::spiffe::{
-    Identity, IdentityBuilder, Material, MemoryError, MemoryHandle, PeerError, Refusal, Svid, memory_source,
+    Acceptor, Connector, Identity, IdentityBuilder, Material, MemoryError, MemoryHandle, PeerError, Refusal,
+    Svid, memory_source,
 };
 use std::future::Future;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 pub(crate) const HOME: &str = "home.test";
 pub(crate) const SERVER: &str = "spiffe://home.test/server";
@@ -96,6 +98,42 @@ pub(crate) async fn echo_as_server(mut stream: impl AsyncRead + AsyncWrite + Unp
 pub(crate) fn peer_error<T>(result: io::Result<T>) -> PeerError {
     let error = result.err().expect("must fail");
     PeerError::of(&error).unwrap_or_else(|| panic!("{error:?}")).clone()
+}
+
+/// A stock client connects; true if its session was resumed.
+pub(crate) async fn connects(
+    acceptor: &Acceptor<impl HandshakeEngine>,
+    stock: &TlsConnector,
+) -> Result<bool, PeerError> {
+    let (here, there) = sockets();
+    let server = async {
+        let (stream, _) = acceptor.accept(here).await?;
+        let is_resumed = stream.get_ref().1.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
+        echo_as_server(stream).await?;
+        Ok::<_, io::Error>(is_resumed)
+    };
+    let client = async { echo_as_client(stock.connect(name(), there).await?).await };
+    let (server, client) = tokio::join!(server, client);
+    assert_eq!(server.is_ok(), client.is_ok());
+    server.map_err(|e| PeerError::of(&e).unwrap_or_else(|| panic!("{e:?}")).clone())
+}
+
+/// We connect to a stock server; true if our session was resumed.
+pub(crate) async fn reaches(
+    connector: &Connector<impl HandshakeEngine>,
+    stock: &TlsAcceptor,
+) -> Result<bool, PeerError> {
+    let (here, there) = sockets();
+    let client = async {
+        let (stream, _) = connector.connect(name(), here).await?;
+        let is_resumed = stream.get_ref().1.handshake_kind() == Some(rustls::HandshakeKind::Resumed);
+        echo_as_client(stream).await?;
+        Ok::<_, io::Error>(is_resumed)
+    };
+    let server = async { echo_as_server(stock.accept(there).await?).await };
+    let (client, server) = tokio::join!(client, server);
+    assert_eq!(client.is_ok(), server.is_ok());
+    client.map_err(|e| PeerError::of(&e).unwrap_or_else(|| panic!("{e:?}")).clone())
 }
 
 /// Waits until `condition` holds.
