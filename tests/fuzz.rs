@@ -3,7 +3,7 @@
 
 mod fuzz_bodies;
 
-use fuzz_bodies::{imports, operations, queue, signatures};
+use fuzz_bodies::{imports, operations, queue, signatures, svids};
 use rustls_multibuffer::Error;
 use rustls_multibuffer::ops::rsa::{Padding, RsaPrivateKey};
 use rustls_multibuffer::ops::{Response, ecdsa, ed25519};
@@ -123,6 +123,19 @@ fn signatures_and_public_keys() {
 }
 
 #[test]
+fn svids_that_an_identity_accepts() {
+    assert!(svids::run(&[]), "the leaf as it is");
+    let mut accepted = 0;
+    for seed in 0..rounds() {
+        let mut random = Random(seed);
+        let edits = 1 + random.below(3);
+        accepted += u64::from(svids::run(&random.bytes(4 * edits)));
+    }
+    // Some edits change what no rule is about: the serial number, the subject.
+    assert!(0 < accepted && accepted < rounds(), "{accepted} of {} were accepted", rounds());
+}
+
+#[test]
 fn queue_states() {
     for seed in 0..10 * rounds() {
         let mut random = Random(seed);
@@ -138,6 +151,15 @@ fn every_operation() {
         bytes[0] = seed as u8;
         operations::run(&bytes);
     }
+}
+
+#[test]
+fn svids_that_should_be_refused_are_noticed() {
+    let wrong = (0..100).filter(|seed| {
+        let edits = Random(*seed).bytes(8);
+        catch_unwind(move || svids::run_with(&edits, |_| true)).is_err()
+    });
+    assert!(wrong.count() > 20, "a judge who accepts everything");
 }
 
 #[test]

@@ -5,6 +5,7 @@ pub(crate) mod imports;
 pub(crate) mod operations;
 pub(crate) mod queue;
 pub(crate) mod signatures;
+pub(crate) mod svids;
 
 use rustls_multibuffer::{Tier, TierKind};
 
