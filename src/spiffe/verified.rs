@@ -1,5 +1,6 @@
 //! Chains that were verified before. The peers of a proxy come back, and what webpki says of a chain depends on its bytes,
-//! the roots, the usage, the algorithms and the time alone: until one of these changes it need not be asked again.
+//! the roots, the usage, the algorithms and the time alone: for the same chain, while its certificates are valid, it need
+//! not be asked again.
 //!
 //! Never remembered is what a handshake proves afresh, that the peer has the leaf's key, nor what the authorizer says.
 
@@ -15,7 +16,7 @@ use webpki::KeyUsage;
 /// A chain may replace another one that shares its place among these.
 const PLACES: usize = 1024;
 
-/// Longer chains are not remembered, which bounds all of it to 8 MiB.
+/// Longer chains are not remembered: that makes about 8 MiB at most for each set of bundles that is in use.
 const MAX_BYTES: usize = 8 * 1024;
 
 /// The chains that one set of bundles was found to verify. Readers and writers take no lock.
@@ -55,14 +56,18 @@ impl VerifiedChains {
 
     /// Remembers a chain that was just verified up to an authority that is valid until then.
     pub(super) fn insert(&self, chain: Chain<'_>, authority_until: UnixTime, id: &SpiffeId) {
-        let certificates = || std::iter::once(chain.leaf).chain(chain.intermediates);
-        if certificates().map(|certificate| certificate.len()).sum::<usize>() > MAX_BYTES {
+        let (mut bytes, mut until) = (0, authority_until);
+        for certificate in std::iter::once(chain.leaf).chain(chain.intermediates) {
+            bytes += certificate.len();
+            // The path may do without an intermediate that cannot be read or has ended. Such a chain is not remembered.
+            let Some(end) = Fields::read(certificate).ok().and_then(|fields| fields.not_after()) else {
+                return;
+            };
+            until = until.min(end);
+        }
+        if bytes > MAX_BYTES || until < chain.now {
             return;
         }
-        // Perhaps not all of the intermediates were needed. One that cannot be read ends the matter here.
-        let end = |certificate| Fields::read(certificate).ok().and_then(|fields| fields.not_after());
-        let ends = certificates().map(|certificate| end(certificate));
-        let Some(until) = ends.chain([Some(authority_until)]).min().flatten() else { return };
         let verified = VerifiedChain {
             leaf: chain.leaf.clone().into_owned(),
             intermediates: chain.intermediates.iter().map(|der| der.clone().into_owned()).collect(),

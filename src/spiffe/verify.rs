@@ -52,19 +52,22 @@ impl PeerVerifier {
         now: UnixTime,
     ) -> Result<(), PeerError> {
         let chain = Chain { leaf, intermediates, now, usage, algorithms: self.algorithms.all };
-        let verified = self.snapshot.bundles().verified();
-        if let Some(id) = verified.find(chain) {
-            return authorize(&self.authorizer, id).map(drop);
-        }
-        let id = check_leaf(leaf, now)?.id;
-        if intermediates.len() > MAX_INTERMEDIATES {
+        let id = match self.snapshot.bundles().verified().find(chain) {
+            Some(id) => id,
+            None => self.verify_chain(chain)?,
+        };
+        authorize(&self.authorizer, id).map(drop)
+    }
+
+    fn verify_chain(&self, chain: Chain<'_>) -> Result<SpiffeId, PeerError> {
+        let id = check_leaf(chain.leaf, chain.now)?.id;
+        if chain.intermediates.len() > MAX_INTERMEDIATES {
             return Err(PeerError::BadChain("there are too many intermediates".to_owned()));
         }
         let domain = id.trust_domain();
         let end = self.roots(domain)?.verify(chain, domain).map_err(|e| self.reason(e, chain, domain))?;
-        let id = authorize(&self.authorizer, id)?;
-        verified.insert(chain, end, &id);
-        Ok(())
+        self.snapshot.bundles().verified().insert(chain, end, &id);
+        Ok(id)
     }
 
     fn roots(&self, domain: &TrustDomain) -> Result<&Roots, PeerError> {
