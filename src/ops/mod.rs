@@ -262,8 +262,9 @@ pub struct Runner {
 }
 
 impl Runner {
-    /// A runner for `tier`.
+    /// A runner for `tier`. The first one in a process takes 30 to 70 ms, until aws-lc's random generator is seeded.
     pub fn new(tier: Tier) -> Self {
+        scalar::seed();
         macro_rules! boxed {
             ($lanes:expr) => {
                 Some(Box::new($lanes) as Box<dyn LaneRunner>)

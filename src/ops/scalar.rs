@@ -76,6 +76,12 @@ pub(crate) fn random(out: &mut [u8]) -> Result<(), Error> {
     Ok(())
 }
 
+/// Has aws-lc's generator seeded. The first time in a process it gathers entropy for it, for 30 to 70 ms, which otherwise the
+/// first handshake waits for. A failure shows again when random numbers are wanted.
+pub(crate) fn seed() {
+    let _ = SystemRandom::new().fill(&mut [0]);
+}
+
 /// An RSA private key inside aws-lc-rs.
 pub(crate) struct RsaKey(RsaKeyPair);
 
