@@ -24,8 +24,9 @@ pub(crate) async fn accept(state: &State, service: Rc<Service>, socket: TcpListe
         let mut backoff = BACKOFF.0;
         tokio::select! {
             biased;
-            _ = &mut closing => return,
+            // Even if the process drains already: what has connected is served.
             _ = service.endpoint.identity().ready() => {}
+            _ = &mut closing => return,
         }
         loop {
             let accepted = tokio::select! {

@@ -44,7 +44,8 @@ pub(crate) struct Workers {
 }
 
 impl Workers {
-    /// Starts them, each with its sockets.
+    /// Starts them, each with its sockets, and returns when all of them accept: whoever is told that the process is there
+    /// need not wait for its engines, and a drain finds what has connected.
     ///
     /// # Errors
     /// The operating system's, when it starts no thread.
@@ -59,21 +60,26 @@ impl Workers {
             shares[socket.worker % count].push(socket);
         }
         let mut workers = Self { queries: Queries::default(), threads: Vec::new() };
+        let (accepts, all_accept) = std::sync::mpsc::channel();
         for (i, sockets) in shares.into_iter().enumerate() {
             let (state, identities) = (state.clone(), identities.clone());
             let (queries, asked) = mpsc::unbounded_channel();
+            let accepts = accepts.clone();
             let runtime = Builder::new_current_thread().enable_all().build()?;
             let work = move || {
                 if state.config.acceleration().pin == Some(true) {
                     pin(i);
                 }
-                LocalSet::new().block_on(&runtime, serve(state, identities, sockets, asked));
+                LocalSet::new().block_on(&runtime, serve(state, identities, sockets, asked, accepts));
                 // Names that are being looked up are not waited for.
                 runtime.shutdown_background();
             };
             workers.threads.push(std::thread::Builder::new().name(format!("worker-{i}")).spawn(work)?);
             workers.queries.0.push(queries);
         }
+        drop(accepts);
+        // Nothing is ever sent: it ends when each worker has dropped its end.
+        let _ = all_accept.recv();
         Ok(workers)
     }
 
@@ -118,6 +124,7 @@ async fn serve(
     identities: Identities,
     sockets: Vec<ListenSocket>,
     mut queries: mpsc::UnboundedReceiver<Query>,
+    accepts: std::sync::mpsc::Sender<()>,
 ) {
     let engine = LocalEngine::new(engine_config(&state.config.acceleration()));
     let early = Rc::new(Cell::new(0));
@@ -141,6 +148,7 @@ async fn serve(
     drop(services);
     let mut phases = state.phases();
     spawn_local(drain(state.clone(), engine.clone(), early));
+    drop(accepts);
     loop {
         tokio::select! {
             _ = phases.wait_for(|phase| *phase == Phase::Ended) => return,
