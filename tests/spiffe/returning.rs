@@ -3,8 +3,8 @@
 use crate::ca::{Ca, HOUR, Spec, domain, id, key, material, private};
 use crate::clock::TestClock;
 use crate::support::{
-    CLIENT, HOME, SERVER, connects, engine, home, identity_with, name, reaches, run, sockets, stock_client,
-    stock_client_with, stock_server, whole_seconds,
+    CLIENT, HOME, SERVER, connects, engine, home, identity_with, name, reaches, reason, run, sockets,
+    stock_client, stock_client_with, stock_server, whole_seconds,
 };
 use rcgen::ExtendedKeyUsagePurpose;
 use rustls::client::ResolvesClientCert;
@@ -228,8 +228,7 @@ fn a_chain_that_differs_in_a_bit_is_another() {
             other
         };
         let error = refusal(|ca| ca.intermediate(HOME).svid(CLIENT), other);
-        let reason = PeerError::of(&error).unwrap_or_else(|| panic!("{error:?}"));
-        assert_eq!(*reason, PeerError::NotInBundle(domain(HOME)));
+        assert_eq!(reason(&error), PeerError::NotInBundle(domain(HOME)));
     }
 }
 

@@ -96,8 +96,13 @@ pub(crate) async fn echo_as_server(mut stream: impl AsyncRead + AsyncWrite + Unp
 /// The reason inside a handshake's error.
 #[track_caller]
 pub(crate) fn peer_error<T>(result: io::Result<T>) -> PeerError {
-    let error = result.err().expect("must fail");
-    PeerError::of(&error).unwrap_or_else(|| panic!("{error:?}")).clone()
+    reason(&result.err().expect("must fail"))
+}
+
+/// Why a peer was refused.
+#[track_caller]
+pub(crate) fn reason(error: &io::Error) -> PeerError {
+    PeerError::of(error).unwrap_or_else(|| panic!("{error:?}")).clone()
 }
 
 /// A stock client connects; true if its session was resumed.
@@ -115,7 +120,7 @@ pub(crate) async fn connects(
     let client = async { echo_as_client(stock.connect(name(), there).await?).await };
     let (server, client) = tokio::join!(server, client);
     assert_eq!(server.is_ok(), client.is_ok());
-    server.map_err(|e| PeerError::of(&e).unwrap_or_else(|| panic!("{e:?}")).clone())
+    server.map_err(|e| reason(&e))
 }
 
 /// We connect to a stock server; true if our session was resumed.
@@ -133,7 +138,7 @@ pub(crate) async fn reaches(
     let server = async { echo_as_server(stock.accept(there).await?).await };
     let (client, server) = tokio::join!(client, server);
     assert_eq!(client.is_ok(), server.is_ok());
-    client.map_err(|e| PeerError::of(&e).unwrap_or_else(|| panic!("{e:?}")).clone())
+    client.map_err(|e| reason(&e))
 }
 
 /// Waits until `condition` holds.
