@@ -1,7 +1,7 @@
 //! The server's side.
 
 use super::drive::{complete, supervise};
-use super::session::HandshakeEngine;
+use super::session::{HandshakeEngine, Session};
 use rustls::{Connection, ServerConfig, ServerConnection};
 use std::future::Future;
 use std::sync::Arc;
@@ -47,21 +47,48 @@ impl<E: HandshakeEngine> TlsAcceptor<E> {
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        let (session, stock) = (self.engine.begin(), self.stock.clone());
-        async move { supervise(&session, accept(&session, stock, io)).await }
+        self.begin().run(io)
+    }
+
+    /// A handshake whose time runs already, and which does not keep the engine open.
+    pub(crate) fn begin(&self) -> Begun<E::Session> {
+        Begun { session: self.engine.begin(), stock: self.stock.clone() }
     }
 }
 
-async fn accept<S, IO>(session: &S, stock: tokio_rustls::TlsAcceptor, mut io: IO) -> io::Result<TlsStream<IO>>
+/// The server's side of a handshake, before there is a socket.
+pub(crate) struct Begun<S> {
+    session: S,
+    stock: tokio_rustls::TlsAcceptor,
+}
+
+impl<S: Session> Begun<S> {
+    /// [`TlsAcceptor::accept`].
+    pub(crate) async fn run<IO>(self, io: IO) -> io::Result<TlsStream<IO>>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        let Self { session, stock } = &self;
+        let handshake = || accept(session, stock.config().clone(), io);
+        let (connection, io) = supervise(session, handshake).await?;
+        let Connection::Server(finished) = *connection else { unreachable!("it was a server") };
+        // tokio-rustls finds a connection that has nothing left to do, and wraps it.
+        stock.accept_with(io, |fresh| *fresh = finished).await
+    }
+}
+
+async fn accept<S, IO>(
+    session: &S,
+    config: Arc<ServerConfig>,
+    mut io: IO,
+) -> io::Result<(Box<Connection>, IO)>
 where
-    S: super::session::Session,
+    S: Session,
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    let server = ServerConnection::new(stock.config().clone()).map_err(io::Error::other)?;
+    let server = ServerConnection::new(config).map_err(io::Error::other)?;
     let connection = complete(session, Box::new(server.into()), &mut io).await?;
-    let Connection::Server(finished) = *connection else { unreachable!("it was a server") };
-    // tokio-rustls finds a connection that has nothing left to do, and wraps it.
-    stock.accept_with(io, |fresh| *fresh = finished).await
+    Ok((connection, io))
 }
 
 impl<E> fmt::Debug for TlsAcceptor<E> {

@@ -55,27 +55,45 @@ impl<E: HandshakeEngine> TlsConnector<E> {
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        let (session, config) = (self.engine.begin(), self.config.clone());
-        async move { supervise(&session, connect(&session, config, name, io)).await }
+        self.begin().run(name, io)
+    }
+
+    /// A handshake whose time runs already, and which does not keep the engine open.
+    pub(crate) fn begin(&self) -> Begun<E::Session> {
+        Begun { session: self.engine.begin(), config: self.config.clone() }
     }
 }
 
-async fn connect<S, IO>(
-    session: &S,
+/// The client's side of a handshake, before there is a socket.
+pub(crate) struct Begun<S> {
+    session: S,
     config: Arc<ClientConfig>,
-    name: ServerName<'static>,
-    mut io: IO,
-) -> io::Result<TlsStream<IO>>
+}
+
+impl<S: Session> Begun<S> {
+    /// [`TlsConnector::connect`].
+    pub(crate) async fn run<IO>(self, name: ServerName<'static>, io: IO) -> io::Result<TlsStream<IO>>
+    where
+        IO: AsyncRead + AsyncWrite + Unpin,
+    {
+        let Self { session, config } = &self;
+        let handshake = || connect(session, Work::Connect(config.clone(), name.clone()), io);
+        let (connection, io) = supervise(session, handshake).await?;
+        let Connection::Client(finished) = *connection else { unreachable!("it was a client") };
+        // tokio-rustls finds a connection that has nothing left to do, and wraps it.
+        WRAPPER.connect_with(name, io, |fresh| *fresh = finished).await
+    }
+}
+
+async fn connect<S, IO>(session: &S, start: Work, mut io: IO) -> io::Result<(Box<Connection>, IO)>
 where
     S: Session,
     IO: AsyncRead + AsyncWrite + Unpin,
 {
-    let Finished { connection, error } = session.run(Work::Connect(config, name.clone())).await?;
+    let Finished { connection, error } = session.run(start).await?;
     let connection = connection.ok_or_else(|| io::Error::other(error.expect("either of the two")))?;
     let connection = complete(session, connection, &mut io).await?;
-    let Connection::Client(finished) = *connection else { unreachable!("it was a client") };
-    // tokio-rustls finds a connection that has nothing left to do, and wraps it.
-    WRAPPER.connect_with(name, io, |fresh| *fresh = finished).await
+    Ok((connection, io))
 }
 
 /// Turns a finished connection into a stream.

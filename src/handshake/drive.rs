@@ -12,10 +12,13 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Runs a handshake under the engine's rules: in-flight limit, timeout, end of the engine, statistics.
-pub(super) async fn supervise<S: Session, T>(
-    session: &S,
-    handshake: impl Future<Output = io::Result<T>>,
-) -> io::Result<T> {
+///
+/// It takes what makes the handshake's future, not the future: that one is large, and a future that is handed on by
+/// value is kept once for every hand.
+pub(super) async fn supervise<S: Session, T, F>(session: &S, handshake: impl FnOnce() -> F) -> io::Result<T>
+where
+    F: Future<Output = io::Result<T>>,
+{
     let gate = session.gate();
     let tally = Tally::new(gate);
     let result = {
@@ -23,7 +26,7 @@ pub(super) async fn supervise<S: Session, T>(
         let mut timeout = pin!(session.timeout());
         let mut admitted = pin!(async {
             let _inside = gate.enter().await?;
-            handshake.await
+            handshake().await
         });
         poll_fn(|cx| {
             if let Poll::Ready(result) = admitted.as_mut().poll(cx) {

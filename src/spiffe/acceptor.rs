@@ -85,13 +85,13 @@ impl<E: HandshakeEngine> Acceptor<E> {
     {
         let store = self.identity().store().clone();
         let begun = self.endpoint.current().map(|ready| {
-            let handshake = TlsAcceptor::new(self.engine.clone(), ready.config).accept(io);
+            let handshake = TlsAcceptor::new(self.engine.clone(), ready.config).begin();
             (handshake, self.context(ready.snapshot))
         });
         async move {
             let result = async {
                 let (handshake, context) = begun?;
-                let stream = handshake.await?;
+                let stream = handshake.run(io).await?;
                 let connection = context.admit(stream.get_ref().1)?;
                 Ok((stream, connection))
             }

@@ -89,13 +89,13 @@ impl<E: HandshakeEngine> Connector<E> {
     {
         let store = self.identity().store().clone();
         let begun = self.endpoint.current().map(|ready| {
-            let handshake = TlsConnector::new(self.engine.clone(), ready.config).connect(name, io);
+            let handshake = TlsConnector::new(self.engine.clone(), ready.config).begin();
             (handshake, self.context(ready.snapshot))
         });
         async move {
             let result = async {
                 let (handshake, context) = begun?;
-                let stream = handshake.await?;
+                let stream = handshake.run(name, io).await?;
                 let connection = context.admit(stream.get_ref().1)?;
                 Ok((stream, connection))
             }

@@ -66,6 +66,16 @@ for_each_engine! {
         }
     }
 
+    async fn futures_are_small<E>() {
+        // Whoever spawns a future copies it several times.
+        let engine = E::start(config());
+        let acceptor = TlsAcceptor::new(engine.clone(), Arc::new(Setup::MTLS13.server(Keys::Ours)));
+        let connector = TlsConnector::new(engine.clone(), Arc::new(Setup::MTLS13.client(Keys::Ours)));
+        let (server, client) = sockets().await;
+        let sizes = [size_of_val(&acceptor.accept(server)), size_of_val(&connector.connect(localhost(), client))];
+        assert!(sizes.iter().all(|size| *size <= 2048), "{sizes:?}");
+    }
+
     async fn a_stock_provider_works_and_parks_nothing<E>() {
         let engine = E::start(config());
         let acceptor = TlsAcceptor::new(engine.clone(), Arc::new(Setup::MTLS13.server(Keys::Stock)));

@@ -16,6 +16,9 @@ async fn handshakes<E: HandshakeEngine>(engine: E) {
     let (client, _client) = identity(material(ca.svid(CLIENT), [(HOME, vec![ca.root()])])).await;
     let acceptor = Acceptor::new(engine.clone(), &server, Authorizer::exactly(id(CLIENT)));
     let connector = Connector::new(engine, &client, Authorizer::exactly(id(SERVER)));
+    let (here, there) = sockets();
+    let sizes = [size_of_val(&acceptor.accept(here)), size_of_val(&connector.connect(name(), there))];
+    assert!(sizes.iter().all(|size| *size <= 2560), "futures are copied by whoever spawns them: {sizes:?}");
     let mut tasks = Vec::new();
     for _ in 0..AT_ONCE {
         let (acceptor, connector) = (acceptor.clone(), connector.clone());
