@@ -22,11 +22,18 @@ use subtle::ConstantTimeEq;
 #[derive(Clone)]
 pub struct PrivateKey(Arc<Inner>);
 
+/// One of the two forms is there from the beginning, and the other is made of it when it is first needed.
 struct Inner {
     curve: NistCurve,
-    d: Scalar,
-    /// The same key inside aws-lc-rs; made when it is first needed there, because that costs a key share.
+    d: OnceLock<Scalar>,
+    /// The same key inside aws-lc-rs. To import it costs a key share.
     scalar: OnceLock<Result<EcdhKey, Error>>,
+}
+
+impl Inner {
+    fn of_scalar(curve: NistCurve, d: Scalar) -> Self {
+        Self { curve, d: d.into(), scalar: OnceLock::new() }
+    }
 }
 
 /// A private key and its public key, the key share of a handshake.
@@ -46,12 +53,13 @@ impl KeyPair {
     /// [`Error::Random`] when the generator fails.
     pub fn generate(curve: NistCurve) -> Result<Self, Error> {
         let key = EcdhKey::generate(curve)?;
-        let (d, public) = (curve.scalar(&key.bytes()?).ok_or(Error::Scalar)?, key.public()?);
-        Ok(Self { private: PrivateKey(Arc::new(Inner { curve, d, scalar: Ok(key).into() })), public })
+        let public = key.public()?;
+        let inner = Inner { curve, d: OnceLock::new(), scalar: Ok(key).into() };
+        Ok(Self { private: PrivateKey(Arc::new(inner)), public })
     }
 
     pub(super) fn from_parts(curve: NistCurve, d: Scalar, public: Vec<u8>) -> Self {
-        Self { private: PrivateKey(Arc::new(Inner { curve, d, scalar: OnceLock::new() })), public }
+        Self { private: PrivateKey(Arc::new(Inner::of_scalar(curve, d))), public }
     }
 }
 
@@ -61,7 +69,7 @@ impl PrivateKey {
     /// `None` unless the scalar is from 1 to n − 1.
     pub fn from_bytes(curve: NistCurve, bytes: &[u8]) -> Option<Self> {
         let d = (bytes.len() == curve.scalar_len()).then(|| curve.scalar(bytes))??;
-        Some(Self(Arc::new(Inner { curve, d, scalar: OnceLock::new() })))
+        Some(Self(Arc::new(Inner::of_scalar(curve, d))))
     }
 
     /// The curve.
@@ -87,12 +95,13 @@ impl PrivateKey {
 
     /// The private scalar, for the computation that needs it.
     pub(super) fn expose(&self) -> &[u64; MAX_LIMBS] {
-        &self.0.d
+        let take_out = || self.curve().scalar(&self.scalar().ok()?.bytes().ok()?);
+        self.0.d.get_or_init(|| take_out().expect("aws-lc-rs gives out the key that it generated"))
     }
 
     fn scalar(&self) -> Result<&EcdhKey, Error> {
         let curve = self.0.curve;
-        let make = || EcdhKey::from_bytes(curve, &curve.bytes(&*self.0.d));
+        let make = || EcdhKey::from_bytes(curve, &curve.bytes(self.expose()));
         self.0.scalar.get_or_init(make).as_ref().map_err(Clone::clone)
     }
 }

@@ -21,9 +21,10 @@ use zeroize::Zeroizing;
 #[derive(Clone)]
 pub struct PrivateKey(Arc<Inner>);
 
+/// One of the two is there from the beginning, and the other is made of it when it is first needed.
 struct Inner {
-    bytes: Zeroizing<[u8; LEN]>,
-    /// The same key inside aws-lc-rs; made when it is first needed there, because that costs a key share.
+    bytes: OnceLock<Zeroizing<[u8; LEN]>>,
+    /// The same key inside aws-lc-rs. To import it costs a key share.
     scalar: OnceLock<Result<scalar::X25519Key, Error>>,
 }
 
@@ -44,8 +45,8 @@ impl KeyPair {
     /// [`Error::Random`] when the generator fails.
     pub fn generate() -> Result<Self, Error> {
         let key = scalar::X25519Key::generate()?;
-        let (bytes, public) = (key.bytes()?, key.public()?);
-        let private = PrivateKey(Arc::new(Inner { bytes, scalar: Ok(key).into() }));
+        let public = key.public()?;
+        let private = PrivateKey(Arc::new(Inner { bytes: OnceLock::new(), scalar: Ok(key).into() }));
         Ok(Self { private, public })
     }
 }
@@ -53,8 +54,7 @@ impl KeyPair {
 impl PrivateKey {
     /// The key of these bytes, of which every value is valid. The caller's copy stays the caller's to wipe.
     pub fn from_bytes(bytes: &[u8; LEN]) -> Self {
-        let bytes = Zeroizing::new(*bytes);
-        Self(Arc::new(Inner { bytes, scalar: OnceLock::new() }))
+        Self(Arc::new(Inner { bytes: Zeroizing::new(*bytes).into(), scalar: OnceLock::new() }))
     }
 
     /// The public key, computed on the calling thread through aws-lc-rs.
@@ -76,11 +76,12 @@ impl PrivateKey {
 
     /// The bytes, for the computation that needs them.
     pub(super) fn expose(&self) -> &[u8; LEN] {
-        &self.0.bytes
+        let take_out = || self.scalar().and_then(scalar::X25519Key::bytes);
+        self.0.bytes.get_or_init(|| take_out().expect("aws-lc-rs gives out the key that it generated"))
     }
 
     fn scalar(&self) -> Result<&scalar::X25519Key, Error> {
-        let scalar = self.0.scalar.get_or_init(|| scalar::X25519Key::from_bytes(&self.0.bytes));
+        let scalar = self.0.scalar.get_or_init(|| scalar::X25519Key::from_bytes(self.expose()));
         scalar.as_ref().map_err(Clone::clone)
     }
 }
