@@ -40,7 +40,7 @@ fn every_padding_size_and_fill_verifies() {
         vec![key("rsa4096.pkcs8")],
     ];
     each_tier(|tier| {
-        let mut runner = Runner::new(tier);
+        let mut runner = Runner::new(tier).with_break_even(Some(1));
         for keys in &keys {
             for fill in 1..=runner.capacity(keys[0].op().unwrap()) {
                 for padding in PADDINGS {
@@ -64,7 +64,7 @@ fn every_padding_size_and_fill_verifies() {
 fn pss_salts_are_fresh_and_pkcs1_is_deterministic() {
     let key = key("rsa2048.pkcs8");
     each_tier(|tier| {
-        let mut runner = Runner::new(tier);
+        let mut runner = Runner::new(tier).with_break_even(Some(1));
         let mut sign = |padding| run(&mut runner, &[request(&key, padding, b"twice")]).remove(0).unwrap();
         assert_ne!(sign(Padding::PssSha256), sign(Padding::PssSha256));
         let pkcs1 = sign(Padding::Pkcs1Sha384);
