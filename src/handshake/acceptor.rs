@@ -56,7 +56,7 @@ impl<E: HandshakeEngine> TlsAcceptor<E> {
     }
 }
 
-/// The server's side of a handshake, before there is a socket.
+/// The server's side of a handshake that has not been given its socket yet.
 pub(crate) struct Begun<S> {
     session: S,
     stock: tokio_rustls::TlsAcceptor,
@@ -72,7 +72,7 @@ impl<S: Session> Begun<S> {
         let handshake = || accept(session, stock.config().clone(), io);
         let (connection, io) = supervise(session, handshake).await?;
         let Connection::Server(finished) = *connection else { unreachable!("it was a server") };
-        // tokio-rustls finds a connection that has nothing left to do, and wraps it.
+        // tokio-rustls finds a connection that has nothing left to do, all of it flushed, and wraps it without waiting.
         stock.accept_with(io, |fresh| *fresh = finished).await
     }
 }

@@ -64,7 +64,7 @@ impl<E: HandshakeEngine> TlsConnector<E> {
     }
 }
 
-/// The client's side of a handshake, before there is a socket.
+/// The client's side of a handshake that has not been given its socket yet.
 pub(crate) struct Begun<S> {
     session: S,
     config: Arc<ClientConfig>,
@@ -80,7 +80,7 @@ impl<S: Session> Begun<S> {
         let handshake = || connect(session, Work::Connect(config.clone(), name.clone()), io);
         let (connection, io) = supervise(session, handshake).await?;
         let Connection::Client(finished) = *connection else { unreachable!("it was a client") };
-        // tokio-rustls finds a connection that has nothing left to do, and wraps it.
+        // tokio-rustls finds a connection that has nothing left to do, all of it flushed, and wraps it without waiting.
         WRAPPER.connect_with(name, io, |fresh| *fresh = finished).await
     }
 }

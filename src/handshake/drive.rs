@@ -13,8 +13,8 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// Runs a handshake under the engine's rules: in-flight limit, timeout, end of the engine, statistics.
 ///
-/// It takes what makes the handshake's future, not the future: that one is large, and a future that is handed on by
-/// value is kept once for every hand.
+/// It takes what makes the handshake's future, not the future: that one is large, and a future is kept once more in every
+/// function that it is passed through.
 pub(super) async fn supervise<S: Session, T, F>(session: &S, handshake: impl FnOnce() -> F) -> io::Result<T>
 where
     F: Future<Output = io::Result<T>>,

@@ -6,13 +6,13 @@
 use super::{Family, Op};
 use crate::arch::TierKind;
 
-/// The smallest fill that runs in lanes.
+/// The smallest fill that runs in lanes: from there on they are not slower, shared core or not.
 pub(super) fn fill(tier: TierKind, op: Op) -> usize {
     match (tier, op) {
         // aws-lc-rs uses IFMA for RSA where AVX-512 has it: one signature of four is not worth a batch.
         (TierKind::Avx512Ifma, Op::RsaSign2048 | Op::RsaSign3072 | Op::RsaSign4096) => 2,
-        // A batch of two costs 0.9 of one signature, but 1.1 to 1.3 while somebody else uses the same core: aws-lc-rs leaves
-        // execution units idle that the other then has, and lanes leave none.
+        // A batch of two costs about 0.9 of one signature, but 1.1 and more while somebody else uses the same core: aws-lc-rs
+        // leaves execution units idle that the other then has, and lanes leave none.
         (TierKind::Avx2Fma, Op::RsaSign2048 | Op::RsaSign3072 | Op::RsaSign4096) => 2,
         // A batch of four costs what one and a half to two operations cost,
         (

@@ -26,7 +26,7 @@ pub struct PrivateKey(Arc<Inner>);
 struct Inner {
     curve: NistCurve,
     d: OnceLock<Scalar>,
-    /// The same key inside aws-lc-rs. To import it costs a key share.
+    /// The same key inside aws-lc-rs. Importing it costs as much as a key share.
     scalar: OnceLock<Result<EcdhKey, Error>>,
 }
 

@@ -24,7 +24,7 @@ pub struct PrivateKey(Arc<Inner>);
 /// One of the two is there from the beginning, and the other is made of it when it is first needed.
 struct Inner {
     bytes: OnceLock<Zeroizing<[u8; LEN]>>,
-    /// The same key inside aws-lc-rs. To import it costs a key share.
+    /// The same key inside aws-lc-rs. Importing it costs as much as a key share.
     scalar: OnceLock<Result<scalar::X25519Key, Error>>,
 }
 
