@@ -76,7 +76,8 @@ pub(crate) fn run_with(data: &[u8], tamper: impl Fn(&mut Results)) {
     let mut bytes = Bytes(data);
     let (kind, fill, keys) = (bytes.below(KINDS), bytes.byte(), bytes);
     for tier in tiers() {
-        let mut runner = Runner::new(tier);
+        // Below the break-even fill the scalar path would be compared with itself.
+        let mut runner = Runner::new(tier).with_break_even(Some(1));
         let op: Op = request(kind, &mut Bytes(keys.0)).op();
         let fill = 1 + usize::from(fill) % runner.capacity(op);
         let mut bytes = Bytes(keys.0);
