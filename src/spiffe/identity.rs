@@ -70,6 +70,14 @@ impl Identity {
         Changes { store: self.0.store.clone(), receiver: self.0.store.changes() }
     }
 
+    /// Whether peers can accept us now: for a readiness probe.
+    ///
+    /// # Errors
+    /// Why they cannot: there is no SVID, it was withdrawn, it has expired, or by our clock it is not valid yet.
+    pub fn acceptable(&self) -> Result<(), Unavailable> {
+        self.0.store.acceptable()
+    }
+
     /// How this identity is doing.
     pub fn health(&self) -> Health {
         self.0.store.health()

@@ -77,6 +77,15 @@ impl Store {
         usable(&self.published.load(), &*self.clock)
     }
 
+    /// What [`current`](Self::current) says, and an SVID that is not valid yet counts as none: the clock may have been set
+    /// back since it was published. Handshakes are tried even so, since it is more likely that our clock is wrong.
+    pub(super) fn acceptable(&self) -> Result<(), Unavailable> {
+        match self.current()?.not_before() {
+            until if until > self.clock.now() => Err(Unavailable::HeldBack { until }),
+            _ => Ok(()),
+        }
+    }
+
     /// What was published last, even if it has expired since.
     pub(super) fn last_published(&self) -> Arc<Published> {
         self.published.load_full()

@@ -225,6 +225,11 @@ fn not_yet_valid_is_held_back_until_it_is() {
         clock.set(until);
         self::until(|| identity.current().unwrap().generation() == 2).await;
         assert_eq!(identity.current().unwrap().not_before(), until);
+        assert_eq!(identity.acceptable(), Ok(()));
+        // The clock is set back: who is right is not known, so handshakes are tried, but no readiness is claimed.
+        clock.set(until - HOUR / 8);
+        assert_eq!(identity.acceptable(), Err(Unavailable::HeldBack { until }));
+        assert!(identity.current().is_ok());
     });
 }
 
