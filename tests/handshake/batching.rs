@@ -2,8 +2,8 @@
 
 use crate::pki::{Keys, Setup};
 use crate::support::{
-    acceptor_and_client, assert_all_returned, assert_serves, client_hello, config, connect, for_each_engine,
-    localhost, run, sockets, until,
+    PATIENCE, acceptor_and_client, assert_all_returned, assert_serves, client_hello, config, connect,
+    for_each_engine, localhost, run, sockets, until,
 };
 use rustls_multibuffer::batch::{OpStats, Reason};
 use rustls_multibuffer::handshake::{EngineConfig, EngineStats, LocalEngine, TlsAcceptor, TlsConnector};
@@ -30,8 +30,7 @@ fn left(stats: &OpStats, reason: Reason) -> u64 {
 
 for_each_engine! {
     async fn concurrent_handshakes_share_batches<E>() {
-        // On a slow machine 128 handshakes in a debug build keep a thread busy for longer than the default.
-        let engine = E::start(gathering().max_wait(Duration::from_secs(20)));
+        let engine = E::start(gathering());
         for setup in [Setup::MTLS13, Setup::MTLS12] {
             let acceptor = TlsAcceptor::new(engine.clone(), Arc::new(setup.server(Keys::Ours)));
             let connector = TlsConnector::new(engine.clone(), Arc::new(setup.client(Keys::Ours)));
@@ -101,7 +100,7 @@ for_each_engine! {
             assert_eq!((stats.requests(), left(&stats, Reason::Deadline)), (1, 1));
             assert!(stats.waits.max >= delay, "{stats:?}");
             // Generous, because the machine may be busy; a forgotten deadline would hang.
-            assert!(stats.waits.max < delay + Duration::from_secs(2), "{stats:?}");
+            assert!(stats.waits.max < delay + PATIENCE, "{stats:?}");
         }
     }
 

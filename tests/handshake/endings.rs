@@ -120,7 +120,7 @@ for_each_engine! {
     }
 
     async fn a_parked_handshake_times_out<E>() {
-        let engine = E::start(never_flushing().handshake_timeout(Duration::from_millis(200)));
+        let engine = E::start(never_flushing().handshake_timeout(Duration::from_secs(4)));
         let (acceptor, _) = acceptor_and_client(&engine, Setup::TLS13);
         let (handshake, _client) = parked(&engine, &acceptor).await;
         assert_eq!(given_up(handshake.await.unwrap()), HandshakeError::TimedOut);

@@ -3,8 +3,8 @@
 use crate::pki::{Keys, Setup};
 use crate::relay::{Fault, relayed};
 use crate::support::{
-    TestEngine, acceptor_and_client, assert_all_returned, assert_serves, client_hello, config, connect, echo,
-    for_each_engine, given_up, localhost, sockets, tls_error, until,
+    PATIENCE, TestEngine, acceptor_and_client, assert_all_returned, assert_serves, client_hello, config,
+    connect, echo, for_each_engine, given_up, localhost, sockets, tls_error, until,
 };
 use rustls::pki_types::UnixTime;
 use rustls::time_provider::TimeProvider;
@@ -17,9 +17,6 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 use tokio::net::{TcpListener, TcpStream};
-
-/// How long a handshake may take on this machine when nothing holds it up, other tests running.
-const PROMPT: Duration = Duration::from_secs(5);
 
 /// Both sides of a handshake of ours through a relay.
 async fn handshake<E: TestEngine>(
@@ -78,7 +75,7 @@ for_each_engine! {
                     let mut faults = [Fault::None; 2];
                     faults[direction] = Fault::Corrupt(at);
                     // A length that says more than comes keeps both waiting.
-                    let both = tokio::time::timeout(Duration::from_secs(1), handshake(&engine, setup, faults)).await;
+                    let both = tokio::time::timeout(Duration::from_secs(2), handshake(&engine, setup, faults)).await;
                     match both {
                         // A record's version is not looked at, by the standard.
                         Ok((Ok(()), Ok(()))) => harmless += 1,
@@ -127,25 +124,34 @@ for_each_engine! {
     }
 
     async fn whoever_drips_or_stalls_has_as_much_time_as_others<E>() {
-        let limit = Duration::from_millis(700);
+        let limit = Duration::from_secs(4);
         let engine = E::start(config().handshake_timeout(limit));
-        // A byte now and then is no sign of life.
-        for fault in [Fault::Drip(Duration::from_millis(10)), Fault::Stall(0), Fault::Stall(300)] {
-            let (acceptor, _) = acceptor_and_client(&engine, Setup::MTLS13);
+        let (acceptor, _) = acceptor_and_client(&engine, Setup::MTLS13);
+        let hello = client_hello(Setup::MTLS13);
+        // A byte now and then is no sign of life. The last of them would come after minutes.
+        let drip = Fault::Drip(Duration::from_secs(1));
+        assert!(hello.len() as u64 > PATIENCE.as_secs());
+        let mut handshakes = Vec::new();
+        for fault in [drip, Fault::Stall(0), Fault::Stall(300)] {
             let (server, mut client, relay) = relayed(fault, Fault::None).await;
-            client.write_all(&client_hello(Setup::MTLS13)).await.unwrap();
-            let began = Instant::now();
-            assert_eq!(given_up(acceptor.accept(server).await), HandshakeError::TimedOut);
-            assert!((limit..limit + PROMPT).contains(&began.elapsed()), "{:?}", began.elapsed());
-            relay.abort();
+            client.write_all(&hello).await.unwrap();
+            let (began, accept) = (Instant::now(), acceptor.accept(server));
+            let ended = async move { (accept.await, began.elapsed()) };
+            handshakes.push((tokio::task::spawn_local(ended), client, relay));
         }
         assert_serves(&engine).await;
+        for (handshake, _client, relay) in handshakes {
+            let (result, elapsed) = handshake.await.unwrap();
+            assert_eq!(given_up(result), HandshakeError::TimedOut);
+            assert!((limit..PATIENCE).contains(&elapsed), "{elapsed:?}");
+            relay.abort();
+        }
         assert_all_returned(&engine).await;
     }
 
     async fn a_thousand_who_never_finish_hold_up_nobody<E>() {
         const CROWD: usize = 1000;
-        let engine = E::start(config().handshake_timeout(Duration::from_secs(10)));
+        let engine = E::start(config());
         let (acceptor, connector) = acceptor_and_client(&engine, Setup::TLS13);
         let hello = client_hello(Setup::TLS13);
         let mut crowd = Vec::new();
@@ -158,20 +164,16 @@ for_each_engine! {
         }
         until(&engine, |stats| stats.in_flight == CROWD && stats.live_fibers == 0).await;
         assert!(engine.stats().stacks <= 2 * 256, "the limit for each of two threads");
-        let began = Instant::now();
         let (mut server, mut client) = connect(|io| acceptor.accept(io), |io| connector.connect(localhost(), io)).await;
         echo(&mut client, &mut server).await;
-        assert!(began.elapsed() < PROMPT, "{:?}", began.elapsed());
-        // They go when their time is up, each counted.
-        for (handshake, _client) in crowd {
-            assert_eq!(given_up(handshake.await.unwrap()), HandshakeError::TimedOut);
-        }
+        assert_eq!(engine.stats().timed_out, 0, "it has not waited for their end");
+        crowd.iter().for_each(|(handshake, _client)| handshake.abort());
         assert_all_returned(&engine).await;
-        assert_eq!((engine.stats().timed_out, engine.stats().succeeded), (CROWD as u64, 1));
+        assert_eq!((engine.stats().cancelled, engine.stats().succeeded), (CROWD as u64, 1));
     }
 
     async fn a_full_house_empties_in_time_for_who_waits<E>() {
-        let limit = Duration::from_millis(1500);
+        let limit = Duration::from_secs(8);
         let engine = E::start(config().handshake_timeout(limit).max_in_flight(20));
         let (acceptor, connector) = acceptor_and_client(&engine, Setup::TLS13);
         let mut crowd = Vec::new();
@@ -180,12 +182,10 @@ for_each_engine! {
             crowd.push((tokio::task::spawn_local(acceptor.accept(server)), client));
         }
         until(&engine, |stats| stats.in_flight == 20).await;
-        tokio::time::sleep(limit / 3).await;
+        tokio::time::sleep(limit * 3 / 4).await;
         // Its own time began when it came, and suffices.
-        let began = Instant::now();
         let (mut server, mut client) = connect(|io| acceptor.accept(io), |io| connector.connect(localhost(), io)).await;
         echo(&mut client, &mut server).await;
-        assert!(began.elapsed() < limit, "{:?}", began.elapsed());
         until(&engine, |stats| (stats.timed_out, stats.succeeded) == (20, 1)).await;
     }
 
@@ -198,31 +198,30 @@ for_each_engine! {
                 let (server, client) = handshake(&engine, setup, [Fault::None; 2]).await;
                 server.and(client).unwrap();
                 // Ten operations wait one after the other, and other tests run.
-                assert!(began.elapsed() < 10 * delay + PROMPT, "{delay:?}: {:?}", began.elapsed());
+                assert!(began.elapsed() < 10 * delay + PATIENCE, "{delay:?}: {:?}", began.elapsed());
             }
         }
     }
 
     async fn a_stopped_peer_is_given_up_and_one_that_wakes_is_served<E>() {
-        let limit = Duration::from_millis(1500);
-        let engine = E::start(config().handshake_timeout(limit));
-        let (acceptor, _) = acceptor_and_client(&engine, Setup::TLS13);
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         for wakes in [false, true] {
+            let limit = if wakes { 2 * PATIENCE } else { Duration::from_secs(3) };
+            let engine = E::start(config().handshake_timeout(limit));
+            let (acceptor, _) = acceptor_and_client(&engine, Setup::TLS13);
             let (peer, socket) = stopped_client(&listener).await;
-            let began = Instant::now();
             let handshake = tokio::task::spawn_local(acceptor.accept(socket));
             // Meanwhile others are served.
             assert_serves(&engine).await;
-            assert!(began.elapsed() < limit, "the others come first: {:?}", began.elapsed());
             if wakes {
+                assert!(!handshake.is_finished(), "the others come first");
                 peer.signal("CONT");
                 handshake.await.unwrap().unwrap();
             } else {
                 assert_eq!(given_up(handshake.await.unwrap()), HandshakeError::TimedOut);
             }
+            assert_all_returned(&engine).await;
         }
-        assert_all_returned(&engine).await;
     }
 
     async fn certificates_are_judged_by_the_clock_that_was_given<E>() {

@@ -156,7 +156,7 @@ fn resolver(provider: &CryptoProvider, identity: &Identity) -> Arc<SingleCertAnd
 
 /// Handshakes between both sides of ours, [`PAIRS`] at a time on one thread of an engine; with data on each connection.
 async fn pairs<E: TestEngine>(terms: Terms, family: &'static Family, identity: &Identity) -> EngineStats {
-    let engine = E::start(config().threads(1).gather(PAIRS as usize).max_wait(Duration::from_secs(20)));
+    let engine = E::start(config().threads(1).gather(PAIRS as usize).max_wait(Duration::from_secs(3600)));
     let acceptor = TlsAcceptor::new(engine.clone(), terms.server(Keys::Ours, &family.roots, identity));
     let connector = TlsConnector::new(engine.clone(), terms.client(Keys::Ours, &family.roots, identity));
     let pairs = (0..PAIRS).map(|_| {

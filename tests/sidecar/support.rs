@@ -10,7 +10,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// Runs a test, which must not take forever.
 pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {
-    run_for(Duration::from_secs(120), test)
+    run_for(Duration::from_secs(600), test)
 }
 
 /// Runs a test that may take so long.

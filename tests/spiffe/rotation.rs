@@ -3,13 +3,13 @@
 use crate::ca::{Ca, id, material};
 use crate::files::{Directory, holds};
 use crate::support::{
-    CLIENT, HOME, SERVER, echo_as_client, echo_as_server, engine, identity, name, run_for, sockets,
+    CLIENT, HOME, SERVER, echo_as_client, echo_as_server, engine, identity, name, run, sockets, until,
 };
 use rustls_multibuffer::handshake::Engine;
 use rustls_multibuffer::spiffe::{Acceptor, Authorizer, Connector, Identity, Material, MemoryHandle};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use tokio::task::JoinHandle;
 
 /// One side's identity, and how material gets to it.
 struct Workload {
@@ -66,20 +66,65 @@ impl Authority {
     }
 
     /// The next authority is announced to both sides before it issues, and the old one is trusted until it has issued all.
-    async fn rotate_authority(&mut self) {
+    async fn rotate_authority(&mut self, load: &Load) {
         self.cas.push(Ca::new(HOME));
         self.rotate(0).await;
         self.rotate(1).await;
         // What the old authority issued is still presented by handshakes that began before.
-        tokio::time::sleep(Duration::from_millis(100)).await;
+        load.goes_on(1).await;
         self.cas.remove(0);
         self.rotate(0).await;
     }
 }
 
-/// Handshakes without pause, until told to stop; returns how many there were. The first failure panics.
-async fn load(acceptor: Acceptor<Engine>, connector: Connector<Engine>, stop: Arc<AtomicBool>) -> u64 {
-    let mut done = 0;
+/// Workers that shake hands without pause, each with the number of its handshakes.
+struct Load {
+    stop: Arc<AtomicBool>,
+    workers: Vec<(JoinHandle<()>, Arc<AtomicU64>)>,
+}
+
+impl Load {
+    fn start(acceptor: &Acceptor<Engine>, connector: &Connector<Engine>) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let worker = |_| {
+            let done = Arc::new(AtomicU64::new(0));
+            let work = shake_hands(acceptor.clone(), connector.clone(), stop.clone(), done.clone());
+            (tokio::spawn(work), done)
+        };
+        Self { workers: (0..8).map(worker).collect(), stop: stop.clone() }
+    }
+
+    /// Waits until every worker has finished so many more handshakes: those on their way now have ended then.
+    async fn goes_on(&self, handshakes: u64) {
+        let goals: Vec<_> = self.workers.iter().map(|(_, done)| done.load(SeqCst) + handshakes).collect();
+        let mut workers = self.workers.iter().zip(&goals);
+        // A worker that has ended has failed, which [`Load::end`] reports.
+        until(|| {
+            workers.clone().all(|((task, done), goal)| task.is_finished() || done.load(SeqCst) >= *goal)
+        })
+        .await;
+        assert!(workers.all(|((task, _), _)| !task.is_finished()), "a handshake has failed");
+    }
+
+    /// How many handshakes there were.
+    async fn end(self) -> u64 {
+        self.stop.store(true, SeqCst);
+        let mut sum = 0;
+        for (task, done) in self.workers {
+            task.await.expect("no handshake fails");
+            sum += done.load(SeqCst);
+        }
+        sum
+    }
+}
+
+/// Handshakes without pause, until told to stop. The first failure panics.
+async fn shake_hands(
+    acceptor: Acceptor<Engine>,
+    connector: Connector<Engine>,
+    stop: Arc<AtomicBool>,
+    done: Arc<AtomicU64>,
+) {
     while !stop.load(SeqCst) {
         let (here, there) = sockets();
         let server = async {
@@ -94,45 +139,38 @@ async fn load(acceptor: Acceptor<Engine>, connector: Connector<Engine>, stop: Ar
             echo_as_client(stream).await.expect("the client's echo");
         };
         tokio::join!(server, client);
-        done += 1;
+        done.fetch_add(1, SeqCst);
     }
-    done
 }
 
-/// What a test asks for, all of it under load. The authority rotates as often as `authorities`, evenly spread.
+/// What a test asks for, all of it under load. The authority rotates as often as `authorities`, evenly spread;
+/// between two rotations every worker finishes so many `handshakes`.
 struct Plan {
     rotations: usize,
     authorities: usize,
-    pause: Duration,
+    handshakes: u64,
 }
 
-const BRIEF: Plan = Plan { rotations: 30, authorities: 3, pause: Duration::from_millis(10) };
-const LONG: Plan = Plan { rotations: 500, authorities: 10, pause: Duration::from_millis(110) };
+const BRIEF: Plan = Plan { rotations: 30, authorities: 3, handshakes: 1 };
+const LONG: Plan = Plan { rotations: 500, authorities: 10, handshakes: 10 };
 
 async fn rotate_under_load(plan: Plan, ca: Ca, server: Workload, client: Workload) {
     let engine = engine(2);
     let acceptor = Acceptor::new(engine.clone(), &server.identity, Authorizer::exactly(id(CLIENT)));
     let connector = Connector::new(engine.clone(), &client.identity, Authorizer::exactly(id(SERVER)));
     let mut authority = Authority { cas: vec![ca], server, client };
-    let stop = Arc::new(AtomicBool::new(false));
-    let load = || tokio::spawn(load(acceptor.clone(), connector.clone(), stop.clone()));
-    let workers: Vec<_> = (0..8).map(|_| load()).collect();
+    let load = Load::start(&acceptor, &connector);
     for rotation in 0..plan.rotations {
         authority.rotate(0).await;
         if rotation % (plan.rotations / plan.authorities) == 0 {
-            authority.rotate_authority().await;
+            authority.rotate_authority(&load).await;
         }
-        tokio::time::sleep(plan.pause).await;
+        load.goes_on(plan.handshakes).await;
     }
-    stop.store(true, SeqCst);
-    let mut done = 0;
-    for worker in workers {
-        done += worker.await.expect("no handshake fails");
-    }
+    let done = load.end().await;
     let stats = engine.stats();
     assert_eq!((stats.failed, stats.timed_out, stats.cancelled), (0, 0, 0));
     assert_eq!(stats.succeeded, 2 * done);
-    assert!(done > 100, "{done}");
     let rotations = plan.rotations + 3 * plan.authorities;
     for workload in [&authority.server, &authority.client] {
         let health = workload.identity.health();
@@ -160,7 +198,7 @@ async fn start(files: bool) -> (Ca, Workload, Workload) {
 }
 
 fn no_handshake_fails(plan: Plan, files: bool) {
-    run_for(400, async {
+    run(async {
         let (ca, server, client) = start(files).await;
         rotate_under_load(plan, ca, server, client).await;
     });
@@ -197,7 +235,7 @@ fn resident() -> u64 {
 
 #[test]
 fn old_generations_are_released() {
-    run_for(120, async {
+    run(async {
         let ca = Ca::new(HOME);
         let (server_identity, server) = identity(material(ca.svid(SERVER), [(HOME, vec![ca.root()])])).await;
         let (client_identity, _client) = identity(material(ca.svid(CLIENT), [(HOME, vec![ca.root()])])).await;

@@ -35,22 +35,24 @@ fn svids_and_keys_of_every_kind_arrive_and_rotate() {
 #[test]
 fn svids_rotate_by_themselves_at_half_of_their_life() {
     run(async {
-        for kind in Kind::ALL {
-            let config = AuthorityConfig::new(domain("example.org")).svid_lifetime(Duration::from_secs(3));
-            let (folder, authority) = (Folder::new(), Authority::start(config).unwrap());
-            authority.allow(&id("web")).unwrap();
-            let path = folder.join("socket");
-            let _server = Server::start(kind, &authority, &path, &[id("web")]);
-            let identity = follow(kind, &path);
+        // The other half of the life is left to a machine that is busy with something else.
+        let config = AuthorityConfig::new(domain("example.org")).svid_lifetime(Duration::from_secs(20));
+        let (folder, authority) = (Folder::new(), Authority::start(config).unwrap());
+        let begin = std::time::Instant::now();
+        authority.allow(&id("web")).unwrap();
+        let follow = |kind: Kind| {
+            let path = folder.join(&format!("{kind:?}"));
+            (Server::start(kind, &authority, &path, &[id("web")]), follow(kind, &path))
+        };
+        for (_server, identity) in &Kind::ALL.map(follow) {
             identity.ready().await;
-            let begin = std::time::Instant::now();
-            eventually("the fourth generation", || {
+            eventually("the second generation", || {
                 // It never runs out.
-                identity.current().expect("it is always valid").generation() >= 4
+                identity.current().expect("it is always valid").generation() >= 2
             })
             .await;
-            // Three rotations at half of the life, which is cut to whole seconds, ± 10 %.
-            assert!(begin.elapsed() > Duration::from_millis(2500), "{:?}", begin.elapsed());
+            // Half of the life, which is cut to whole seconds, ± 10 %.
+            assert!(begin.elapsed() > Duration::from_millis(8500), "{:?}", begin.elapsed());
         }
     });
 }

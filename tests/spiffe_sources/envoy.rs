@@ -3,7 +3,7 @@
 use crate::load::engine;
 use crate::peer::{Peer, find};
 use crate::run;
-use crate::support::{Folder, Kind, Server, authority, eventually, follow, id};
+use crate::support::{Folder, Kind, PATIENCE, Server, authority, eventually, follow, id};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls_multibuffer::handshake::Engine;
 use rustls_multibuffer::spiffe::authority::Authority;
@@ -48,7 +48,7 @@ fn bootstrap(folder: &Folder) -> String {
     };
     let cluster = |name: &str, fields: String| {
         format!(
-            r#"{{"name":"{name}","type":"STATIC","connect_timeout":"5s","load_assignment":{{"cluster_name":"{name}",
+            r#"{{"name":"{name}","type":"STATIC","connect_timeout":"60s","load_assignment":{{"cluster_name":"{name}",
             "endpoints":[{{"lb_endpoints":[{{"endpoint":{{"address":{}}}}}]}}]}},{fields}}}"#,
             pipe(name)
         )
@@ -143,7 +143,7 @@ impl World<'_> {
             if as_server == newest && self.be_asked().await == newest {
                 return;
             }
-            assert!(begin.elapsed().as_secs() < 20, "Envoy does not rotate");
+            assert!(begin.elapsed() < PATIENCE, "Envoy does not rotate");
         }
     }
 }
@@ -156,7 +156,7 @@ async fn wait_for_envoy(folder: &Folder) {
     };
     let begin = std::time::Instant::now();
     while !is_up().await {
-        assert!(begin.elapsed().as_secs() < 40, "Envoy does not start");
+        assert!(begin.elapsed() < PATIENCE, "Envoy does not start");
         tokio::time::sleep(std::time::Duration::from_millis(100)).await;
     }
 }

@@ -1,9 +1,10 @@
 //! Servers that go away, say nothing, or say nonsense: the last good identity stays, and the source comes back.
 
 use crate::run;
-use crate::support::{Folder, Kind, PATIENCE, Server, World, authority, eventually, follow, id};
+use crate::support::{Folder, IMPATIENCE, Kind, Server, World, authority, eventually, follow, id};
 use rustls_multibuffer::spiffe::Unavailable;
 use std::path::Path;
+use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
 use tokio::task::JoinHandle;
@@ -125,7 +126,7 @@ fn later_silence_is_no_fault() {
     run(async {
         for kind in Kind::ALL {
             let world = World::new(kind).await;
-            tokio::time::sleep(2 * PATIENCE).await;
+            tokio::time::sleep(IMPATIENCE + Duration::from_millis(500)).await;
             let health = world.identity.health();
             assert!(health.connected && health.source_error.is_none(), "{:?}", world.kind);
         }

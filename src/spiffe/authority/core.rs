@@ -121,6 +121,11 @@ impl Core {
         Ok(())
     }
 
+    /// Takes the CAs that issue no more out of the bundle, even if their SVIDs are still valid.
+    pub(super) fn drop_old_cas(&mut self) {
+        self.retired.clear();
+    }
+
     /// Trusts another domain's roots.
     pub(super) fn federate(
         &mut self,

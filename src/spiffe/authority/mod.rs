@@ -158,6 +158,12 @@ impl Authority {
         self.shared.change(|core, now| core.use_announced_ca(now))
     }
 
+    /// Takes the CAs that issue no more out of the bundle at once, without waiting until the last of their SVIDs
+    /// has expired.
+    pub fn drop_old_cas(&self) {
+        self.shared.change(|core, _| core.drop_old_cas());
+    }
+
     /// Publishes another trust domain's bundle. It is as it is now; [`Authority::federate_with`] follows another authority.
     ///
     /// # Errors

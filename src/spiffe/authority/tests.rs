@@ -146,6 +146,17 @@ fn a_ca_is_announced_before_it_issues_and_stays_until_its_svids_are_gone() {
 }
 
 #[test]
+fn old_cas_can_be_dropped_early() {
+    let mut core = core(1);
+    core.announce_ca(start()).unwrap();
+    core.use_announced_ca(start()).unwrap();
+    let roots = core.view().own_bundle().unwrap().to_vec();
+    assert_eq!(roots.len(), 2);
+    core.drop_old_cas();
+    assert_eq!(core.view().own_bundle().unwrap(), &roots[1..]);
+}
+
+#[test]
 fn svids_do_not_outlive_their_ca() {
     let config = AuthorityConfig::new(domain()).ca_lifetime(HOUR / 2);
     let mut core = Core::new(config, fastrand::Rng::with_seed(1), start()).unwrap();

@@ -88,21 +88,22 @@ async fn silence_ends_and_every_byte_begins_it_anew() {
     let (mut a, _b, between) = line(64);
     let began = tokio::time::Instant::now();
     let talk = async {
+        // The other half of the time is left to a machine that is busy with something else.
         for _ in 0..3 {
-            tokio::time::sleep(Duration::from_secs(1)).await;
+            tokio::time::sleep(Duration::from_secs(3)).await;
             a.write_all(b".").await.unwrap();
         }
     };
-    let ((result, counts), ()) = tokio::join!(carry(between, Some(Duration::from_secs(2))), talk);
+    let ((result, counts), ()) = tokio::join!(carry(between, Some(Duration::from_secs(6))), talk);
     assert!(matches!(result, Err(Interrupted::Idle)), "{result:?}");
     assert_eq!(counts.left.get(), 3);
-    assert!(began.elapsed() >= Duration::from_secs(5), "{:?}", began.elapsed());
+    assert!(began.elapsed() >= Duration::from_secs(15), "{:?}", began.elapsed());
 }
 
 #[tokio::test(flavor = "current_thread")]
 async fn what_is_not_received_is_not_read() {
     let (mut a, b, between) = line(1000);
-    let stuck = tokio::time::timeout(Duration::from_millis(100), async {
+    let stuck = tokio::time::timeout(Duration::from_secs(120), async {
         tokio::join!(carry(between, None), async {
             let chunk = [0; 1000];
             let mut accepted = 0;
