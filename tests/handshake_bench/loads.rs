@@ -1,7 +1,8 @@
 //! Other loads than the default: sweeps, open loops, resumption, and the two halves as programs of their own.
 
 use super::{
-    assert_positive, assert_refused, handshake_bench, has_lanes, lines, run_with_slots, short_run, text,
+    MODEST, assert_positive, assert_refused, handshake_bench, has_lanes, lines, run_with_slots, short_run,
+    text,
 };
 use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
@@ -34,12 +35,12 @@ impl Drop for Running {
 #[test]
 fn a_low_rate_is_reached_and_a_high_one_is_not() {
     let file = directory("rates").join("rates.jsonl");
-    let flags = ["sweep", "--key", "p256", "--rate", "40,60000", "--duration", "1", "--max-in-flight", "128"];
-    let output = handshake_bench(&[&flags[..], &["--json", utf8(&file)]].concat());
+    let flags = ["sweep", "--key", "p256", "--rate", "4,60000", "--duration", "4", "--max-in-flight", "128"];
+    let output = handshake_bench(&[&flags[..], &["--json", utf8(&file)], &MODEST].concat());
     assert!(output.status.success(), "{}", text(&output.stderr));
     let json = lines(&std::fs::read_to_string(file).unwrap());
     assert_eq!(json.len(), 6);
-    for (lines, rate) in json.chunks(3).zip([40.0, 60_000.0]) {
+    for (lines, rate) in json.chunks(3).zip([4.0, 60_000.0]) {
         for line in &lines[..2] {
             assert_positive(
                 line,
@@ -62,7 +63,7 @@ fn a_low_rate_is_reached_and_a_high_one_is_not() {
 fn a_sweep_measures_every_number_of_clients() {
     let file = directory("sweep").join("sweep.jsonl");
     let flags = ["sweep", "--key", "p256,rsa2048", "--concurrency", "1,16", "--duration", "0.2"];
-    let output = handshake_bench(&[&flags[..], &["--json", utf8(&file)]].concat());
+    let output = handshake_bench(&[&flags[..], &["--json", utf8(&file)], &MODEST].concat());
     assert!(output.status.success(), "{}", text(&output.stderr));
     let json = lines(&std::fs::read_to_string(file).unwrap());
     assert_eq!(json.len(), 12);
@@ -85,7 +86,8 @@ fn a_sweep_measures_every_number_of_clients() {
 
 #[test]
 fn a_rate_alone_is_an_open_loop() {
-    let output = handshake_bench(&["--key", "p256", "--rate", "50", "--slots", "1", "--duration", "0.4"]);
+    let flags = ["--key", "p256", "--rate", "50", "--slots", "1", "--duration", "0.4"];
+    let output = handshake_bench(&[&flags[..], &MODEST].concat());
     assert!(output.status.success(), "{}", text(&output.stderr));
     for wanted in ["50/s", "p99.9 µs", "reached", "full/idle/deadline/drain"] {
         assert!(text(&output.stdout).contains(wanted), "{wanted:?} in {}", text(&output.stdout));
@@ -100,11 +102,12 @@ fn sessions_resume_in_both_versions() {
         for line in &json[..2] {
             assert_eq!(line["scenario"], format!("rsa2048-tls{tls}-x25519-resume"));
             let [resumed, all] = ["resumed", "handshakes"].map(|field| line[field].as_f64().unwrap());
-            assert!(resumed > 0.9 * all, "{line}");
+            // But for the first handshakes of a slot, of each of eight clients.
+            assert!(resumed > 0.0 && all - resumed <= 2.0 * 8.0, "{line}");
         }
-        // What little was signed was the first handshakes of a slot.
-        let signed = json[1]["ops_per_handshake"]["rsa2048-sign"].as_f64();
-        assert!(signed.unwrap_or(0.0) < 0.1, "{}", json[1]);
+        let all = json[1]["handshakes"].as_f64().unwrap();
+        let signed = json[1]["ops_per_handshake"]["rsa2048-sign"].as_f64().unwrap_or(0.0) * all;
+        assert!(signed <= 2.0 * 8.0 + 0.5, "{}", json[1]);
     }
     let (_, json) = short_run("no-resume.json", &["--key", "p256"]);
     assert!(json[..2].iter().all(|line| line["resumed"] == 0), "{json:?}");
@@ -152,12 +155,12 @@ fn the_halves_meet_over_tcp_and_unix_sockets() {
     for (listen, server, client, threads) in
         [("127.0.0.1:0", "multibuffer", "stock", "2"), (unix.as_str(), "stock", "multibuffer", "1")]
     {
-        let more = ["--server", server, "--threads", threads, "--key", "p256", "--duration", "60"];
+        let more = ["--server", server, "--threads", threads, "--key", "p256", "--duration", "600"];
         let (running, address) = serve(&identities, listen, &more);
         let file = identities.join(format!("{server}.json"));
         let connect =
             ["connect", "--to", &address, "--identities-from", utf8(&identities), "--client", client];
-        let load = ["--concurrency", "8", "--handshakes", "200", "--duration", "60", "--json", utf8(&file)];
+        let load = ["--concurrency", "8", "--handshakes", "200", "--duration", "600", "--json", utf8(&file)];
         let output = handshake_bench(&[&connect[..], &load].concat());
         assert!(output.status.success(), "{}", text(&output.stderr));
         let result = &lines(&std::fs::read_to_string(file).unwrap())[0];
@@ -202,7 +205,7 @@ fn each_half_works_with_openssl() {
     openssl.args(["-CAfile", &ca, "-Verify", "3", "-verify_return_error", "-www", "-quiet"]);
     let _peer =
         Running(openssl.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("openssl is installed"));
-    let end = Instant::now() + Duration::from_secs(20);
+    let end = Instant::now() + Duration::from_secs(120);
     while TcpStream::connect(format!("127.0.0.1:{port}")).is_err() {
         assert!(Instant::now() < end, "openssl does not listen");
         std::thread::sleep(Duration::from_millis(20));
@@ -210,7 +213,7 @@ fn each_half_works_with_openssl() {
     let to = format!("localhost:{port}");
     let to = to.replace("localhost", "127.0.0.1");
     let connect = ["connect", "--to", &to, "--identities-from", utf8(&identities), "--concurrency", "2"];
-    let request = ["--handshakes", "20", "--duration", "20", "--send", r"GET / HTTP/1.0\r\n\r\n"];
+    let request = ["--handshakes", "20", "--duration", "600", "--send", r"GET / HTTP/1.0\r\n\r\n"];
     for tls in ["1.3", "1.2"] {
         for client in ["stock", "multibuffer"] {
             let output =
@@ -223,7 +226,7 @@ fn each_half_works_with_openssl() {
     let output = handshake_bench(&[&connect[..], &["--handshakes", "2", "--server-only-auth"]].concat());
     assert!(text(&output.stderr).contains("no handshake succeeded"), "{}", text(&output.stderr));
 
-    let (running, address) = serve(&identities, "127.0.0.1:0", &["--duration", "60"]);
+    let (running, address) = serve(&identities, "127.0.0.1:0", &["--duration", "600"]);
     let mut openssl = Command::new("openssl");
     openssl.args([
         "s_client",
@@ -279,7 +282,8 @@ fn a_report_is_one_page_and_its_json() {
         ),
     ] {
         let directory = directory(name);
-        let output = handshake_bench(&[args, &["--report", utf8(&directory)]].concat());
+        let modest = if args.contains(&"ops") { &[][..] } else { &MODEST };
+        let output = handshake_bench(&[args, &["--report", utf8(&directory)], modest].concat());
         assert!(output.status.success(), "{}", text(&output.stderr));
         let html = std::fs::read_to_string(directory.join("index.html")).unwrap();
         assert!(html.matches("<svg ").count() >= plots, "{name}: {} plots", html.matches("<svg ").count());

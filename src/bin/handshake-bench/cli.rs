@@ -73,6 +73,9 @@ pub(crate) struct MeasureArgs {
     /// Server threads, each with a listener, a runtime and an engine of its own.
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub(crate) threads: usize,
+    /// How much server threads give way to clients on the same cores: from 0, not at all, to 19.
+    #[arg(long, default_value_t = 19, value_name = "N", value_parser = clap::value_parser!(u8).range(..20))]
+    pub(crate) server_nice: u8,
     /// Length of one measured slot, in seconds.
     #[arg(long, default_value = "1", value_name = "S", value_parser = seconds)]
     pub(crate) duration: Duration,
@@ -123,6 +126,9 @@ pub(crate) struct SoakArgs {
     /// Clients that make one handshake after the other at the same time.
     #[arg(long, default_value_t = 256, value_name = "N")]
     pub(crate) concurrency: usize,
+    /// How much server threads give way to clients on the same cores: from 0, not at all, to 19.
+    #[arg(long, default_value_t = 19, value_name = "N", value_parser = clap::value_parser!(u8).range(..20))]
+    pub(crate) server_nice: u8,
     /// Give up after this many seconds.
     #[arg(long, default_value = "1800", value_name = "S", value_parser = seconds)]
     pub(crate) time_limit: Duration,

@@ -14,6 +14,8 @@ pub(crate) struct Placement {
     servers: Vec<CoreId>,
     clients: Vec<CoreId>,
     shared: bool,
+    /// How much server threads give way where cores are shared.
+    nice: u8,
 }
 
 impl Placement {
@@ -27,7 +29,12 @@ impl Placement {
         // Without more clients than threads no two handshakes meet in one thread, so there is nothing to load.
         let shared = spare == 0 || (concurrency > threads && spare < 2 * threads);
         let clients = if shared { cores.clone() } else { cores[threads..].to_vec() };
-        Self { servers: cores, clients, shared }
+        Self { servers: cores, clients, shared, nice: 19 }
+    }
+
+    /// The same where server threads give way to clients that much.
+    pub(crate) fn nice(self, nice: u8) -> Self {
+        Self { nice, ..self }
     }
 
     /// Client threads.
@@ -38,8 +45,11 @@ impl Placement {
     /// Puts the calling thread where server thread `index` belongs.
     pub(crate) fn enter_server(&self, index: usize) {
         pin(&self.servers, index);
-        if self.shared && rustix::process::nice(19).is_err() {
-            eprintln!("handshake-bench: the server thread cannot give way to the clients (nice 19)");
+        if self.shared && rustix::process::nice(self.nice.into()).is_err() {
+            eprintln!(
+                "handshake-bench: the server thread cannot give way to the clients (nice {})",
+                self.nice
+            );
         }
     }
 
@@ -56,8 +66,9 @@ impl Placement {
         match self.shared {
             false => format!("server threads on cores {servers}, clients on cores {clients}"),
             true => format!(
-                "server threads on cores {servers} at nice 19, clients on cores {clients}: too few cores to \
-                 keep them apart, so handshakes/s and latency include the clients' work; server CPU does not"
+                "server threads on cores {servers} at nice {nice}, clients on cores {clients}: too few cores to \
+                 keep them apart, so handshakes/s and latency include the clients' work; server CPU does not",
+                nice = self.nice
             ),
         }
     }

@@ -40,7 +40,7 @@ impl Plan<'_> {
             Pace::Closed(clients) => clients,
             Pace::Open(_) => self.measure.threads,
         };
-        Placement::new(self.measure.threads, clients)
+        Placement::new(self.measure.threads, clients).nice(self.measure.server_nice)
     }
 }
 
