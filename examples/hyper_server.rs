@@ -1,7 +1,7 @@
 //! An HTTP server over mutual TLS: hyper, with our acceptor where tokio-rustls' would be.
 //!
 //! ```text
-//! SPIFFE_ENDPOINT_SOCKET=unix:///tmp/agent/api.sock \
+//! SPIFFE_ENDPOINT_SOCKET=unix:///tmp/agent/web/api.sock \
 //!   cargo run --release --example hyper_server --features spiffe -- 127.0.0.1:8443 example.org
 //! ```
 //!

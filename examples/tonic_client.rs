@@ -1,7 +1,7 @@
 //! A gRPC client over mutual TLS: tonic, with our connector underneath. It asks a server for its health (`grpc.health.v1`).
 //!
 //! ```text
-//! SPIFFE_ENDPOINT_SOCKET=unix:///tmp/agent/api.sock \
+//! SPIFFE_ENDPOINT_SOCKET=unix:///tmp/agent/web/api.sock \
 //!   cargo run --release --example tonic_client --features spiffe -- 127.0.0.1:8443 spiffe://example.org/server
 //! ```
 
