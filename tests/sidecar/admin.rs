@@ -4,6 +4,8 @@ use crate::pki::{Authority, write_identity};
 use crate::process::Home;
 use crate::support::{echo_application, expect_echo, inbound, inbound_home, run};
 use rustls_multibuffer::Tier;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::Command;
 
 #[test]
@@ -53,8 +55,45 @@ fn reports_and_commands() {
 }
 
 #[test]
+fn no_web_page_gets_an_answer_over_tcp_and_changes_want_the_token() {
+    run(async {
+        let (_authority, home) = inbound_home(echo_application().await, "", "");
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let (file, token) = (home.dir.join("config.yaml"), home.dir.join("token"));
+        let socket = format!("'unix:{}'", home.dir.join("admin.sock").display());
+        let tcp = format!("'127.0.0.1:{port}', token_file: {}", token.display());
+        std::fs::write(&file, std::fs::read_to_string(&file).unwrap().replace(&socket, &tcp)).unwrap();
+        std::fs::write(&token, "open-sesame\n").unwrap();
+        let sidecar = home.launch(&[]);
+        let ask = |request: &str, headers: &str| {
+            let mut stream = TcpStream::connect(("127.0.0.1", port)).ok()?;
+            stream.set_read_timeout(Some(crate::process::PATIENCE)).unwrap();
+            stream.write_all(format!("{request} HTTP/1.1\r\n{headers}\r\n").as_bytes()).unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            answer.split(' ').nth(1)?.parse::<u16>().ok()
+        };
+        sidecar.until("it is ready", || ask("GET /ready", "Host: localhost\r\n") == Some(200));
+        let from_page = format!("Host: rebind.example:{port}\r\nOrigin: http://rebind.example:{port}\r\n");
+        for request in ["POST /quitquitquit", "GET /config_dump", "GET /stats/prometheus"] {
+            assert_eq!(ask(request, &from_page), Some(403), "{request}");
+        }
+        let to_loopback =
+            "Host: 127.0.0.1\r\nOrigin: http://evil.example\r\nAuthorization: Bearer open-sesame\r\n";
+        assert_eq!(ask("POST /quitquitquit", to_loopback), Some(403));
+        assert_eq!(ask("POST /quitquitquit", "Host: 127.0.0.1\r\n"), Some(401));
+        assert!(sidecar.is_running());
+        // As kubelet, Prometheus and curl ask.
+        assert_eq!(ask("GET /ready", "Host:\r\n"), Some(200));
+        assert_eq!(ask("GET /stats/prometheus", &format!("Host: 127.0.0.1:{port}\r\n")), Some(200));
+        let quit = "Host: localhost\r\nAuthorization: Bearer open-sesame\r\n";
+        assert_eq!(ask("POST /quitquitquit", quit), Some(200));
+        assert!(sidecar.wait().success());
+    });
+}
+
+#[test]
 fn a_connection_is_for_one_request() {
-    use std::io::{Read, Write};
     run(async {
         let inbound = inbound(echo_application().await, "", "");
         let socket = inbound.sidecar.home.dir.join("admin.sock");

@@ -33,7 +33,7 @@ impl Listener {
         config: Option<&AdminConfig>,
         inherited: Option<OwnedFd>,
     ) -> Result<Option<Self>, String> {
-        let Some(AdminConfig { address }) = config else { return Ok(None) };
+        let Some(AdminConfig { address, .. }) = config else { return Ok(None) };
         let inherited = inherited.and_then(|fd| Self::recognise(fd, address));
         let listener = match inherited {
             Some(listener) => Ok(listener),

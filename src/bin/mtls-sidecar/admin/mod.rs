@@ -1,5 +1,6 @@
 //! The admin endpoint: HTTP/1.1 on a loopback address or a Unix socket.
 
+mod guard;
 mod listener;
 mod reports;
 
@@ -41,6 +42,12 @@ impl Admin {
     async fn answer(self, request: Request<Incoming>) -> Result<Answer, Infallible> {
         let query = request.uri().query().unwrap_or_default();
         let path = request.uri().path();
+        if let Some(config) = &self.state.config.admin
+            && let Err((status, message)) = guard::check(config, &request)
+        {
+            log::warn!("admin: {} {path} is refused: {}", request.method(), message.trim_end());
+            return Ok(text(status, message));
+        }
         Ok(match *request.method() {
             Method::GET => self.get(path).await,
             Method::POST => self.post(path, query),

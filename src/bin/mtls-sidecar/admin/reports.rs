@@ -2,7 +2,7 @@
 
 use crate::state::{Phase, State};
 use crate::tls::Identities;
-use rustls_multibuffer::spiffe::Health;
+use rustls_multibuffer::spiffe::{Health, Identity};
 use serde_json::{Value, json};
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::SystemTime;
@@ -33,6 +33,14 @@ fn health(health: &Health) -> Value {
         "updates_refused": health.refused,
         "last_refusal": health.last_refusal.as_ref().map(|(why, _)| why.to_string()),
     })
+}
+
+/// The identities that peers cannot accept now, a line each with the reason.
+pub(super) fn unusable(identities: &Identities) -> String {
+    let why = |(name, identity): (&String, &Identity)| {
+        Some(format!("identity {name}: {}\n", identity.acceptable().err()?))
+    };
+    identities.iter().filter_map(why).collect()
 }
 
 /// Seconds since 1970.

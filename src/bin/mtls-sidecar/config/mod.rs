@@ -23,6 +23,7 @@ use rustls_multibuffer::config::TlsAcceleration;
 use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 /// A whole configuration, as it is in effect. What is written of it holds no secret: sources of keys are named, never shown.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -208,6 +209,8 @@ impl Default for DrainConfig {
 pub(crate) struct AdminConfig {
     /// A loopback address, or `unix:` and a path.
     pub(crate) address: AdminAddress,
+    /// A file with the token that requests which change something must carry.
+    pub(crate) token_file: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
