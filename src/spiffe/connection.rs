@@ -1,13 +1,12 @@
 //! What is known of a connection beside its stream.
 
+use super::failure::handshake_failure;
 use super::live::{CloseReason, LivePolicy, PeerChain, TrustWatch};
 use super::metric::Side;
-use super::peer_error::PeerError;
 use super::snapshot::Snapshot;
 use super::store::Store;
 use super::verify::{peer_id, recheck};
 use super::{Authorizer, SpiffeId};
-use crate::handshake::HandshakeError;
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::CertificateDer;
 use rustls::{CommonState, HandshakeKind};
@@ -191,24 +190,6 @@ fn invalid_data(e: impl std::error::Error + Send + Sync + 'static) -> io::Error 
 /// Counts a handshake that failed, by its reason.
 pub(super) fn count_failure<T>(result: &io::Result<T>, store: &Store, side: Side) {
     if let Err(error) = result {
-        store.metrics().handshake_failed(side, label(error));
-    }
-}
-
-/// The reason of a failed handshake as a metric label.
-fn label(error: &io::Error) -> &'static str {
-    if let Some(reason) = PeerError::of(error) {
-        return reason.as_label();
-    }
-    if let Some(reason) = super::Unavailable::of(error) {
-        return reason.as_label();
-    }
-    match error.get_ref().map(|inner| (inner.downcast_ref(), inner.downcast_ref())) {
-        Some((Some(rustls::Error::NoCertificatesPresented), _)) => "no_certificate",
-        Some((Some(rustls::Error::AlertReceived(_)), _)) => "alert_received",
-        Some((Some(_), _)) => "tls",
-        Some((_, Some(HandshakeError::TimedOut))) => "timed_out",
-        Some((_, Some(_))) => "engine",
-        _ => "io",
+        store.metrics().handshake_failed(side, handshake_failure(error));
     }
 }

@@ -1,6 +1,7 @@
 //! What becomes of live connections when identities rotate.
 
 use super::bundles::{Chain, Roots};
+use super::label::labels;
 use super::store::Store;
 use ::spiffe::{SpiffeId, TrustDomain};
 use rustls::crypto::WebPkiSupportedAlgorithms;
@@ -73,16 +74,12 @@ pub enum CloseReason {
     Withdrawn,
 }
 
-impl CloseReason {
-    /// The reason as a metric label.
-    pub fn as_label(self) -> &'static str {
-        match self {
-            Self::MaxAge => "max_age",
-            Self::BundleRemoved => "bundle_removed",
-            Self::RootRemoved => "root_removed",
-            Self::Withdrawn => "withdrawn",
-        }
-    }
+labels! {
+    CloseReason,
+    CloseReason::MaxAge => "max_age",
+    CloseReason::BundleRemoved => "bundle_removed",
+    CloseReason::RootRemoved => "root_removed",
+    CloseReason::Withdrawn => "withdrawn",
 }
 
 impl fmt::Display for CloseReason {

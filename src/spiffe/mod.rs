@@ -58,7 +58,7 @@
 //! | `spiffe_source_connected` | gauge | | 1 while the source is connected, else 0 |
 //! | `spiffe_updates_total` | counter | `result` | updates: `ok`, or the label of the [`Refusal`] |
 //! | `spiffe_withdrawals_total` | counter | `reason` | withdrawals of the identity, by the label of the [`Withdrawal`]; the same again is none |
-//! | `spiffe_handshake_failures_total` | counter | `side`, `reason` | handshakes that failed, by the label of the [`PeerError`] or the [`Unavailable`]; else `no_certificate`, `alert_received`, `tls`, `timed_out`, `engine`, `io` |
+//! | `spiffe_handshake_failures_total` | counter | `side`, `reason` | handshakes that failed, by [`handshake_failure`] |
 //! | `spiffe_connections_closed_total` | counter | `side`, `reason` | connections told to close, by the label of the [`CloseReason`] |
 
 mod accept;
@@ -72,10 +72,12 @@ mod clock;
 mod connection;
 mod connector;
 mod endpoint;
+mod failure;
 mod fields;
 mod files;
 mod health;
 mod identity;
+mod label;
 mod leaf;
 mod live;
 mod memory;
@@ -99,6 +101,7 @@ pub use self::authorizer::Authorizer;
 pub use self::clock::{Clock, SystemClock};
 pub use self::connection::Connection;
 pub use self::connector::Connector;
+pub use self::failure::{handshake_failure, handshake_failures};
 pub use self::files::FileSource;
 pub use self::health::Health;
 pub use self::identity::{Changes, Identity, IdentityBuilder};

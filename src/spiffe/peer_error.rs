@@ -1,5 +1,6 @@
 //! Why a peer was refused.
 
+use super::label::labels;
 use super::leaf::LeafError;
 use ::spiffe::{SpiffeId, TrustDomain};
 use rustls::{CertificateError, OtherError};
@@ -55,28 +56,26 @@ pub enum PeerError {
     NotAuthorized(SpiffeId),
 }
 
-impl PeerError {
-    /// The reason as a metric label.
-    pub fn as_label(&self) -> &'static str {
-        match self {
-            Self::Malformed(_) => "malformed",
-            Self::NoSpiffeId => "no_spiffe_id",
-            Self::SeveralUris => "several_uris",
-            Self::InvalidSpiffeId(_) => "invalid_spiffe_id",
-            Self::CaLeaf => "ca_leaf",
-            Self::KeyUsage(_) => "key_usage",
-            Self::ExtendedKeyUsage => "extended_key_usage",
-            Self::Expired { .. } => "expired",
-            Self::NotYetValid { .. } => "not_yet_valid",
-            Self::UnknownTrustDomain(_) => "unknown_trust_domain",
-            Self::BundleRemoved(_) => "bundle_removed",
-            Self::NotInBundle(_) => "not_in_bundle",
-            Self::ForeignAuthority { .. } => "foreign_authority",
-            Self::BadChain(_) => "bad_chain",
-            Self::NotAuthorized(_) => "not_authorized",
-        }
-    }
+labels! {
+    PeerError,
+    PeerError::Malformed(_) => "malformed",
+    PeerError::NoSpiffeId => "no_spiffe_id",
+    PeerError::SeveralUris => "several_uris",
+    PeerError::InvalidSpiffeId(_) => "invalid_spiffe_id",
+    PeerError::CaLeaf => "ca_leaf",
+    PeerError::KeyUsage(_) => "key_usage",
+    PeerError::ExtendedKeyUsage => "extended_key_usage",
+    PeerError::Expired { .. } => "expired",
+    PeerError::NotYetValid { .. } => "not_yet_valid",
+    PeerError::UnknownTrustDomain(_) => "unknown_trust_domain",
+    PeerError::BundleRemoved(_) => "bundle_removed",
+    PeerError::NotInBundle(_) => "not_in_bundle",
+    PeerError::ForeignAuthority { .. } => "foreign_authority",
+    PeerError::BadChain(_) => "bad_chain",
+    PeerError::NotAuthorized(_) => "not_authorized",
+}
 
+impl PeerError {
     /// The reason inside the error of a handshake, if the handshake failed because of the peer's certificate.
     pub fn of(error: &io::Error) -> Option<&Self> {
         let inner = error.get_ref()?;

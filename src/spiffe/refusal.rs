@@ -1,5 +1,6 @@
 //! Why an update was refused.
 
+use super::label::labels;
 use ::spiffe::{SpiffeId, TrustDomain};
 use std::error::Error;
 use std::fmt;
@@ -44,27 +45,23 @@ pub enum Refusal {
     NotInBundle(String),
 }
 
-impl Refusal {
-    /// The reason as a metric label.
-    pub fn as_label(&self) -> &'static str {
-        match self {
-            Self::Empty => "empty",
-            Self::Malformed(_) => "malformed",
-            Self::NoSpiffeId => "no_spiffe_id",
-            Self::SeveralUris => "several_uris",
-            Self::InvalidSpiffeId(_) => "invalid_spiffe_id",
-            Self::CaLeaf => "ca_leaf",
-            Self::KeyUsage(_) => "key_usage",
-            Self::ExtendedKeyUsage => "extended_key_usage",
-            Self::Expired { .. } => "expired",
-            Self::Key(_) => "key",
-            Self::KeyMismatch => "key_mismatch",
-            Self::WrongTrustDomain(_) => "wrong_trust_domain",
-            Self::NoBundle(_) => "no_bundle",
-            Self::BadRoot(_) => "bad_root",
-            Self::NotInBundle(_) => "not_in_bundle",
-        }
-    }
+labels! {
+    Refusal,
+    Refusal::Empty => "empty",
+    Refusal::Malformed(_) => "malformed",
+    Refusal::NoSpiffeId => "no_spiffe_id",
+    Refusal::SeveralUris => "several_uris",
+    Refusal::InvalidSpiffeId(_) => "invalid_spiffe_id",
+    Refusal::CaLeaf => "ca_leaf",
+    Refusal::KeyUsage(_) => "key_usage",
+    Refusal::ExtendedKeyUsage => "extended_key_usage",
+    Refusal::Expired { .. } => "expired",
+    Refusal::Key(_) => "key",
+    Refusal::KeyMismatch => "key_mismatch",
+    Refusal::WrongTrustDomain(_) => "wrong_trust_domain",
+    Refusal::NoBundle(_) => "no_bundle",
+    Refusal::BadRoot(_) => "bad_root",
+    Refusal::NotInBundle(_) => "not_in_bundle",
 }
 
 impl fmt::Display for Refusal {

@@ -1,5 +1,6 @@
 //! Where identity material comes from: what a source delivers, and whom it delivers it to.
 
+use super::label::labels;
 use super::refusal::Refusal;
 use ::spiffe::TrustDomain;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -94,14 +95,10 @@ pub enum Withdrawal {
     Removed,
 }
 
-impl Withdrawal {
-    /// The reason as a metric label.
-    pub fn as_label(&self) -> &'static str {
-        match self {
-            Self::Denied(_) => "denied",
-            Self::Removed => "removed",
-        }
-    }
+labels! {
+    Withdrawal,
+    Withdrawal::Denied(_) => "denied",
+    Withdrawal::Removed => "removed",
 }
 
 impl fmt::Display for Withdrawal {

@@ -1,5 +1,6 @@
 //! Why there is no identity to make handshakes with.
 
+use super::label::labels;
 use super::source::Withdrawal;
 use std::error::Error;
 use std::time::SystemTime;
@@ -25,17 +26,15 @@ pub enum Unavailable {
     Withdrawn(Withdrawal),
 }
 
-impl Unavailable {
-    /// The reason as a metric label.
-    pub fn as_label(&self) -> &'static str {
-        match self {
-            Self::NotYet => "not_yet",
-            Self::HeldBack { .. } => "held_back",
-            Self::Expired { .. } => "own_svid_expired",
-            Self::Withdrawn(_) => "withdrawn",
-        }
-    }
+labels! {
+    Unavailable,
+    Unavailable::NotYet => "not_yet",
+    Unavailable::HeldBack { .. } => "held_back",
+    Unavailable::Expired { .. } => "own_svid_expired",
+    Unavailable::Withdrawn(_) => "withdrawn",
+}
 
+impl Unavailable {
     /// The reason inside the error of a handshake that was not begun for want of an identity.
     pub fn of(error: &io::Error) -> Option<&Self> {
         error.get_ref()?.downcast_ref()
