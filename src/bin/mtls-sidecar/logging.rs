@@ -5,9 +5,11 @@ use log::kv::{Error, Key, Value, VisitSource};
 use log::{LevelFilter, Log, Metadata, Record};
 use serde_json::{Map, Value as Json};
 use std::io::Write;
-use std::sync::OnceLock;
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
-use std::time::{Duration, SystemTime};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 /// The target of a connection's line.
 pub(crate) const ACCESS: &str = "access";
@@ -35,6 +37,31 @@ pub(crate) fn start(level: LevelFilter) {
     match writer.map_err(|e| e.to_string()).and_then(|_| log::set_logger(logger).map_err(|e| e.to_string())) {
         Ok(()) => log::set_max_level(level),
         Err(e) => eprintln!("mtls-sidecar: there will be no log: {e}"),
+    }
+}
+
+/// Counts what happens too often to be logged each time.
+#[derive(Debug)]
+pub(crate) struct Seldom(Mutex<(Option<Instant>, u64)>);
+
+impl Seldom {
+    /// How long nothing is logged again.
+    const PAUSE: Duration = Duration::from_secs(10);
+
+    pub(crate) const fn new() -> Self {
+        Self(Mutex::new((None, 0)))
+    }
+
+    /// Counts one more. Some: it is to be logged, with how many there have been since it was logged last.
+    pub(crate) fn count(&self) -> Option<u64> {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (logged, n) = &mut *inner;
+        *n += 1;
+        if logged.is_some_and(|at| at.elapsed() < Self::PAUSE) {
+            return None;
+        }
+        *logged = Some(Instant::now());
+        Some(std::mem::take(n))
     }
 }
 
@@ -78,9 +105,8 @@ impl Log for Lines {
 }
 
 fn line(record: &Record<'_>, now: SystemTime) -> String {
-    let since = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let mut fields = Fields(Map::new());
-    fields.0.insert("time".into(), since.as_secs_f64().into());
+    fields.0.insert("time".into(), rfc3339(now).into());
     fields.0.insert("level".into(), record.level().as_str().to_ascii_lowercase().into());
     fields.0.insert("target".into(), record.target().into());
     fields.0.insert("message".into(), record.args().to_string().into());
@@ -89,6 +115,16 @@ fn line(record: &Record<'_>, now: SystemTime) -> String {
     let mut line = Json::Object(fields.0).to_string();
     line.push('\n');
     line
+}
+
+/// The time in UTC, to the microsecond.
+fn rfc3339(time: SystemTime) -> String {
+    let time = OffsetDateTime::from(time);
+    let micros = time.nanosecond() / 1000;
+    // The format has no more digits than the time; every time of a clock has a year of four digits.
+    let whole =
+        time.replace_nanosecond(0).ok().and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_default();
+    format!("{}.{micros:06}Z", whole.trim_end_matches('Z'))
 }
 
 struct Fields(Map<String, Json>);
@@ -121,6 +157,15 @@ mod tests {
         let json: Json = serde_json::from_str(&text).unwrap();
         assert_eq!((&json["level"], &json["message"]), (&"warn".into(), &"two\nlines".into()));
         assert_eq!((&json["bytes"], &json["peer"]), (&7.into(), &"spiffe://a/\"b\"\n".into()));
-        assert_eq!(json["time"], 1.5);
+        assert_eq!(json["time"], "1970-01-01T00:00:01.500000Z");
+    }
+
+    #[test]
+    fn what_happens_often_is_logged_seldom() {
+        let seldom = Seldom::new();
+        assert_eq!(seldom.count(), Some(1));
+        assert_eq!([(); 3].map(|()| seldom.count()), [None; 3]);
+        seldom.0.lock().unwrap().0 = None;
+        assert_eq!(seldom.count(), Some(4));
     }
 }
