@@ -7,6 +7,7 @@ mod reports;
 pub(crate) use listener::Listener;
 
 use crate::counters::Counters;
+use crate::logging::Seldom;
 use crate::state::{Phase, State};
 use crate::tls::Identities;
 use crate::worker::Queries;
@@ -19,6 +20,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 
 type Answer = Response<Full<Bytes>>;
+
+/// A page may ask very often.
+static REFUSALS: Seldom = Seldom::new();
 
 /// What the endpoint reports on and acts on.
 #[derive(Clone)]
@@ -45,7 +49,9 @@ impl Admin {
         if let Some(config) = &self.state.config.admin
             && let Err((status, message)) = guard::check(config, &request)
         {
-            log::warn!("admin: {} {path} is refused: {}", request.method(), message.trim_end());
+            if let Some(since) = REFUSALS.count() {
+                log::warn!(since; "admin: {} {path} is refused: {}", request.method(), message.trim_end());
+            }
             return Ok(text(status, message));
         }
         Ok(match *request.method() {
@@ -88,9 +94,11 @@ impl Admin {
     }
 
     fn ready(&self) -> Answer {
-        match self.state.is_ready() {
-            true => text(StatusCode::OK, "LIVE\n"),
-            false => text(StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", reports::state(&self.state))),
+        let unusable = reports::unusable(&self.identities);
+        match (self.state.is_ready(), unusable.is_empty()) {
+            (true, true) => text(StatusCode::OK, "LIVE\n"),
+            (true, false) => text(StatusCode::SERVICE_UNAVAILABLE, unusable),
+            (false, _) => text(StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", reports::state(&self.state))),
         }
     }
 
