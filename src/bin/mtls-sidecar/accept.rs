@@ -1,7 +1,9 @@
 //! Accepts connections of one listener on one worker.
 
+use crate::access::Access;
 use crate::config::Direction;
 use crate::connection::{Early, Service};
+use crate::metric::Ended;
 use crate::sockets::BACKLOG;
 use crate::state::{Phase, State};
 use crate::stream::reset_on_close;
@@ -89,13 +91,14 @@ fn begin(service: &Rc<Service>, stream: TcpStream, client: SocketAddr) {
     if service.listener.config.direction == Direction::Outbound {
         reset_on_close(&stream);
     }
+    let access = Access::new(service.listener.clone(), client);
     match service.listener.admit() {
-        Some(places) => {
+        Ok(places) => {
             let service = service.clone();
             let early = Early::new(&service);
-            tokio::task::spawn_local(async move { service.serve(stream, client, places, early).await });
+            tokio::task::spawn_local(async move { service.serve(stream, access, places, early).await });
         }
-        None => service.listener.metrics.connection_ended("overflow"),
+        Err(limit) => access.set_result(Ended::OVERFLOW, Some(limit.to_string())),
     }
 }
 

@@ -3,7 +3,9 @@
 use crate::config::Direction;
 use crate::copy::{End, Meter};
 use crate::logging::ACCESS;
+use crate::metric::Ended;
 use crate::state::Listener;
+use log::Level;
 use std::cell::{Cell, RefCell};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -17,8 +19,9 @@ pub(crate) struct Access {
     peer: RefCell<Option<(String, u64)>>,
     received: Cell<u64>,
     sent: Cell<u64>,
-    result: Cell<&'static str>,
+    result: Cell<Ended>,
     detail: RefCell<Option<String>>,
+    is_check: Cell<bool>,
 }
 
 impl Access {
@@ -30,9 +33,15 @@ impl Access {
             peer: RefCell::default(),
             received: Cell::new(0),
             sent: Cell::new(0),
-            result: Cell::new("shutdown"),
+            result: Cell::new(Ended::SHUTDOWN),
             detail: RefCell::default(),
+            is_check: Cell::new(false),
         }
+    }
+
+    /// The client closed without having sent a byte.
+    pub(crate) fn set_check(&self) {
+        self.is_check.set(true);
     }
 
     /// The address that a PROXY header gives.
@@ -44,15 +53,27 @@ impl Access {
         self.client.get()
     }
 
-    /// The TLS peer, and the generation of our own identity.
+    /// The TLS peer, also one that is not let in, and the generation of our own identity, 0 without a connection.
     pub(crate) fn set_peer(&self, id: String, generation: u64) {
         *self.peer.borrow_mut() = Some((id, generation));
     }
 
     /// How it ended.
-    pub(crate) fn set_result(&self, result: &'static str, detail: Option<String>) {
+    pub(crate) fn set_result(&self, result: Ended, detail: Option<String>) {
         self.result.set(result);
         *self.detail.borrow_mut() = detail;
+    }
+}
+
+impl Access {
+    /// Health checks connect and close, every few seconds: nobody wants a line for each.
+    fn level(&self) -> Level {
+        // An application's check looks to us like a connection over which nothing was carried.
+        let is_outbound_check = self.listener.config.direction == Direction::Outbound
+            && self.result.get() == Ended::CLOSED
+            && self.received.get() + self.sent.get() == 0;
+        let is_check = self.is_check.get() || is_outbound_check;
+        if is_check { Level::Debug } else { Level::Info }
     }
 }
 
@@ -78,8 +99,9 @@ impl Drop for Access {
         }
         let peer = self.peer.take();
         let (peer, generation) = peer.unwrap_or_default();
-        log::info!(
+        log::log!(
             target: ACCESS,
+            self.level(),
             listener = config.name.as_str(),
             direction = config.direction.name(),
             client:% = self.client.get(),
@@ -89,7 +111,7 @@ impl Drop for Access {
             received_bytes = self.received.get(),
             sent_bytes = self.sent.get(),
             seconds = self.began.elapsed().as_secs_f64(),
-            result = self.result.get(),
+            result = self.result.get().as_label(),
             detail = self.detail.take().unwrap_or_default().as_str();
             "connection"
         );

@@ -1,13 +1,17 @@
 //! One connection, from its first byte to its last.
 
 use crate::access::Access;
-use crate::config::{Direction, ProxyProtocol};
+use crate::config::{Direction, ProxyProtocol, UncleanClose};
 use crate::copy::{End, Interrupted, copy};
+use crate::metric::Ended;
+use crate::pending::Place;
 use crate::proxy_protocol;
-use crate::state::{Listener, Places};
-use crate::stream::Plain;
-use crate::tls::{Endpoint, Tls, failure};
-use rustls_multibuffer::spiffe::Connection;
+use crate::state::{Limit, Listener, Places};
+use crate::stream::{Plain, ReadAhead, prepare};
+use crate::tls::{Endpoint, Tls};
+use crate::upstream::Failure;
+use rustls_multibuffer::handshake::HandshakeError;
+use rustls_multibuffer::spiffe::{Connection, PeerError, handshake_failure};
 use std::cell::Cell;
 use std::future::Future;
 use std::io;
@@ -26,11 +30,11 @@ pub(crate) struct Service {
     pub(crate) early: Rc<Cell<usize>>,
 }
 
-/// How a connection ended: a metric label, and what there is to say beside.
-struct Ending(&'static str, Option<String>);
+/// How a connection ended, and what there is to say beside.
+struct Ending(Ended, Option<String>);
 
 impl Ending {
-    fn new(result: &'static str, detail: &impl ToString) -> Self {
+    fn new(result: Ended, detail: &impl ToString) -> Self {
         Self(result, Some(detail.to_string()))
     }
 }
@@ -54,10 +58,12 @@ impl Drop for Early {
 
 impl Service {
     /// Carries a connection that was accepted.
-    pub(crate) async fn serve(&self, socket: TcpStream, client: SocketAddr, places: Places, early: Early) {
-        let access = Access::new(self.listener.clone(), client);
-        let Ending(result, detail) = match self.carry(socket, &access, places, early).await {
-            Ok(ending) | Err(ending) => ending,
+    pub(crate) async fn serve(&self, socket: TcpStream, access: Access, mut places: Places, early: Early) {
+        let evicted = places.evicted();
+        let Ending(result, detail) = tokio::select! {
+            biased;
+            () = evicted => Ending::new(Ended::EVICTED, &Limit::Pending),
+            ending = self.carry(socket, &access, &mut places, early) => ending.unwrap_or_else(|ending| ending),
         };
         access.set_result(result, detail);
     }
@@ -66,47 +72,63 @@ impl Service {
         &self,
         mut socket: TcpStream,
         access: &Access,
-        mut places: Places,
+        places: &mut Places,
         early: Early,
     ) -> Result<Ending, Ending> {
-        socket.set_nodelay(true).map_err(|e| Ending::new("io", &e))?;
-        let destination = self.read_header(&mut socket, access).await?;
-        let (mut tls, mut connection, mut plain) = match self.listener.config.direction {
+        let config = &self.listener.config;
+        prepare(&socket, config).map_err(|e| Ending::new(Ended::IO, &e))?;
+        let destination = self.read_header(&mut socket, access, places).await?;
+        let (mut tls, mut connection, mut plain) = match config.direction {
             Direction::Inbound => {
-                let (tls, connection) = self.handshake(socket, access, early).await?;
+                let (tls, connection) = self.handshake(socket, access, places.pending(), early).await?;
+                places.is_known();
                 let mut plain = self.dial().await?;
                 plain.reset_on_close();
                 self.write_header(&mut plain, access, destination).await?;
                 (tls, connection, plain)
             }
             Direction::Outbound => {
+                places.is_known();
                 let Plain::Tcp(mut server) = self.dial().await? else {
-                    return Err(Ending("connect_failed", None));
+                    return Err(Ending(Ended::CONNECT_FAILED, None));
                 };
                 self.write_header(&mut server, access, destination).await?;
-                let (tls, connection) = self.handshake(server, access, early).await?;
+                let (tls, connection) = self.handshake(server, access, None, early).await?;
                 (tls, connection, Plain::Tcp(socket))
             }
         };
-        places.established();
-        let idle = self.listener.config.timeouts.idle.limit();
+        places.establish().map_err(|limit| Ending::new(Ended::OVERFLOW, &limit))?;
+        let idle = config.timeouts.idle.limit();
+        let takes_unclean_end = config.unclean_close == UncleanClose::End;
         tokio::select! {
             biased;
-            result = copy(&mut tls, &mut plain, idle, access) => Ok(ending(result, &plain)),
-            reason = connection.closing() => Ok(Ending(reason.as_label(), None)),
+            result = copy(&mut tls, &mut plain, idle, takes_unclean_end, access) => Ok(ending(result, &plain)),
+            reason = connection.closing() => Ok(Ending(reason.into(), None)),
         }
     }
 
     /// The destination that the client had in mind: that of the PROXY header, or the socket's own.
-    async fn read_header(&self, socket: &mut TcpStream, access: &Access) -> Result<SocketAddr, Ending> {
+    async fn read_header(
+        &self,
+        socket: &mut TcpStream,
+        access: &Access,
+        places: &Places,
+    ) -> Result<SocketAddr, Ending> {
         let config = &self.listener.config;
-        let local = socket.local_addr().map_err(|e| Ending::new("io", &e))?;
+        let local = socket.local_addr().map_err(|e| Ending::new(Ended::IO, &e))?;
         if config.proxy_protocol.accept == ProxyProtocol::Off {
             return Ok(local);
         }
-        let header = timeout(config.timeouts.handshake.0, proxy_protocol::read(socket)).await;
-        let header = header.map_err(|_| Ending("proxy_header_timed_out", None))?;
-        match header.map_err(|e| Ending::new("proxy_header", &e))? {
+        let header = async {
+            match socket.peek(&mut [0]).await {
+                Ok(1) => places.pending().into_iter().for_each(|place| place.speaks()),
+                _ => access.set_check(),
+            }
+            proxy_protocol::read(socket).await
+        };
+        let header = timeout(config.timeouts.handshake.0, header).await;
+        let header = header.map_err(|_| Ending(Ended::PROXY_HEADER_TIMED_OUT, None))?;
+        match header.map_err(|e| Ending::new(Ended::PROXY_HEADER, &e))? {
             Some(proxied) => {
                 access.set_client(proxied.source);
                 Ok(proxied.destination)
@@ -127,31 +149,34 @@ impl Service {
         }
         let write = proxy_protocol::write(stream, access.client(), destination);
         let written = timeout(config.timeouts.connect.0, write).await;
-        let written = written.map_err(|_| Ending("connect_timed_out", None))?;
-        written.map_err(|e| Ending::new("connect_failed", &e))
+        let late = |_| Ending::new(Ended::CONNECT_TIMED_OUT, &"the PROXY header could not be sent");
+        written.map_err(late)?.map_err(|e| Ending::new(Ended::CONNECT_FAILED, &e))
     }
 
     async fn dial(&self) -> Result<Plain, Ending> {
         let config = &self.listener.config;
-        let dialled = timeout(config.timeouts.connect.0, Plain::connect(&config.target)).await;
-        let dialled = dialled.map_err(|_| Ending("connect_timed_out", None))?;
-        dialled.map_err(|e| match e.kind() {
-            io::ErrorKind::ConnectionRefused => Ending::new("connect_refused", &e),
-            _ => Ending::new("connect_failed", &e),
-        })
+        let dialled = self.listener.upstream.connect(config.timeouts.connect.0).await;
+        let plain = dialled.map_err(|Failure(ended, detail)| Ending(ended, Some(detail)))?;
+        if let Plain::Tcp(stream) = &plain {
+            prepare(stream, config).map_err(|e| Ending::new(Ended::CONNECT_FAILED, &e))?;
+        }
+        Ok(plain)
     }
 
+    /// `stranger` is the place of whoever is at the other end, if that is who connected.
     async fn handshake(
         &self,
         socket: TcpStream,
         access: &Access,
+        stranger: Option<&Arc<Place>>,
         early: Early,
     ) -> Result<(Tls, Connection), Ending> {
         let (metrics, limit) = (&self.listener.metrics, self.listener.config.timeouts.handshake.0);
         let began = Instant::now();
         // The engine has it from the first poll of the handshake on, before anything else of this thread runs.
         drop(early);
-        let result = within(limit, self.endpoint.handshake(socket)).await;
+        let heard = stranger.map(Arc::downgrade);
+        let result = within(limit, self.endpoint.handshake(ReadAhead::new(socket, heard))).await;
         metrics.handshakes.increment(1);
         match result {
             Ok((tls, connection)) => {
@@ -160,9 +185,18 @@ impl Service {
                 Ok((tls, connection))
             }
             Err(e) => {
-                let reason = if e.kind() == io::ErrorKind::TimedOut { "timed_out" } else { failure(&e) };
+                let reason = handshake_failure(&e);
                 metrics.handshake_failed(reason);
-                Err(Ending("handshake_failed", Some(format!("{reason}: {e}"))))
+                let peer_error = PeerError::of(&e);
+                if let Some(PeerError::NotAuthorized(id)) = peer_error {
+                    access.set_peer(id.to_string(), 0);
+                }
+                if matches!(reason, "closed" | "io") && stranger.is_some_and(|place| place.is_silent()) {
+                    access.set_check();
+                }
+                // What wraps the peer's error shows it as the program sees it.
+                let why = peer_error.map_or_else(|| e.to_string(), ToString::to_string);
+                Err(Ending(Ended::HANDSHAKE_FAILED, Some(format!("{reason}: {why}"))))
             }
         }
     }
@@ -171,7 +205,7 @@ impl Service {
 async fn within<T>(limit: std::time::Duration, future: impl Future<Output = io::Result<T>>) -> io::Result<T> {
     match timeout(limit, future).await {
         Ok(result) => result,
-        Err(_) => Err(io::Error::new(io::ErrorKind::TimedOut, "the TLS handshake took too long")),
+        Err(_) => Err(HandshakeError::TimedOut.into()),
     }
 }
 
@@ -181,10 +215,10 @@ fn ending(result: Result<(), Interrupted>, plain: &Plain) -> Ending {
     match result {
         Ok(()) => {
             plain.end_on_close();
-            Ending("closed", None)
+            Ending(Ended::CLOSED, None)
         }
-        Err(Interrupted::Idle) => Ending("idle", None),
-        Err(Interrupted::Failed(End::Left, e)) => Ending::new("tls_end_failed", &e),
-        Err(Interrupted::Failed(End::Right, e)) => Ending::new("plain_end_failed", &e),
+        Err(Interrupted::Idle) => Ending(Ended::IDLE, None),
+        Err(Interrupted::Failed(End::Left, e)) => Ending::new(Ended::TLS_END_FAILED, &e),
+        Err(Interrupted::Failed(End::Right, e)) => Ending::new(Ended::PLAIN_END_FAILED, &e),
     }
 }

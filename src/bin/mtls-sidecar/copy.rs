@@ -41,7 +41,7 @@ pub(crate) trait Meter {
     fn count(&self, from: End, bytes: usize);
 }
 
-/// Copies between `left` and `right`.
+/// Copies between `left` and `right`. If `takes_unclean_end`, an end without TLS's close_notify is an end like any other.
 ///
 /// # Errors
 /// The first failure of either end, and the idle timeout.
@@ -49,6 +49,7 @@ pub(crate) async fn copy<L, R>(
     left: &mut L,
     right: &mut R,
     idle: Option<Duration>,
+    takes_unclean_end: bool,
     meter: &impl Meter,
 ) -> Result<(), Interrupted>
 where
@@ -56,7 +57,7 @@ where
     R: AsyncRead + AsyncWrite + Unpin,
 {
     let active = Cell::new(Instant::now());
-    let (mut there, mut back) = (Flow::default(), Flow::default());
+    let (mut there, mut back) = (Flow { takes_unclean_end, ..Flow::default() }, Flow::default());
     let both = poll_fn(|cx| {
         let count = |from| {
             let active = &active;
@@ -98,6 +99,7 @@ struct Flow {
     failure: Option<io::Error>,
     must_flush: bool,
     is_done: bool,
+    takes_unclean_end: bool,
 }
 
 impl Flow {
@@ -154,7 +156,8 @@ impl Flow {
             let n = room.filled().len();
             self.bytes.add(n);
             self.has_ended = n == 0;
-            self.failure = result.err();
+            let is_taken = |e: &io::Error| self.takes_unclean_end && e.kind() == io::ErrorKind::UnexpectedEof;
+            self.failure = result.err().filter(|e| !is_taken(e));
         }
         match self.failure.take_if(|_| self.bytes.filled().is_empty()) {
             Some(e) => Poll::Ready(Err(e)),

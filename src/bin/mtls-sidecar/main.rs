@@ -13,7 +13,9 @@ mod engine_metric;
 mod follow;
 mod handover;
 mod logging;
+mod lookup;
 mod metric;
+mod pending;
 mod pool;
 mod proxy_protocol;
 mod restart;
@@ -26,6 +28,7 @@ mod stream;
 mod supervise;
 mod supervision;
 mod tls;
+mod upstream;
 mod worker;
 
 use clap::Parser;

@@ -1,8 +1,14 @@
 //! What workers, signals and the admin endpoint share.
 
-use crate::config::{Config, Direction, ListenerConfig};
+use crate::config::{Config, Direction, ListenerConfig, ProxyProtocol};
+use crate::logging::Seldom;
+use crate::lookup::Name;
 use crate::metric::ListenerMetrics;
+use crate::pending::{Pending, Place};
 use crate::sockets::ListenSocket;
+use crate::upstream::Upstream;
+use std::collections::HashMap;
+use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
@@ -48,9 +54,11 @@ pub(crate) struct State {
 
 impl State {
     pub(crate) fn new(config: Config, epoch: u64) -> Self {
-        let logs_access = config.log.access;
-        let listeners =
-            config.listeners.iter().map(|config| Arc::new(Listener::new(config.clone(), logs_access)));
+        let (logs_access, mut names) = (config.log.access, HashMap::new());
+        let listeners = config
+            .listeners
+            .iter()
+            .map(|config| Arc::new(Listener::new(config.clone(), logs_access, &mut names)));
         Self {
             listeners: listeners.collect(),
             config,
@@ -93,7 +101,7 @@ impl State {
 
     /// Connections that have not ended.
     pub(crate) fn active(&self) -> usize {
-        self.listeners.iter().map(|listener| listener.active.load(Relaxed)).sum()
+        self.listeners.iter().map(|listener| listener.active()).sum()
     }
 
     pub(crate) fn is_ready(&self) -> bool {
@@ -107,33 +115,127 @@ pub(crate) struct Listener {
     pub(crate) metrics: ListenerMetrics,
     /// Whether each connection gets a line in the log.
     pub(crate) logs_access: bool,
-    active: AtomicUsize,
-    pending: AtomicUsize,
+    /// Where its connections go.
+    pub(crate) upstream: Upstream,
+    pending: Arc<Pending>,
+    /// Those that are complete.
+    established: AtomicUsize,
+    overflows: Seldom,
+}
+
+/// A limit that was reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Limit {
+    Connections,
+    Pending,
+}
+
+impl fmt::Display for Limit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Connections => "max_connections",
+            Self::Pending => "max_pending",
+        })
+    }
 }
 
 impl Listener {
-    fn new(config: ListenerConfig, logs_access: bool) -> Self {
-        let metrics = ListenerMetrics::new(&config.name);
-        Self { config, metrics, logs_access, active: AtomicUsize::new(0), pending: AtomicUsize::new(0) }
+    fn new(config: ListenerConfig, logs_access: bool, names: &mut HashMap<String, Arc<Name>>) -> Self {
+        Self {
+            metrics: ListenerMetrics::new(&config.name),
+            logs_access,
+            upstream: Upstream::new(&config.target, names),
+            pending: Pending::new(config.limits.max_pending),
+            established: AtomicUsize::new(0),
+            overflows: Seldom::new(),
+            config,
+        }
     }
 
-    /// Places for one more connection; none: a limit is reached, which is counted.
-    pub(crate) fn admit(self: &Arc<Self>) -> Option<Places> {
+    /// Connections that have not ended.
+    fn active(&self) -> usize {
+        self.established.load(Relaxed) + self.pending.len()
+    }
+
+    /// Places for one more connection.
+    ///
+    /// # Errors
+    /// The limit that is reached, which is counted.
+    pub(crate) fn admit(self: &Arc<Self>) -> Result<Places, Limit> {
         self.metrics.connections.increment(1);
-        let limits = self.config.limits;
-        if !take(&self.active, limits.max_connections) {
-            self.metrics.connection_overflow.increment(1);
-            return None;
+        if self.established.load(Relaxed) >= self.config.limits.max_connections {
+            return Err(self.overflow(Limit::Connections));
+        }
+        // An application's connection is nobody's who would have to show who it is, once a PROXY header is read.
+        let is_known = self.config.direction == Direction::Outbound
+            && self.config.proxy_protocol.accept == ProxyProtocol::Off;
+        let admitted = self.pending.admit(is_known).ok_or_else(|| self.overflow(Limit::Pending))?;
+        if admitted.has_evicted {
+            self.overflow(Limit::Pending);
         }
         self.metrics.active.increment(1.0);
-        let mut places = Places { listener: self.clone(), is_pending: false };
-        if !take(&self.pending, limits.max_pending) {
-            self.metrics.pending_overflow.increment(1);
-            return None;
-        }
         self.metrics.pending.increment(1.0);
-        places.is_pending = true;
-        Some(places)
+        Ok(Places { listener: self.clone(), pending: Some(Arc::new(admitted.place)) })
+    }
+
+    fn overflow(&self, limit: Limit) -> Limit {
+        let (counter, what) = match limit {
+            Limit::Connections => (&self.metrics.connection_overflow, "new connections are closed"),
+            Limit::Pending => (
+                &self.metrics.pending_overflow,
+                "the oldest connections that have shown no certificate are closed, else new ones",
+            ),
+        };
+        counter.increment(1);
+        if let Some(since) = self.overflows.count() {
+            log::warn!(listener = self.config.name.as_str(), limit:%, since; "there is no room: {what}");
+        }
+        limit
+    }
+}
+
+/// A connection's places within the limits.
+pub(crate) struct Places {
+    listener: Arc<Listener>,
+    /// Until it is complete.
+    pending: Option<Arc<Place>>,
+}
+
+impl Places {
+    /// The place among those that are not complete.
+    pub(crate) fn pending(&self) -> Option<&Arc<Place>> {
+        self.pending.as_ref()
+    }
+
+    /// Ready when the place among those that are not complete was taken away.
+    pub(crate) fn evicted(&self) -> impl Future<Output = ()> + use<> {
+        let evicted = self.pending.as_ref().map(|place| place.evicted());
+        async move {
+            match evicted {
+                Some(evicted) => evicted.await,
+                None => std::future::pending().await,
+            }
+        }
+    }
+
+    /// Who connected has shown who it is.
+    pub(crate) fn is_known(&self) {
+        self.pending.iter().for_each(|place| place.is_known());
+    }
+
+    /// The connection is complete.
+    ///
+    /// # Errors
+    /// So many others are, that there is no room for it.
+    pub(crate) fn establish(&mut self) -> Result<(), Limit> {
+        if !take(&self.listener.established, self.listener.config.limits.max_connections) {
+            return Err(self.listener.overflow(Limit::Connections));
+        }
+        // It is counted twice for a moment: a drain must not find none.
+        if self.pending.take().is_some() {
+            self.listener.metrics.pending.decrement(1.0);
+        }
+        Ok(())
     }
 }
 
@@ -142,26 +244,12 @@ fn take(count: &AtomicUsize, limit: usize) -> bool {
     count.fetch_update(Relaxed, Relaxed, |n| (n < limit).then_some(n + 1)).is_ok()
 }
 
-/// A connection's places within the limits.
-pub(crate) struct Places {
-    listener: Arc<Listener>,
-    is_pending: bool,
-}
-
-impl Places {
-    /// The connection is complete.
-    pub(crate) fn established(&mut self) {
-        if std::mem::take(&mut self.is_pending) {
-            self.listener.pending.fetch_sub(1, Relaxed);
-            self.listener.metrics.pending.decrement(1.0);
-        }
-    }
-}
-
 impl Drop for Places {
     fn drop(&mut self) {
-        self.established();
-        self.listener.active.fetch_sub(1, Relaxed);
+        match self.pending.take() {
+            Some(_) => self.listener.metrics.pending.decrement(1.0),
+            None => drop(self.listener.established.fetch_sub(1, Relaxed)),
+        }
         self.listener.metrics.active.decrement(1.0);
     }
 }
@@ -179,18 +267,23 @@ listeners:
    limits: {max_connections: 3, max_pending: 2}}";
         let state = State::new(Config::parse(text).unwrap(), 0);
         let listener = &state.listeners[0];
-        let mut first = listener.admit().unwrap();
-        let second = listener.admit().unwrap();
-        assert!(listener.admit().is_none(), "two are pending");
+        let admit = || listener.admit();
+        let [mut first, second] = [(); 2].map(|()| admit().unwrap());
+        [&first, &second].into_iter().for_each(Places::is_known);
+        assert_eq!(admit().err(), Some(Limit::Pending), "two are pending");
         assert_eq!(state.active(), 2);
-        first.established();
-        let third = listener.admit().unwrap();
+        first.establish().unwrap();
+        assert_eq!(state.active(), 2);
+        let mut third = admit().unwrap();
         drop(second);
-        let fourth = listener.admit().unwrap();
-        assert!(listener.admit().is_none(), "three are active");
-        drop((first, third, fourth));
+        let (mut fourth, mut fifth) = (admit().unwrap(), admit().unwrap());
+        assert_eq!(state.active(), 3, "the third, a stranger, has made room");
+        assert!(fourth.establish().is_ok() && fifth.establish().is_ok());
+        assert_eq!(third.establish(), Err(Limit::Connections), "three are complete");
+        assert_eq!(admit().err(), Some(Limit::Connections));
+        drop((first, third, fourth, fifth));
         assert_eq!(state.active(), 0);
-        assert!(listener.admit().is_some());
+        assert!(admit().is_ok());
     }
 
     #[test]

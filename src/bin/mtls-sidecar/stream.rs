@@ -1,10 +1,12 @@
 //! The sockets that connections are made of.
 
-use crate::config::Target;
+use crate::config::ListenerConfig;
+use crate::pending::Place;
 use crate::pool::{Bytes, SIZE};
-use socket2::SockRef;
+use socket2::{SockRef, TcpKeepalive};
 use std::io;
 use std::pin::Pin;
+use std::sync::Weak;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -18,18 +20,6 @@ pub(crate) enum Plain {
 }
 
 impl Plain {
-    /// Connects to a target.
-    pub(crate) async fn connect(target: &Target) -> io::Result<Self> {
-        match target {
-            Target::Tcp { host, port } => {
-                let stream = TcpStream::connect((host.as_str(), *port)).await?;
-                stream.set_nodelay(true)?;
-                Ok(Self::Tcp(stream))
-            }
-            Target::Unix(path) => UnixStream::connect(path).await.map(Self::Unix),
-        }
-    }
-
     /// Makes closing this end look like a failure until [`Self::end_on_close`]. Unix sockets know no reset.
     pub(crate) fn reset_on_close(&self) {
         if let Self::Tcp(stream) = self {
@@ -44,6 +34,21 @@ impl Plain {
             let _ = SockRef::from(stream).set_linger(None);
         }
     }
+}
+
+/// Sets what every TCP connection of a listener has.
+///
+/// # Errors
+/// The connection has gone.
+pub(crate) fn prepare(stream: &TcpStream, config: &ListenerConfig) -> io::Result<()> {
+    stream.set_nodelay(true)?;
+    let keepalive = config.tcp_keepalive;
+    let Some(time) = keepalive.keepalive_time.0.limit() else { return Ok(()) };
+    let keepalive = TcpKeepalive::new()
+        .with_time(time)
+        .with_interval(keepalive.keepalive_interval.0.0)
+        .with_retries(keepalive.keepalive_probes);
+    SockRef::from(stream).set_tcp_keepalive(&keepalive)
 }
 
 /// Makes closing look like a failure, a reset, not like the end of the data.
@@ -89,17 +94,19 @@ impl AsyncWrite for Plain {
 pub(crate) struct ReadAhead<T> {
     inner: T,
     ahead: Bytes,
+    /// Told when the first bytes come.
+    listens: Option<Weak<Place>>,
 }
 
 impl<T> ReadAhead<T> {
-    pub(crate) fn new(inner: T) -> Self {
-        Self { inner, ahead: Bytes::default() }
+    pub(crate) fn new(inner: T, listens: Option<Weak<Place>>) -> Self {
+        Self { inner, ahead: Bytes::default(), listens }
     }
 }
 
 impl<T: AsyncRead + Unpin> AsyncRead for ReadAhead<T> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let Self { inner, ahead } = self.get_mut();
+        let Self { inner, ahead, listens } = self.get_mut();
         if ahead.filled().is_empty() {
             if buf.remaining() >= SIZE {
                 return Pin::new(inner).poll_read(cx, buf);
@@ -112,6 +119,11 @@ impl<T: AsyncRead + Unpin> AsyncRead for ReadAhead<T> {
                 ahead.release();
             }
             ready!(poll)?;
+            if n > 0
+                && let Some(place) = listens.take().and_then(|place| place.upgrade())
+            {
+                place.speaks();
+            }
         }
         let n = ahead.filled().len().min(buf.remaining());
         buf.put_slice(&ahead.filled()[..n]);

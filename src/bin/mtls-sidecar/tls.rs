@@ -4,10 +4,10 @@ use crate::config::{Config, Direction, IdentitySource, ListenerConfig, PeersConf
 use crate::stream::ReadAhead;
 use rustls::pki_types::ServerName;
 use rustls_multibuffer::config::{DataSource, TlsAcceleration};
-use rustls_multibuffer::handshake::{EngineConfig, HandshakeError, LocalEngine};
+use rustls_multibuffer::handshake::{EngineConfig, LocalEngine};
 use rustls_multibuffer::spiffe::{
-    Acceptor, Authorizer, Connection, Connector, FileSource, Identity, LivePolicy, Material, PeerError,
-    SdsSource, SpiffeId, SpiffeIdError, TlsOptions, TrustDomain, Unavailable, memory_source,
+    Acceptor, Authorizer, Connection, Connector, FileSource, Identity, LivePolicy, Material, SdsSource,
+    SpiffeId, SpiffeIdError, TlsOptions, TrustDomain, memory_source,
 };
 use std::collections::BTreeMap;
 use std::io;
@@ -132,9 +132,8 @@ impl Endpoint {
     /// Runs the handshake.
     ///
     /// # Errors
-    /// Those of the acceptor or connector; [`failure`] names the reason.
-    pub(crate) async fn handshake(&self, socket: TcpStream) -> io::Result<(Tls, Connection)> {
-        let socket = ReadAhead::new(socket);
+    /// Those of the acceptor or connector.
+    pub(crate) async fn handshake(&self, socket: ReadAhead<TcpStream>) -> io::Result<(Tls, Connection)> {
         match self {
             Self::Server(acceptor) => {
                 acceptor.accept(socket).await.map(|(tls, connection)| (TlsStream::Server(tls), connection))
@@ -211,27 +210,6 @@ fn live_policy(config: &ListenerConfig) -> LivePolicy {
         policy = policy.close_on_bundle_removal(spread.0);
     }
     policy
-}
-
-/// The reason of a failed handshake, as a metric label.
-pub(crate) fn failure(error: &io::Error) -> &'static str {
-    if let Some(reason) = PeerError::of(error) {
-        return reason.as_label();
-    }
-    if let Some(reason) = Unavailable::of(error) {
-        return reason.as_label();
-    }
-    let Some(inner) = error.get_ref() else { return "io" };
-    match (inner.downcast_ref::<rustls::Error>(), inner.downcast_ref::<HandshakeError>()) {
-        (Some(rustls::Error::NoCertificatesPresented), _) => "no_certificate",
-        (Some(rustls::Error::AlertReceived(_)), _) => "alert_received",
-        (Some(rustls::Error::InvalidMessage(_)), _) => "garbage",
-        (Some(_), _) => "tls",
-        (_, Some(HandshakeError::Draining | HandshakeError::ShutDown)) => "draining",
-        (_, Some(_)) => "engine",
-        _ if error.kind() == io::ErrorKind::UnexpectedEof => "closed",
-        _ => "io",
-    }
 }
 
 #[cfg(test)]

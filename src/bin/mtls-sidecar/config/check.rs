@@ -131,6 +131,13 @@ impl Checks<'_> {
         if listener.timeouts.connect.0.is_zero() || listener.timeouts.handshake.0.is_zero() {
             self.wrong(&at.field("timeouts"), "connect and handshake must be longer than 0");
         }
+        let keepalive = listener.tcp_keepalive;
+        if !(1..=127).contains(&keepalive.keepalive_probes) {
+            self.wrong(&at.field("tcp_keepalive").field("keepalive_probes"), "expected 1 to 127");
+        }
+        if keepalive.keepalive_interval.0.0.is_zero() {
+            self.wrong(&at.field("tcp_keepalive").field("keepalive_interval"), "expected at least 1 second");
+        }
         if listener.live.max_age_jitter.is_some() && listener.live.max_age.is_none() {
             self.wrong(&at.field("live").field("max_age_jitter"), "there is no max_age");
         }

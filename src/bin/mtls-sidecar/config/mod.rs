@@ -8,6 +8,7 @@ mod explain;
 mod later;
 mod load;
 mod mesh;
+mod seconds;
 mod source;
 
 pub(crate) use address::{AdminAddress, Target};
@@ -15,6 +16,7 @@ pub(crate) use context::Context;
 pub(crate) use explain::Explanation;
 pub(crate) use load::Loaded;
 pub(crate) use rustls_multibuffer::config::Span;
+pub(crate) use seconds::Seconds;
 pub(crate) use source::{IdentitySource, workload_api};
 
 use later::Later;
@@ -84,6 +86,11 @@ pub(crate) struct ListenerConfig {
     pub(crate) limits: LimitsConfig,
     #[serde(default)]
     pub(crate) timeouts: TimeoutsConfig,
+    #[serde(default)]
+    pub(crate) tcp_keepalive: KeepaliveConfig,
+    /// What the application sees when the TLS peer closes without close_notify.
+    #[serde(default)]
+    pub(crate) unclean_close: UncleanClose,
     #[serde(default)]
     pub(crate) live: LiveConfig,
 }
@@ -165,6 +172,38 @@ impl Default for TimeoutsConfig {
     fn default() -> Self {
         Self { connect: Span::seconds(10), handshake: Span::seconds(10), idle: Span::seconds(3600) }
     }
+}
+
+/// When the peers of TCP connections are asked whether they are still there, with Envoy's words.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize)]
+#[serde(default)]
+pub(crate) struct KeepaliveConfig {
+    /// How many times without an answer before the connection is broken.
+    pub(crate) keepalive_probes: u32,
+    /// How long nothing has come before they are asked; 0: never.
+    pub(crate) keepalive_time: Seconds,
+    /// How long between two times.
+    pub(crate) keepalive_interval: Seconds,
+}
+
+impl Default for KeepaliveConfig {
+    fn default() -> Self {
+        Self {
+            keepalive_probes: 3,
+            keepalive_time: Seconds(Span::seconds(60)),
+            keepalive_interval: Seconds(Span::seconds(20)),
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum UncleanClose {
+    /// A failure: what came may be half of what was sent.
+    #[default]
+    Reset,
+    /// The end of the data, as with Envoy.
+    End,
 }
 
 /// What becomes of connections while identities rotate; default: they are kept.

@@ -29,7 +29,7 @@ async fn carry(
     idle: Option<Duration>,
 ) -> (Result<(), Interrupted>, Counts) {
     let counts = Counts::default();
-    let result = copy(&mut between.0, &mut between.1, idle, &counts).await;
+    let result = copy(&mut between.0, &mut between.1, idle, false, &counts).await;
     (result, counts)
 }
 
