@@ -1,6 +1,7 @@
 //! The counters as text, and as increments for the process that comes after this one.
 
-use crate::engine_metric::Told;
+use crate::engine_metric::{BATCH_WAIT, Told};
+use crate::process;
 use metrics::{Label, counter};
 use metrics_exporter_prometheus::PrometheusHandle;
 use rustls_multibuffer::handshake::EngineStats;
@@ -37,6 +38,13 @@ impl Counters {
 
     /// Everything, in the text format of Prometheus, with these statistics of the workers.
     pub(crate) fn render(&self, workers: &[EngineStats]) -> String {
+        let mut text = in_seconds(&self.render_own(workers));
+        process::write(&mut text);
+        text
+    }
+
+    /// What goes through the facade.
+    fn render_own(&self, workers: &[EngineStats]) -> String {
         self.told.lock().unwrap_or_else(PoisonError::into_inner).tell(workers);
         self.recorder.run_upkeep();
         self.recorder.render()
@@ -44,7 +52,7 @@ impl Counters {
 
     /// What was counted since the last call.
     pub(crate) fn increments(&self, workers: &[EngineStats]) -> Vec<Increment> {
-        let text = self.render(workers);
+        let text = self.render_own(workers);
         let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
         let mut increments = counters(&text);
         for increment in &mut increments {
@@ -72,6 +80,16 @@ pub(crate) async fn upkeep(recorder: PrometheusHandle) {
         tokio::time::sleep(UPKEEP).await;
         recorder.run_upkeep();
     }
+}
+
+/// The same text with seconds where the facade was told microseconds.
+fn in_seconds(text: &str) -> String {
+    let convert = |line: &str| {
+        let (name, micros) = line.rsplit_once(' ')?;
+        let micros: u64 = micros.parse().ok().filter(|_| name.starts_with(BATCH_WAIT))?;
+        Some(format!("{name} {}.{:06}\n", micros / 1_000_000, micros % 1_000_000))
+    };
+    text.lines().map(|line| convert(line).unwrap_or_else(|| format!("{line}\n"))).collect()
 }
 
 /// The counters in the text format of Prometheus.
@@ -127,6 +145,14 @@ mod tests {
     use metrics_exporter_prometheus::PrometheusBuilder;
 
     #[test]
+    fn waits_are_written_in_seconds() {
+        let text =
+            format!("# TYPE {BATCH_WAIT} counter\n{BATCH_WAIT}{{op=\"a\"}} 1500000\nother_total 1500000\n");
+        let expected = text.replacen("1500000", "1.500000", 1);
+        assert_eq!(in_seconds(&text), expected);
+    }
+
+    #[test]
     fn counters_go_from_one_process_to_the_next() {
         let [(first, one), (second, two)] = [(); 2].map(|()| {
             let recorder = PrometheusBuilder::new().build_recorder();
@@ -140,7 +166,7 @@ mod tests {
             metrics::histogram!("seconds").record(0.5);
             one.increments(&[])
         });
-        assert_eq!(increments.len(), 2, "{increments:?}");
+        assert_eq!(increments.len(), 2, "none of the process's own, nor gauges: {increments:?}");
         let json = serde_json::to_string(&increments).unwrap();
         metrics::with_local_recorder(&second, || {
             counter!("plain_total").increment(10);

@@ -3,11 +3,42 @@
 //! Engines keep sums; the facade's counters are told what was added since they were told last, so that what another
 //! process hands over in a hot restart stays in them.
 
-use metrics::{Label, counter, gauge};
+use metrics::{Label, counter, describe_counter, describe_gauge, gauge};
 use rustls_multibuffer::batch::Reason;
 use rustls_multibuffer::handshake::EngineStats;
 use rustls_multibuffer::provider::unaccelerated_signatures;
 use std::collections::HashMap;
+
+/// How long requests waited. The facade's counters are whole numbers, so that it is told microseconds; they are written as
+/// seconds, which is what a counter of time has.
+pub(crate) const BATCH_WAIT: &str = "mtls_sidecar_batch_wait_seconds_total";
+
+/// Says what the metrics mean.
+pub(crate) fn describe() {
+    for (name, help) in [
+        ("engine_handshakes_total", "Handshakes of the engines, by how they ended."),
+        ("operations_total", "Public-key operations, by where they ran."),
+        ("unaccelerated_signatures_total", "Signatures with keys for which there are no lanes."),
+        ("batches_total", "Batches that ran, by the reason why they began."),
+        ("batch_fills_total", "Batches that ran, by how many requests were in them."),
+        ("batch_requests_total", "Requests that left in batches."),
+        ("batch_cancelled_total", "Requests that were withdrawn before their batch ran."),
+        ("batch_refused_total", "Requests for which the queue had no room."),
+    ] {
+        describe_counter!(format!("mtls_sidecar_{name}"), help);
+    }
+    describe_counter!(BATCH_WAIT, "How long requests waited for their batch, all together.");
+    for (name, help) in [
+        ("tier_info", "1 for the tier that batches run on."),
+        ("tier_passed_over_info", "1 for each better tier, with the reason why it is not used."),
+        ("handshakes_in_flight", "Handshakes that the engines have begun and not ended."),
+        ("fibers", "Fibers that are alive."),
+        ("fiber_stacks", "Stacks of fibers, those in the pool included."),
+        ("fiber_stack_deepest_bytes", "The most that a fiber has used of its stack."),
+    ] {
+        describe_gauge!(format!("mtls_sidecar_{name}"), help);
+    }
+}
 
 /// One sum: its name and labels.
 type Key = (&'static str, Vec<(&'static str, String)>);
@@ -67,7 +98,7 @@ fn add(sums: &mut HashMap<Key, u64>, stats: &EngineStats) {
     for (path, n) in [("lanes", runner.in_lanes), ("scalar", runner.scalar), ("redone", runner.redone)] {
         count("mtls_sidecar_operations_total", &[("path", path)], n);
     }
-    for of in stats.batches.ops.iter().filter(|of| of.batches() + of.cancelled + of.refused > 0) {
+    for of in &stats.batches.ops {
         let op = ("op", of.op.name());
         for reason in Reason::ALL {
             let n = of.reasons[reason as usize];
@@ -77,7 +108,7 @@ fn add(sums: &mut HashMap<Key, u64>, stats: &EngineStats) {
             count("mtls_sidecar_batch_fills_total", &[op, ("fill", &fill.to_string())], *n);
         }
         let micros = u64::try_from(of.waits.sum.as_micros()).unwrap_or(u64::MAX);
-        count("mtls_sidecar_batch_wait_microseconds_total", &[op], micros);
+        count(BATCH_WAIT, &[op], micros);
         count("mtls_sidecar_batch_requests_total", &[op], of.requests());
         count("mtls_sidecar_batch_cancelled_total", &[op], of.cancelled);
         count("mtls_sidecar_batch_refused_total", &[op], of.refused);

@@ -17,6 +17,7 @@ mod lookup;
 mod metric;
 mod pending;
 mod pool;
+mod process;
 mod proxy_protocol;
 mod restart;
 mod restarts;

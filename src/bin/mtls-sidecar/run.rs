@@ -14,7 +14,7 @@ use crate::state::{Phase, State};
 use crate::supervision::{News, Supervision};
 use crate::tls::{Identities, start_identities};
 use crate::worker::Workers;
-use crate::{handover, logging};
+use crate::{engine_metric, handover, logging, metric};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use rustix::process::{Resource, getpid, getrlimit, setrlimit};
 use rustls_multibuffer::config::Mode;
@@ -48,6 +48,8 @@ pub(crate) fn run(cli: &Cli) -> Result<(), String> {
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &LATENCIES)
         .and_then(PrometheusBuilder::install_recorder)
         .map_err(|e| e.to_string())?;
+    metric::describe();
+    engine_metric::describe();
     explanation.warnings.iter().for_each(|warning| log::warn!("{warning}"));
     if let Some(why) = explanation.why_not_accelerated() {
         log::info!("operations are not accelerated: {why}");
