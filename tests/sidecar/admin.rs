@@ -4,9 +4,11 @@ use crate::pki::{Authority, write_identity};
 use crate::process::Home;
 use crate::support::{echo_application, expect_echo, inbound, inbound_home, run};
 use rustls_multibuffer::Tier;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::time::Duration;
 
 #[test]
 fn reports_and_commands() {
@@ -213,6 +215,102 @@ fn a_listener_waits_for_its_identity() {
         sidecar.wait_until_ready();
         expect_echo(&mut waiting.await.unwrap().unwrap(), "it was worth the wait").await;
     });
+}
+
+#[test]
+fn without_an_identity_that_peers_accept_it_is_not_ready() {
+    run(async {
+        let authority = Authority::new();
+        let home = Home::new();
+        let soon = time::OffsetDateTime::now_utc() + Duration::from_secs(15);
+        let server = authority.issue_until("server", &rcgen::PKCS_ECDSA_P256_SHA256, soon);
+        write_identity(&home.dir, &server, &authority);
+        home.configure(
+            "listeners:
+- {name: in, direction: inbound, address: '127.0.0.1:0', target: '127.0.0.1:9', identity: default, peers: {any: true}}",
+        );
+        let sidecar = home.start();
+        let ready = || sidecar.http("GET", "/ready");
+        sidecar.until("the SVID has expired", || ready().0 == 503);
+        let (_, why) = ready();
+        assert!(why.starts_with("identity default: ") && why.contains("expired"), "{why}");
+        write_identity(&sidecar.home.dir, &authority.issue("server"), &authority);
+        sidecar.until("there is another", || ready() == (200, "LIVE\n".into()));
+    });
+}
+
+#[test]
+fn metrics_follow_prometheus_and_every_reason_is_documented() {
+    run(async {
+        let inbound = inbound(echo_application().await, "", "");
+        let text = inbound.sidecar.http("GET", "/stats/prometheus").1;
+        let names = |keyword: &str| -> BTreeSet<String> {
+            let declared = text.lines().filter_map(|line| line.strip_prefix(keyword));
+            declared.map(|line| line.split(' ').next().unwrap().to_owned()).collect()
+        };
+        assert_eq!(names("# HELP "), names("# TYPE "));
+        for name in ["spiffe_generation", "mtls_sidecar_build_info", "process_start_time_seconds"] {
+            assert!(names("# TYPE ").contains(name), "{name}");
+        }
+        for counter in [
+            "mtls_sidecar_accept_errors_total{listener=\"in\",reason=\"memory\"} 0",
+            "mtls_sidecar_hot_restart_failures_total 0",
+            "mtls_sidecar_log_lines_dropped_total 0",
+            "mtls_sidecar_batch_wait_seconds_total{op=\"ed25519-verify\"} 0.000000",
+            "spiffe_withdrawals_total{identity=\"default\",reason=\"denied\"} 0",
+        ] {
+            assert!(text.lines().any(|line| line == counter), "{counter} is not in\n{text}");
+        }
+        assert_eq!(reasons_of(&text), documented_reasons());
+        check_with_promtool(&text);
+    });
+}
+
+/// The values of the label `reason` of each metric that has one, but for the reasons in words.
+fn reasons_of(text: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let mut reasons = BTreeMap::<_, BTreeSet<_>>::new();
+    for line in text.lines().filter(|line| !line.starts_with("mtls_sidecar_tier_")) {
+        if let Some((name, labels)) = line.split_once('{')
+            && let Some((_, rest)) = labels.split_once("reason=\"")
+        {
+            let name = name.trim_start_matches("mtls_sidecar_").trim_start_matches("spiffe_");
+            let reason = rest.split('"').next().unwrap();
+            reasons.entry(name.to_owned()).or_default().insert(reason.to_owned());
+        }
+    }
+    reasons
+}
+
+/// The same, as the documentation has it.
+fn documented_reasons() -> BTreeMap<String, BTreeSet<String>> {
+    let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/sidecar.md")).unwrap();
+    let (_, table) = text.split_once("### Reasons").unwrap();
+    let words =
+        |cell: &str| -> Vec<String> { cell.split('`').skip(1).step_by(2).map(str::to_owned).collect() };
+    let mut reasons = BTreeMap::<_, BTreeSet<_>>::new();
+    for row in table.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<_> = row.split('|').collect();
+        for name in words(cells[2]) {
+            reasons.entry(name).or_default().extend(words(cells[1]));
+        }
+    }
+    reasons
+}
+
+fn check_with_promtool(text: &str) {
+    let promtool = Command::new("promtool")
+        .args(["check", "metrics"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let Ok(mut promtool) = promtool else {
+        assert!(std::env::var_os("REQUIRE_PEERS").is_none(), "promtool is not installed");
+        return println!("promtool is not installed: not run");
+    };
+    promtool.stdin.take().unwrap().write_all(text.as_bytes()).unwrap();
+    let output = promtool.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stderr.is_empty(), "{output:?}");
 }
 
 #[test]

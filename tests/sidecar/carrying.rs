@@ -185,3 +185,113 @@ fn proxy_headers_pass_the_clients_address_on() {
         inbound.sidecar.until_metric("mtls_sidecar_connections_ended_total", &["proxy_header"], 1.0);
     });
 }
+
+#[test]
+fn who_is_refused_is_named() {
+    run(async {
+        let inbound = inbound(echo_application().await, "", "");
+        let other = inbound.authority.client(Some(&inbound.authority.issue("other")));
+        if let Ok(mut stream) = connect(&other, "server", inbound.address).await {
+            assert!(stream.read_u8().await.is_err());
+        }
+        let line = inbound.sidecar.until_logged(|line| line["target"] == *"access");
+        let id = "spiffe://mesh.example/other";
+        assert_eq!((&line["peer"], &line["result"]), (&id.into(), &"handshake_failed".into()), "{line}");
+        assert_eq!(line["detail"], format!("not_authorized: {id} is not authorized"));
+    });
+}
+
+#[test]
+fn a_health_check_is_no_news_and_has_one_name() {
+    run(async {
+        let inbound = inbound(echo_application().await, "", "log: {level: debug}");
+        let sidecar = &inbound.sidecar;
+        drop(TcpStream::connect(inbound.address).await.unwrap());
+        for name in ["mtls_sidecar_handshake_failures_total", "spiffe_handshake_failures_total"] {
+            sidecar.until_metric(name, &["reason=\"closed\""], 1.0);
+            assert_eq!(sidecar.metric(name, &[]), 1.0, "{name} has no other reason");
+        }
+        let line = sidecar.until_logged(|line| line["target"] == *"access");
+        assert_eq!(
+            (&line["level"], &line["result"]),
+            (&"debug".into(), &"handshake_failed".into()),
+            "{line}"
+        );
+        // Balancers reset the connection.
+        let stream = TcpStream::connect(inbound.address).await.unwrap();
+        socket2::SockRef::from(&stream).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+        drop(stream);
+        for name in ["mtls_sidecar_handshake_failures_total", "spiffe_handshake_failures_total"] {
+            sidecar.until_metric(name, &[], 2.0);
+        }
+        // Who says something and goes is not a check.
+        let mut stream = TcpStream::connect(inbound.address).await.unwrap();
+        stream.write_all(&[22, 3]).await.unwrap();
+        let stream_port = stream.local_addr().unwrap().port();
+        drop(stream);
+        let port = stream_port.to_string();
+        let line = sidecar.until_logged(|line| line["target"] == *"access" && line["level"] == *"info");
+        assert!(line["client"].as_str().unwrap().ends_with(&port), "{line}");
+        // The application's side of an outbound listener, too.
+        let (out, address) = outbound(&inbound.authority, inbound.address, "");
+        drop(TcpStream::connect(address).await.unwrap());
+        out.until_metric("mtls_sidecar_connections_ended_total", &[], 1.0);
+        expect_echo(&mut TcpStream::connect(address).await.unwrap(), "news").await;
+        let line = out.until_logged(|line| line["target"] == *"access");
+        assert_eq!(line["received_bytes"], 4, "the check has no line: {line}");
+    });
+}
+
+#[test]
+fn both_ends_are_asked_whether_they_are_still_there() {
+    run(async {
+        let target = echo_application().await;
+        let inbound = inbound(target, "tcp_keepalive: {keepalive_time: 30, keepalive_interval: 5s}", "");
+        expect_echo(&mut inbound.connect().await, "hello").await;
+        let never = crate::support::inbound(target, "tcp_keepalive: {keepalive_time: 0s}", "");
+        let (mut kept, mut left) = (inbound.connect().await, never.connect().await);
+        expect_echo(&mut kept, "kept").await;
+        expect_echo(&mut left, "left").await;
+        for (sidecar, address, expected) in
+            [(&inbound.sidecar, inbound.address, true), (&never.sidecar, never.address, false)]
+        {
+            let timers = || keepalive_timers(sidecar.id(), address.port(), target.port());
+            sidecar.until("nothing is under way", || timers() == [expected; 2]);
+        }
+    });
+}
+
+/// Whether the process's connections from clients and to the target have a keep-alive timer.
+fn keepalive_timers(process: u32, port: u16, target: u16) -> Vec<bool> {
+    let table = std::fs::read_to_string(format!("/proc/{process}/net/tcp")).unwrap();
+    let mine: Vec<_> = std::fs::read_dir(format!("/proc/{process}/fd"))
+        .unwrap()
+        .filter_map(|fd| Some(std::fs::read_link(fd.ok()?.path()).ok()?.to_str()?.to_owned()))
+        .collect();
+    let rows = table.lines().map(|row| row.split_whitespace().collect::<Vec<_>>());
+    let hex = |port: u16| format!(":{port:04X}");
+    // Established, with the listener's port here or the target's there; the inode is among the process's.
+    rows.filter(|row| row.get(3) == Some(&"01") && mine.contains(&format!("socket:[{}]", row[9])))
+        .filter(|row| row[1].ends_with(&hex(port)) || row[2].ends_with(&hex(target)))
+        .map(|row| row[5].starts_with("02:"))
+        .collect()
+}
+
+#[test]
+fn an_unclean_close_may_be_an_end() {
+    run(async {
+        let application = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let inbound = inbound(application.local_addr().unwrap(), "unclean_close: end", "");
+        let mut client = inbound.connect().await;
+        client.write_all(b"all of it").await.unwrap();
+        client.flush().await.unwrap();
+        let (mut served, _) = application.accept().await.unwrap();
+        // No close_notify: the socket closes by itself.
+        drop(client.into_inner().0);
+        let mut all = String::new();
+        served.read_to_string(&mut all).await.unwrap();
+        assert_eq!(all, "all of it");
+        drop(served);
+        inbound.sidecar.until_metric("mtls_sidecar_connections_ended_total", &["closed"], 1.0);
+    });
+}

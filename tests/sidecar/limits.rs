@@ -2,7 +2,7 @@
 
 use crate::pki::connect;
 use crate::support::{echo_application, expect_echo, inbound, inbound_home, run};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 #[test]
@@ -45,6 +45,50 @@ fn a_thousand_silent_clients_are_timed_out() {
         assert_eq!(sidecar.metric("mtls_sidecar_connections_pending", &[]), 0.0);
         expect_echo(&mut inbound.connect().await, "there is room again").await;
     });
+}
+
+#[test]
+fn strangers_keep_nobody_out() {
+    run(async {
+        let inbound = inbound(echo_application().await, "limits: {max_pending: 40}", "concurrency: 2");
+        let sidecar = &inbound.sidecar;
+        let mut established = inbound.connect().await;
+        expect_echo(&mut established, "before").await;
+        let mut connections = 1.0;
+        // Nothing, something that is no whole record, and a whole one that is no whole handshake.
+        let hello = client_hello();
+        for first in [&b""[..], b"\x16\x03", &hello] {
+            let mut strangers = Vec::new();
+            for _ in 0..60 {
+                let mut stranger = TcpStream::connect(inbound.address).await.unwrap();
+                stranger.write_all(first).await.unwrap();
+                strangers.push(stranger);
+            }
+            connections += 60.0;
+            sidecar.until_metric("mtls_sidecar_connections_total", &[], connections);
+            for _ in 0..3 {
+                expect_echo(&mut inbound.connect().await, "let in").await;
+                connections += 1.0;
+            }
+            expect_echo(&mut established, "not cut").await;
+        }
+        sidecar.until_metric("mtls_sidecar_connections_ended_total", &["evicted"], 60.0);
+        assert_eq!(sidecar.metric("mtls_sidecar_connections_ended_total", &["overflow"]), 0.0);
+        assert!(sidecar.metric("mtls_sidecar_overflows_total", &["max_pending"]) >= 60.0);
+        let line = sidecar.until_logged(|line| line["limit"] == "max_pending");
+        assert_eq!((&line["level"], &line["listener"]), (&"warn".into(), &"in".into()), "{line}");
+        sidecar.until_logged(|line| line["result"] == "evicted");
+    });
+}
+
+/// What a TLS client sends first.
+fn client_hello() -> Vec<u8> {
+    let stranger = crate::pki::Authority::new().client(None);
+    let name = rustls::pki_types::ServerName::try_from("server.test").unwrap();
+    let mut client = rustls::ClientConnection::new(stranger.config().clone(), name).unwrap();
+    let mut hello = Vec::new();
+    client.write_tls(&mut hello).unwrap();
+    hello
 }
 
 #[test]

@@ -47,7 +47,18 @@ impl Authority {
 
     /// The same with a key of another kind.
     pub(crate) fn issue_with(&self, name: &str, kind: &'static rcgen::SignatureAlgorithm) -> Issued {
+        self.issue_until(name, kind, CertificateParams::default().not_after)
+    }
+
+    /// The same, valid until then.
+    pub(crate) fn issue_until(
+        &self,
+        name: &str,
+        kind: &'static rcgen::SignatureAlgorithm,
+        not_after: time::OffsetDateTime,
+    ) -> Issued {
         let mut params = CertificateParams::default();
+        params.not_after = not_after;
         params.distinguished_name.push(DnType::CommonName, name);
         params.subject_alt_names = vec![
             SanType::URI(format!("spiffe://{DOMAIN}/{name}").try_into().unwrap()),

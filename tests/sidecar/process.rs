@@ -179,6 +179,11 @@ impl Sidecar {
         find().unwrap()
     }
 
+    /// The id of the process that was started first.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.borrow().id()
+    }
+
     /// Sends a signal to the process that was started first.
     pub(crate) fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.child.borrow().id()).unwrap();
