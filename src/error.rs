@@ -21,7 +21,8 @@ pub enum Error {
     PeerKey,
     /// The operating system's random number generator failed.
     Random,
-    /// The batch panicked: a bug of this crate. Nothing was released.
+    /// The batch panicked, a bug of this crate, and so did aws-lc-rs when it did the request again. Nothing was
+    /// released.
     Panicked,
     /// The key cannot make this kind of signature, for example because it is too small for the padding.
     Unsupported(&'static str),

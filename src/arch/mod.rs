@@ -34,6 +34,7 @@ pub mod lanes;
 pub mod lookup;
 #[cfg(test)]
 pub(crate) mod memcheck;
+pub(crate) mod mxcsr;
 pub mod number;
 mod portable;
 pub mod prime;
@@ -46,6 +47,6 @@ mod tier;
 pub(crate) use barrier::value_barrier;
 pub(crate) use disclose::{disclose, disclose_number};
 pub use secret::Secret;
-pub(crate) use secret::wipe_stack;
+pub(crate) use secret::wiping_stack;
 pub use stack::FiberStack;
 pub use tier::{Avx2Fma, Avx512Ifma, AvxIfma, Detection, Portable, Tier, TierKind};

@@ -40,15 +40,35 @@ impl<T: Zeroize> Secret<T> {
     }
 }
 
-/// How much of the stack [`wipe_stack`] wipes, in words.
+/// How much of the stack is wiped, in words.
 const STACK_WORDS: usize = 2048;
 
-/// Wipes the 16 KiB of the calling thread's stack that lie below the caller's frame.
+/// Runs `body` in a frame of its own, and wipes the 16 KiB of the calling thread's stack that lie below the
+/// caller's frame, also when `body` panics.
 ///
-/// What holds a secret on purpose is in a [`Secret`] or wiped by its owner. This is for what the compiler puts on the stack
-/// by itself: results that functions return by value, and registers that it spills.
+/// What holds a secret on purpose is in a [`Secret`] or wiped by its owner. This is for what the compiler
+/// puts on the stack by itself: results that functions return by value, and registers that it spills. What
+/// `body` returns is the caller's: no secret by value.
+pub(crate) fn wiping_stack<R>(body: impl FnOnce() -> R) -> R {
+    struct Wipe;
+
+    impl Drop for Wipe {
+        fn drop(&mut self) {
+            wipe_stack();
+        }
+    }
+
+    let _wipe = Wipe;
+    apart(body)
+}
+
 #[inline(never)]
-pub(crate) fn wipe_stack() {
+fn apart<R>(body: impl FnOnce() -> R) -> R {
+    body()
+}
+
+#[inline(never)]
+fn wipe_stack() {
     let words = [0u64; STACK_WORDS];
     // Whoever may look at the words must find them written.
     std::hint::black_box(&words);

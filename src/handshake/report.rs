@@ -79,6 +79,7 @@ impl EngineStats {
         self.runner.in_lanes += runner.in_lanes;
         self.runner.scalar += runner.scalar;
         self.runner.redone += runner.redone;
+        self.runner.panicked += runner.panicked;
         self.live_fibers += fibers.live();
         self.stacks += fibers.stacks();
         self.stacks_in_use += fibers.stacks_in_use();

@@ -13,10 +13,13 @@ mod curve25519;
 pub mod ecdh;
 pub mod ecdsa;
 pub mod ed25519;
+pub(crate) mod envelope;
 mod nist;
 pub mod rsa;
 pub(crate) mod scalar;
 mod shared_secret;
+#[cfg(test)]
+mod tests;
 #[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
 mod traces;
 pub mod x25519;
@@ -26,10 +29,12 @@ pub use scalar::Hash;
 pub use shared_secret::SharedSecret;
 
 use crate::arch::lanes::MontLanes;
+use crate::arch::mxcsr::in_default_environment;
 use crate::arch::prime::{P256, P384};
-use crate::arch::{Tier, wipe_stack};
+use crate::arch::{Tier, wiping_stack};
 use crate::error::Error;
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// An operation and its size: requests of one `Op` can share a batch, whatever their keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -206,6 +211,19 @@ impl Request {
     /// [`Error::Scalar`] when aws-lc-rs refuses; [`Error::InvalidSignature`] when a signature does not verify;
     /// [`Error::PeerKey`] when the peer's public key is refused.
     pub fn run_scalar(&self) -> Result<Response, Error> {
+        self.wiping(|| self.answer())
+    }
+
+    /// Runs `body`, which answers such requests, and wipes its stack: aws-lc leaves nonces and shared secrets
+    /// there, where a verification has nothing to leave.
+    fn wiping<R>(&self, body: impl FnOnce() -> R) -> R {
+        match self {
+            Self::RsaVerify(_) | Self::Ed25519Verify(_) | Self::EcdsaVerify(_) => body(),
+            _ => wiping_stack(body),
+        }
+    }
+
+    fn answer(&self) -> Result<Response, Error> {
         match self {
             Self::RsaSign(r) => r.run_scalar().map(Response::Signature),
             Self::RsaVerify(r) => r.run_scalar().map(|()| Response::Verified),
@@ -246,8 +264,11 @@ pub struct Counters {
     /// Requests answered by aws-lc-rs because their batch was below the break-even fill, or because the tier
     /// has no kernel for them.
     pub scalar: u64,
-    /// Requests whose lane failed the public-key check and that were done again through aws-lc-rs.
+    /// Requests whose lane failed the public-key check, or whose batch panicked, and that were done again
+    /// through aws-lc-rs.
     pub redone: u64,
+    /// Batches that panicked. Each is a bug of this crate.
+    pub panicked: u64,
 }
 
 /// Runs batches on one thread: owns the kernels' workspace, wiped after every batch.
@@ -265,36 +286,7 @@ impl Runner {
     /// A runner for `tier`. The first one in a process takes 30 to 70 ms, until aws-lc's random generator is seeded.
     pub fn new(tier: Tier) -> Self {
         scalar::seed();
-        macro_rules! boxed {
-            ($lanes:expr) => {
-                Some(Box::new($lanes) as Box<dyn LaneRunner>)
-            };
-        }
-        macro_rules! all {
-            ($kernel:ident) => {
-                [
-                    boxed!(Lanes::new($kernel)),
-                    boxed!(curve25519::Lanes::new($kernel)),
-                    boxed!(nist::Lanes::<4, P256, _>::new($kernel)),
-                    boxed!(nist::Lanes::<6, P384, _>::new($kernel)),
-                ]
-            };
-        }
-        let lanes = match tier {
-            #[cfg(target_arch = "x86_64")]
-            Tier::Avx512Ifma(kernel) => all!(kernel),
-            #[cfg(target_arch = "x86_64")]
-            Tier::AvxIfma(kernel) => all!(kernel),
-            #[cfg(target_arch = "x86_64")]
-            Tier::Avx2Fma(kernel) => all!(kernel),
-            #[cfg(not(target_arch = "x86_64"))]
-            Tier::Avx512Ifma(_) | Tier::AvxIfma(_) | Tier::Avx2Fma(_) => {
-                unreachable!("no tier with kernels is ever detected off x86-64")
-            }
-            Tier::Portable(kernel) => all!(kernel),
-            Tier::Scalar => [None, None, None, None],
-        };
-        Self { tier, lanes, counters: Counters::default(), break_even: None }
+        Self { tier, lanes: all_lanes(tier), counters: Counters::default(), break_even: None }
     }
 
     /// The tier that runs the batches.
@@ -335,8 +327,11 @@ impl Runner {
         ecdsa::forget();
     }
 
-    /// Runs `requests`, at most [`Runner::capacity`] and all of one [`Op`], and appends one result for each to
-    /// `results`, in the order of the requests. A request that fails does so alone.
+    /// Runs `requests`, at most [`Runner::capacity`] and all of one [`Op`], and appends one result for each
+    /// to `results`, in the order of the requests. A request that fails does so alone. A batch that panics,
+    /// which is a bug, is done again through aws-lc-rs, one request at a time.
+    ///
+    /// The lanes compute in the default floating-point environment, whatever the thread's is.
     ///
     /// # Panics
     /// If there are more requests than that, or of several kinds.
@@ -347,14 +342,68 @@ impl Runner {
         let worthwhile = requests.len() >= least;
         match self.lanes[op.family() as usize].as_mut().filter(|_| worthwhile) {
             Some(lanes) => {
-                lanes.run(requests, least, &mut self.counters, results);
-                wipe_stack();
+                let (counters, answered) = (self.counters, results.len());
+                let run = || lanes.run(requests, least, &mut self.counters, results);
+                let apart = || wiping_stack(|| in_default_environment(run));
+                if catch_unwind(AssertUnwindSafe(apart)).is_err() {
+                    results.truncate(answered);
+                    self.counters = counters;
+                    self.redo(requests, results);
+                }
             }
             None => {
                 self.counters.scalar += requests.len() as u64;
-                results.extend(requests.iter().map(|r| r.run_scalar()));
+                requests[0].wiping(|| results.extend(requests.iter().map(|r| r.answer())));
             }
         }
+    }
+}
+
+impl Runner {
+    /// After a panic, which may have left the lanes' workspace in any state: with new lanes, and without them
+    /// for now.
+    fn redo(&mut self, requests: &[&Request], results: &mut Vec<Result<Response, Error>>) {
+        self.lanes = all_lanes(self.tier);
+        self.counters.redone += requests.len() as u64;
+        self.counters.panicked += 1;
+        // Whatever panics again does so alone.
+        let again = |request: &&Request| {
+            catch_unwind(AssertUnwindSafe(|| request.run_scalar())).unwrap_or(Err(Error::Panicked))
+        };
+        results.extend(requests.iter().map(again));
+    }
+}
+
+/// The tier's lanes, by [`Family`].
+fn all_lanes(tier: Tier) -> [Option<Box<dyn LaneRunner>>; 4] {
+    macro_rules! boxed {
+        ($lanes:expr) => {
+            Some(Box::new($lanes) as Box<dyn LaneRunner>)
+        };
+    }
+    macro_rules! all {
+        ($kernel:ident) => {
+            [
+                boxed!(Lanes::new($kernel)),
+                boxed!(curve25519::Lanes::new($kernel)),
+                boxed!(nist::Lanes::<4, P256, _>::new($kernel)),
+                boxed!(nist::Lanes::<6, P384, _>::new($kernel)),
+            ]
+        };
+    }
+    match tier {
+        #[cfg(target_arch = "x86_64")]
+        Tier::Avx512Ifma(kernel) => all!(kernel),
+        #[cfg(target_arch = "x86_64")]
+        Tier::AvxIfma(kernel) => all!(kernel),
+        #[cfg(target_arch = "x86_64")]
+        Tier::Avx2Fma(kernel) => all!(kernel),
+        #[cfg(not(target_arch = "x86_64"))]
+        Tier::Avx512Ifma(_) | Tier::AvxIfma(_) | Tier::Avx2Fma(_) => {
+            unreachable!("no tier with kernels is ever detected off x86-64")
+        }
+        Tier::Portable(kernel) => all!(kernel),
+        Tier::Scalar => [None, None, None, None],
     }
 }
 

@@ -18,15 +18,17 @@ mod verify;
 
 pub use unaccelerated::unaccelerated_signatures;
 
+use crate::arch::wiping_stack;
 use crate::error::{Error, KeyError};
 use crate::ops::Response;
 use crate::ops::ecdsa::EcdsaPrivateKey;
 use crate::ops::ed25519::PrivateKey as Ed25519PrivateKey;
+use crate::ops::envelope::{self, Algorithm};
 use crate::ops::rsa::RsaPrivateKey;
+use rustls::NamedGroup;
 use rustls::crypto::{CryptoProvider, KeyProvider, SupportedKxGroup, aws_lc_rs};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::SigningKey;
-use rustls::{NamedGroup, SignatureAlgorithm};
 use std::sync::Arc;
 
 /// What a parked operation is answered with.
@@ -94,26 +96,26 @@ impl KeyProvider for Keys {
     }
 }
 
-/// A signing key for use in a rustls configuration: in lanes for RSA with 2048, 3072 or 4096 bits, for ECDSA on P-256 and
-/// P-384, and for Ed25519, through aws-lc-rs for every other key that rustls' own provider serves.
+/// A signing key for use in a rustls configuration: in lanes for RSA with 2048, 3072 or 4096 bits, for ECDSA
+/// on P-256 and P-384, and for Ed25519, through aws-lc-rs for every other key that rustls' own provider
+/// serves.
+///
+/// Whatever rustls' own provider takes is taken: what lanes do not serve, or what is encoded otherwise than
+/// the standards say, is left to aws-lc-rs, which checks it in its own way; the log says why, and
+/// [`unaccelerated_signatures`] counts its signatures.
 ///
 /// # Errors
-/// A key of ours that is malformed or fails its consistency checks gives [`rustls::Error::Other`] with an
-/// [`Error::Key`] inside, even if aws-lc-rs would have taken it; a key of another kind that aws-lc-rs cannot read
-/// gives its error.
+/// A key that aws-lc-rs refuses as well gives [`rustls::Error::Other`] with an [`Error::Key`] inside, our
+/// reason; one of a kind that is not imported here gives rustls' error.
 pub fn signing_key(der: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, rustls::Error> {
     let why_not_ours = match import(der) {
         Ok(key) => return Ok(key),
         Err(e) => e,
     };
-    let is_of_another_kind =
-        matches!(why_not_ours, KeyError::Algorithm | KeyError::Size | KeyError::MultiPrime);
-    match aws_lc_rs::sign::any_supported_type(der) {
-        Ok(stock) if is_of_another_kind || !is_ours(stock.algorithm()) => {
-            Ok(unaccelerated::counted(stock, why_not_ours))
-        }
+    match wiping_stack(|| aws_lc_rs::sign::any_supported_type(der)) {
+        Ok(stock) => Ok(unaccelerated::counted(stock, why_not_ours)),
         Err(general) if why_not_ours == KeyError::Algorithm => Err(general),
-        _ => Err(rustls_error(why_not_ours.into())),
+        Err(_) => Err(rustls_error(why_not_ours.into())),
     }
 }
 
@@ -125,22 +127,15 @@ pub fn check_lanes(der: &PrivateKeyDer<'_>) -> Result<(), KeyError> {
     import(der).map(drop)
 }
 
-/// Whether keys of this kind are read here, so that what is refused here is refused.
-fn is_ours(algorithm: SignatureAlgorithm) -> bool {
-    matches!(algorithm, SignatureAlgorithm::RSA | SignatureAlgorithm::ECDSA | SignatureAlgorithm::ED25519)
-}
-
 /// The key, if lanes serve it.
 fn import(der: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, KeyError> {
     match der {
         PrivateKeyDer::Pkcs8(key) => {
             let der = key.secret_pkcs8_der();
-            match (RsaPrivateKey::from_pkcs8_der(der), EcdsaPrivateKey::from_pkcs8_der(der)) {
-                (Err(KeyError::Algorithm), Err(KeyError::Algorithm)) => {
-                    sign::ed25519(Ed25519PrivateKey::from_pkcs8_der(der)?)
-                }
-                (Err(KeyError::Algorithm), ecdsa) => sign::ecdsa(ecdsa?),
-                (rsa, _) => sign::rsa(rsa?),
+            match envelope::algorithm(der)? {
+                Algorithm::Rsa => sign::rsa(RsaPrivateKey::from_pkcs8_der(der)?),
+                Algorithm::Ecdsa => sign::ecdsa(EcdsaPrivateKey::from_pkcs8_der(der)?),
+                Algorithm::Ed25519 => sign::ed25519(Ed25519PrivateKey::from_pkcs8_der(der)?),
             }
         }
         PrivateKeyDer::Pkcs1(key) => sign::rsa(RsaPrivateKey::from_pkcs1_der(key.secret_pkcs1_der())?),

@@ -219,3 +219,98 @@ fn what_lanes_do_not_serve_is_aws_lc_rs_or_a_clear_refusal() {
     }
     assert_eq!(refusal(vector("rsa2048-multiprime.pkcs1")), KeyError::MultiPrime);
 }
+
+/// Whether the key is left to aws-lc-rs.
+fn is_unaccelerated(key: &Arc<dyn SigningKey>) -> bool {
+    format!("{key:?}").starts_with("Key(")
+}
+
+fn field(tag: u8, body: &[u8]) -> Vec<u8> {
+    let len = body.len();
+    match len {
+        0..128 => [&[tag, len as u8], body].concat(),
+        128..256 => [&[tag, 0x81, len as u8], body].concat(),
+        _ => [&[tag, 0x82, (len >> 8) as u8, len as u8], body].concat(),
+    }
+}
+
+/// A P-256 key with these bytes as its scalar, as SEC 1 and in PKCS#8, without a public key.
+fn p256_of(scalar: &[u8]) -> [PrivateKeyDer<'static>; 2] {
+    let curve = [6, 8, 0x2a, 0x86, 0x48, 0xce, 0x3d, 3, 1, 7];
+    let sec1 = |more: &[u8]| field(0x30, &[&[2, 1, 1][..], &field(4, scalar), more].concat());
+    let algorithm = field(0x30, &[&[6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1][..], &curve].concat());
+    let pkcs8 = field(0x30, &[&[2, 1, 0][..], &algorithm, &field(4, &sec1(&[]))].concat());
+    [PrivateKeyDer::Sec1(sec1(&field(0xa0, &curve)).into()), PrivateKeyDer::Pkcs8(pkcs8.into())]
+}
+
+#[test]
+fn keys_in_a_form_of_their_own_are_left_to_aws_lc_rs() {
+    let mut stripped = [0x5a; 32];
+    stripped[0] = 0;
+    let longer = [&[0][..], &stripped].concat();
+    for scalar in [&stripped[1..], &longer] {
+        for der in p256_of(scalar) {
+            let key = signing_key(&der).unwrap();
+            assert!(is_unaccelerated(&key), "{} bytes", scalar.len());
+            assert_eq!(check_lanes(&der), Err(KeyError::PrivateScalar));
+            let before = unaccelerated_signatures();
+            let signer = key.choose_scheme(&[SignatureScheme::ECDSA_NISTP256_SHA256]).unwrap();
+            let signature = signer.sign(b"message").unwrap();
+            assert!(unaccelerated_signatures() > before);
+            let [sec1, _] = p256_of(&stripped);
+            let same = EcdsaPrivateKey::from_sec1_der(sec1.secret_der()).unwrap();
+            let (curve, public) = (same.curve(), same.public_key());
+            crate::ops::ecdsa::verify(curve, curve.hash(), public, b"message", &signature).unwrap();
+        }
+    }
+    for der in [der(&RSA), der(&KeyPair::generate_for(&PKCS_ED25519).unwrap())] {
+        let trailing = [der.secret_der(), &[0]].concat();
+        let trailing = PrivateKeyDer::Pkcs8(trailing.into());
+        assert_eq!(signing_key(&trailing).is_ok(), aws_lc_rs::sign::any_supported_type(&trailing).is_ok());
+    }
+}
+
+/// Whatever rustls' own provider takes is taken, and is the same key.
+#[test]
+fn every_key_of_the_stock_provider_is_taken() {
+    let generated = |algorithm| KeyPair::generate_for(algorithm).unwrap().serialize_der();
+    let names = ["rsa2048.pkcs1", "rsa2048.pkcs8", "p256.sec1", "p256.pkcs8", "rsa2048-multiprime.pkcs1"];
+    let mut seeds: Vec<_> = names.map(|name| vector(name).secret_der().to_vec()).into();
+    seeds.extend([&PKCS_ECDSA_P256_SHA256, &PKCS_ECDSA_P384_SHA384, &PKCS_ED25519].map(generated));
+    seeds.extend(p256_of(&[0x5a; 32]).map(|der| der.secret_der().to_vec()));
+    let mut random = crate::arch::testing::Random(5958);
+    let (mut taken, mut left) = (0, 0);
+    for round in 0..400 * seeds.len() {
+        let mut bytes = seeds[round % seeds.len()].clone();
+        mutate(&mut random, &mut bytes);
+        for der in [
+            PrivateKeyDer::Pkcs8(bytes.clone().into()),
+            PrivateKeyDer::Pkcs1(bytes.clone().into()),
+            PrivateKeyDer::Sec1(bytes.clone().into()),
+        ] {
+            let Ok(stock) = aws_lc_rs::sign::any_supported_type(&der) else { continue };
+            let ours = signing_key(&der).unwrap_or_else(|e| panic!("{e}: {:02x?}", der.secret_der()));
+            assert_eq!(ours.public_key(), stock.public_key(), "{:02x?}", der.secret_der());
+            taken += 1;
+            left += usize::from(is_unaccelerated(&ours));
+        }
+    }
+    assert!(left > 20 && taken > left + 20, "{left} of {taken}");
+}
+
+/// A few changes, of which many leave a key that some reader takes: near the ends, where the encoding's own
+/// bytes are.
+fn mutate(random: &mut crate::arch::testing::Random, bytes: &mut Vec<u8>) {
+    for _ in 0..random.word() % 3 {
+        let near = random.word() as usize % bytes.len().min(48);
+        let at = if random.word().is_multiple_of(2) { near } else { bytes.len() - 1 - near };
+        match random.word() % 6 {
+            0 => bytes[at] ^= 1 << (random.word() % 8),
+            1 => bytes[at] = random.word() as u8,
+            2 => bytes.insert(at, [0, 1, 0x80, 0xff][random.word() as usize % 4]),
+            3 => _ = bytes.remove(at),
+            4 => bytes.push(random.word() as u8),
+            _ => bytes.truncate(bytes.len() - 1 - near % 3),
+        }
+    }
+}

@@ -19,7 +19,7 @@ use aws_lc_rs::agreement::{self, ECDH_P256, ECDH_P384, PrivateKey, UnparsedPubli
 use aws_lc_rs::digest::{SHA256, SHA384, SHA512, digest};
 use memory::{Needles, shortened};
 use num_bigint::BigUint;
-use owner::MESSAGE;
+use owner::{ALONE, MESSAGE};
 use pkcs8::der::SecretDocument;
 use process::Owner;
 use recognizer::Recognizer;
@@ -91,12 +91,19 @@ fn rsa_needles(der: &[u8]) -> Needles {
     needles
 }
 
+/// A scenario with batches, and without any.
+fn with_and_without_batches(scenario: &str) -> [String; 2] {
+    ["", ALONE].map(|end| format!("{scenario}{end}"))
+}
+
 #[test]
 fn an_rsa_key_leaves() {
     let (_, document) = SecretDocument::from_pem(&vendored("rsa2048.pkcs1")).expect("a key");
-    let mut owner = Owner::start("rsa", document.as_bytes());
-    owner.says();
-    assert_leaves(&mut owner, &rsa_needles(document.as_bytes()), None);
+    for scenario in with_and_without_batches("rsa") {
+        let mut owner = Owner::start(&scenario, document.as_bytes());
+        owner.says();
+        assert_leaves(&mut owner, &rsa_needles(document.as_bytes()), None);
+    }
 }
 
 #[test]
@@ -104,12 +111,14 @@ fn an_rsa_key_from_a_text_leaves() {
     let text = vendored("rsa2048.pkcs1");
     let (_, document) = SecretDocument::from_pem(&text).expect("a key");
     let mut needles = rsa_needles(document.as_bytes());
-    // The text itself is the caller's.
-    let mut owner = Owner::start("rsa-pem", text.as_bytes());
-    owner.says();
     let lines: Vec<_> = text.lines().collect();
     lines[10..lines.len() - 2].iter().for_each(|line| needles.bytes("the text", line.as_bytes()));
-    assert_leaves(&mut owner, &needles, None);
+    for scenario in with_and_without_batches("rsa-pem") {
+        // The text itself is the caller's.
+        let mut owner = Owner::start(&scenario, text.as_bytes());
+        owner.says();
+        assert_leaves(&mut owner, &needles, None);
+    }
 }
 
 /// The private key of a PKCS#8 encoding, and the order of its curve.
@@ -164,15 +173,17 @@ fn an_ecdsa_key_leaves(curve: &Curve) {
     let der = pair.serialize_der();
     let info = pkcs8::PrivateKeyInfo::try_from(&der[..]).expect("a key");
     let d = sec1::EcPrivateKey::try_from(info.private_key).expect("a key").private_key;
-    let mut owner = Owner::start(curve.scenario, &der);
-    let signatures = owner.says();
-    assert!(signatures.len() >= 5);
-    let (mut key, mut nonces) = (Needles::default(), Needles::default());
-    key.number("d", d);
-    for (i, signature) in signatures.iter().enumerate() {
-        nonces.number(&format!("nonce {i} of {}", signatures.len()), &nonce(curve, d, signature));
+    for scenario in with_and_without_batches(curve.scenario) {
+        let mut owner = Owner::start(&scenario, &der);
+        let signatures = owner.says();
+        assert!(signatures.len() >= if scenario.ends_with(ALONE) { 1 } else { 5 });
+        let (mut key, mut nonces) = (Needles::default(), Needles::default());
+        key.number("d", d);
+        for (i, signature) in signatures.iter().enumerate() {
+            nonces.number(&format!("nonce {i} of {}", signatures.len()), &nonce(curve, d, signature));
+        }
+        assert_leaves(&mut owner, &key, Some(&nonces));
     }
-    assert_leaves(&mut owner, &key, Some(&nonces));
 }
 
 #[test]
@@ -185,11 +196,33 @@ fn a_p384_key_and_its_nonces_leave() {
     an_ecdsa_key_leaves(&P384);
 }
 
+/// Keys that lanes serve, and that aws-lc-rs does: another curve, another encoding.
+#[test]
+fn keys_of_the_provider_leave() {
+    let generated = |algorithm| rcgen::KeyPair::generate_for(algorithm).expect("a key").serialize_der();
+    let accelerated = generated(&rcgen::PKCS_ECDSA_P256_SHA256);
+    let lenient = [&accelerated[..], &[0]].concat();
+    for der in [accelerated, lenient, generated(&rcgen::PKCS_ECDSA_P521_SHA512)] {
+        // What trails is none of the encoding's.
+        let len = der.len() - usize::from(pkcs8::PrivateKeyInfo::try_from(&der[..]).is_err());
+        let info = pkcs8::PrivateKeyInfo::try_from(&der[..len]).expect("a key");
+        let mut key = Needles::default();
+        key.number("d", sec1::EcPrivateKey::try_from(info.private_key).expect("a key").private_key);
+        let mut owner = Owner::start(&format!("provider{ALONE}"), &der);
+        owner.says();
+        assert_leaves(&mut owner, &key, None);
+    }
+}
+
 /// RFC 8032 §5.1.6.
 #[test]
 fn an_ed25519_key_and_its_nonces_leave() {
+    with_and_without_batches("ed25519").iter().for_each(|scenario| an_ed25519_key_leaves(scenario));
+}
+
+fn an_ed25519_key_leaves(scenario: &str) {
     let seed = random(32);
-    let mut owner = Owner::start("ed25519", &seed);
+    let mut owner = Owner::start(scenario, &seed);
     owner.says();
     let hash = digest(&SHA512, &seed);
     let (scalar, prefix) = hash.as_ref().split_at(32);
@@ -218,8 +251,12 @@ fn agree(algorithm: &'static agreement::Algorithm, secret: &[u8], peer: &[u8]) -
 
 #[test]
 fn an_x25519_key_and_its_shared_secret_leave() {
+    with_and_without_batches("x25519").iter().for_each(|scenario| an_x25519_key_leaves(scenario));
+}
+
+fn an_x25519_key_leaves(scenario: &str) {
     let mut secret = random(32);
-    let mut owner = Owner::start("x25519", &secret);
+    let mut owner = Owner::start(scenario, &secret);
     let peer = owner.says().remove(0);
     let (mut key, mut shared) = (Needles::default(), Needles::default());
     let mut result = agree(&X25519, &secret, &peer);
@@ -231,6 +268,10 @@ fn an_x25519_key_and_its_shared_secret_leave() {
 }
 
 fn an_ecdh_key_leaves(curve: &Curve, scenario: &str) {
+    with_and_without_batches(scenario).iter().for_each(|scenario| an_agreement_leaves(curve, scenario));
+}
+
+fn an_agreement_leaves(curve: &Curve, scenario: &str) {
     let secret = random(curve.len);
     let mut owner = Owner::start(scenario, &secret);
     let peer = owner.says().remove(0);

@@ -2,12 +2,18 @@
 
 use crate::process::{SAYS, SCENARIO, hex};
 use crate::server;
+use rustls::SignatureScheme;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls_multibuffer::ops::rsa::{self, Padding, RsaPrivateKey};
 use rustls_multibuffer::ops::{NistCurve, Request, Response, Runner, ecdh, ecdsa, ed25519, x25519};
+use rustls_multibuffer::provider::signing_key;
 use rustls_multibuffer::{Tier, TierKind};
 use std::fs::File;
 use std::io::{Read, Write};
 use zeroize::Zeroizing;
+
+/// Ends the name of a scenario without batches, whose end would wipe the stack for others, too.
+pub(crate) const ALONE: &str = "-alone";
 
 /// What every message is that is signed.
 pub(crate) const MESSAGE: &[u8] = b"message";
@@ -52,13 +58,17 @@ impl Parent {
 fn owns_secrets() {
     let scenario = std::env::var(SCENARIO).expect("the parent names a scenario");
     let mut parent = Parent::new();
-    let mut runners = runners();
-    match scenario.as_str() {
+    let (scenario, mut runners) = match scenario.strip_suffix(ALONE) {
+        Some(scenario) => (scenario, Vec::new()),
+        None => (scenario.as_str(), runners()),
+    };
+    match scenario {
         "forget" => forget(&mut parent),
         "rsa" => rsa(&mut parent, &mut runners),
         "rsa-pem" => rsa_pem(&mut parent, &mut runners),
         "p256" | "p384" => ecdsa(&mut parent, &mut runners),
         "ed25519" => ed25519(&mut parent, &mut runners),
+        "provider" => provider(&mut parent),
         "x25519" => x25519(&mut parent, &mut runners),
         "p256-ecdh" => ecdh(&mut parent, &mut runners, NistCurve::P256),
         "p384-ecdh" => ecdh(&mut parent, &mut runners, NistCurve::P384),
@@ -78,8 +88,11 @@ fn runners() -> Vec<Runner> {
     kinds.filter_map(Tier::of_kind).map(|tier| Runner::new(tier).with_break_even(Some(1))).collect()
 }
 
-/// Full batches of `request` in every tier.
+/// Full batches of `request` in every tier; without any, `request` alone through aws-lc-rs.
 fn run(runners: &mut [Runner], request: &Request) -> Vec<Response> {
+    if runners.is_empty() {
+        return vec![request.run_scalar().expect("a result")];
+    }
     let mut responses = Vec::new();
     for runner in runners {
         let batch = vec![request; runner.capacity(request.op())];
@@ -134,6 +147,18 @@ fn ed25519(parent: &mut Parent, runners: &mut [Runner]) {
         ed25519::PrivateKey::from_bytes((*secret)[..].try_into().expect("32 bytes")).expect("a key")
     };
     sign(parent, runners, &Request::Ed25519Sign(ed25519::SignRequest::new(&key, MESSAGE)));
+}
+
+/// A key that the provider imports, in lanes or not, and signs with.
+fn provider(parent: &mut Parent) {
+    let key = {
+        let secret = parent.secret();
+        let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(&secret[..]));
+        signing_key(&der).expect("a key")
+    };
+    let offered = [SignatureScheme::ECDSA_NISTP256_SHA256, SignatureScheme::ECDSA_NISTP521_SHA512];
+    let signer = key.choose_scheme(&offered).expect("a scheme");
+    parent.look(&[&signer.sign(MESSAGE).expect("a signature")]);
 }
 
 fn x25519(parent: &mut Parent, runners: &mut [Runner]) {

@@ -9,7 +9,7 @@
 //!
 //! Every number here is an exact integer. No denormal, infinity or NaN can occur: unused lanes hold zero, and the
 //! bounds of `range_proof.rs` keep every sum below 2^53 units. The rounding mode must be the default one, to
-//! nearest, with exceptions masked, as Rust leaves it; that is asserted once a batch.
+//! nearest, with exceptions masked: a batch sets that (`arch/mxcsr.rs`), and it is asserted once a batch.
 //!
 //! # Departures from textbook Montgomery multiplication
 //!
@@ -97,7 +97,7 @@ impl MontLanes for Avx2Fma {
 
     fn assert_environment(self) {
         #[cfg(target_arch = "x86_64")]
-        x86_64::assert_rounding();
+        crate::arch::mxcsr::assert_default();
     }
 
     fn mul(self, acc: &mut [Vec4], b: &[Vec4], m: Moduli<'_, Vec4>, scratch: &mut [Vec4]) {

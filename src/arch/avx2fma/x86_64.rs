@@ -4,11 +4,11 @@ use super::schedule::Schedule;
 use super::{SIZES, Size};
 use crate::arch::lanes::{Moduli, MontLanes, Shape, Vec4};
 use crate::arch::tier::Avx2Fma;
+use std::arch::global_asm;
 use std::arch::x86_64::{
     __m256i, _mm256_blendv_epi8, _mm256_cmpeq_epi64, _mm256_load_si256, _mm256_set1_epi64x,
     _mm256_setzero_si256, _mm256_store_si256,
 };
-use std::arch::{asm, global_asm};
 
 global_asm!(
     include_str!("../../../asm/avx2fma_columns.S"),
@@ -82,17 +82,6 @@ static CONSTANTS: [Constants; SIZES.len()] = {
 fn constants_of(shape: Shape) -> &'static Constants {
     let i = SIZES.iter().position(|s| s.shape == shape).expect("a shape that Avx2Fma::shape gave");
     &CONSTANTS[i]
-}
-
-/// Panics unless MXCSR rounds to nearest, masks all exceptions and treats denormals as they are.
-pub(super) fn assert_rounding() {
-    /// Flush-to-zero, rounding control, exception masks, denormals-are-zero; the rest are sticky flags.
-    const CONTROL: u32 = 0b1111_1111_1100_0000;
-    const DEFAULT: u32 = 0b0001_1111_1000_0000;
-    let mut mxcsr = 0u32;
-    // SAFETY: stores 4 bytes to a local.
-    unsafe { asm!("stmxcsr [{}]", in(reg) &mut mxcsr, options(nostack, preserves_flags)) };
-    assert_eq!(mxcsr & CONTROL, DEFAULT, "the floating-point environment was changed");
 }
 
 /// Everything that the assembly relies on about slices; the checks cost nothing beside a multiplication.

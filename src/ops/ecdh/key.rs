@@ -1,5 +1,6 @@
 //! Keys, and requests to agree with them.
 
+use crate::arch::wiping_stack;
 use crate::error::Error;
 use crate::ops::nist::{MAX_LIMBS, NistCurve, Point, Scalar};
 use crate::ops::scalar::EcdhKey;
@@ -53,7 +54,7 @@ impl KeyPair {
     /// [`Error::Random`] when the generator fails.
     pub fn generate(curve: NistCurve) -> Result<Self, Error> {
         let key = EcdhKey::generate(curve)?;
-        let public = key.public()?;
+        let public = wiping_stack(|| key.public())?;
         let inner = Inner { curve, d: OnceLock::new(), scalar: Ok(key).into() };
         Ok(Self { private: PrivateKey(Arc::new(inner)), public })
     }
@@ -68,8 +69,10 @@ impl PrivateKey {
     ///
     /// `None` unless the scalar is from 1 to n − 1.
     pub fn from_bytes(curve: NistCurve, bytes: &[u8]) -> Option<Self> {
-        let d = (bytes.len() == curve.scalar_len()).then(|| curve.scalar(bytes))??;
-        Some(Self(Arc::new(Inner::of_scalar(curve, d))))
+        wiping_stack(|| {
+            let d = (bytes.len() == curve.scalar_len()).then(|| curve.scalar(bytes))??;
+            Some(Self(Arc::new(Inner::of_scalar(curve, d))))
+        })
     }
 
     /// The curve.
@@ -82,7 +85,7 @@ impl PrivateKey {
     /// # Errors
     /// [`Error::Scalar`] when aws-lc-rs refuses.
     pub fn public_key(&self) -> Result<Vec<u8>, Error> {
-        self.scalar()?.public()
+        wiping_stack(|| self.scalar()?.public())
     }
 
     /// Agrees with a peer at once, on the calling thread, through aws-lc-rs.
@@ -90,7 +93,8 @@ impl PrivateKey {
     /// # Errors
     /// [`Error::PeerKey`] when the peer's public key is not the uncompressed encoding of a point of the curve.
     pub fn agree(&self, peer: &[u8]) -> Result<SharedSecret, Error> {
-        AgreeRequest::new(self, peer)?.run_scalar()
+        let request = AgreeRequest::new(self, peer)?;
+        wiping_stack(|| request.run_scalar())
     }
 
     /// The private scalar, for the computation that needs it.

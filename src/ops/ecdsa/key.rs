@@ -1,7 +1,9 @@
 //! Private keys, and requests to sign with them.
 
+use crate::arch::wiping_stack;
 use crate::error::{Error, KeyError};
 use crate::ops::Op;
+use crate::ops::envelope::{self, EC_PUBLIC_KEY};
 use crate::ops::nist::{MAX_LIMBS, NistCurve, Scalar};
 use crate::ops::scalar::{self, EcdhKey, EcdsaKey, MAX_HASH_LEN};
 use pkcs8::der::asn1::BitStringRef;
@@ -10,8 +12,6 @@ use pkcs8::{AlgorithmIdentifierRef, ObjectIdentifier, SubjectPublicKeyInfoRef};
 use std::fmt;
 use std::sync::Arc;
 
-/// id-ecPublicKey (RFC 5480 §2.1.1).
-const EC_PUBLIC_KEY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
 /// secp256r1 and secp384r1 (RFC 5480 §2.1.1.1).
 const SECP256R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.10045.3.1.7");
 const SECP384R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34");
@@ -49,10 +49,11 @@ impl EcdsaPrivateKey {
     /// [`KeyError::Encoding`], [`KeyError::Algorithm`] for other algorithms and curves, [`KeyError::PrivateScalar`],
     /// [`KeyError::PublicKey`] if the encoding has a public key that is another one.
     pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, KeyError> {
-        let info = pkcs8::PrivateKeyInfo::from_der(der).map_err(encoding)?;
-        if info.algorithm.oid != EC_PUBLIC_KEY {
-            return Err(KeyError::Algorithm);
-        }
+        wiping_stack(|| Self::from_pkcs8(der))
+    }
+
+    fn from_pkcs8(der: &[u8]) -> Result<Self, KeyError> {
+        let info = envelope::open(der, EC_PUBLIC_KEY)?;
         let curve = info.algorithm.parameters_oid().map_err(|_| KeyError::Algorithm)?;
         let key = Self::from_sec1(info.private_key, Some(curve))?;
         if let Some(public) = info.public_key {
@@ -68,7 +69,7 @@ impl EcdsaPrivateKey {
     /// # Errors
     /// As [`EcdsaPrivateKey::from_pkcs8_der`]; [`KeyError::Algorithm`] also when no curve is named.
     pub fn from_sec1_der(der: &[u8]) -> Result<Self, KeyError> {
-        Self::from_sec1(der, None)
+        wiping_stack(|| Self::from_sec1(der, None))
     }
 
     /// `outer` is the curve that a PKCS#8 envelope names; a curve inside must be the same.
@@ -127,7 +128,7 @@ impl EcdsaPrivateKey {
     /// # Errors
     /// [`Error::Scalar`] when aws-lc-rs refuses.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
-        SignRequest::new(self, message).run_scalar()
+        wiping_stack(|| SignRequest::new(self, message).run_scalar())
     }
 
     /// Makes the private scalar undefined to valgrind.

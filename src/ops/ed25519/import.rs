@@ -3,19 +3,14 @@
 use super::KEY_LEN;
 use crate::arch::Secret;
 use crate::error::KeyError;
+use crate::ops::envelope::{self, ID_ED25519};
 use pkcs8::der::asn1::{BitStringRef, OctetStringRef};
 use pkcs8::der::{self, Decode, Encode};
-use pkcs8::{AlgorithmIdentifierRef, ObjectIdentifier, PrivateKeyInfo, SubjectPublicKeyInfoRef};
-
-/// id-Ed25519 (RFC 8410 §3).
-const ID_ED25519: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.101.112");
+use pkcs8::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 
 /// The private key, and the public key that an encoding of version 2 carries (RFC 8410 §7), of a DER encoding.
 pub(super) fn from_pkcs8_der(der: &[u8]) -> Result<(Secret<u8>, Option<&[u8]>), KeyError> {
-    let info = PrivateKeyInfo::from_der(der).map_err(encoding)?;
-    if info.algorithm.oid != ID_ED25519 {
-        return Err(KeyError::Algorithm);
-    }
+    let info = envelope::open(der, ID_ED25519)?;
     // RFC 8410 §3: "For all of the OIDs, the parameters MUST be absent."
     if info.algorithm.parameters.is_some() {
         return Err(KeyError::Encoding);

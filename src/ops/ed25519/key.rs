@@ -1,6 +1,7 @@
 //! Private keys, and requests to sign with them.
 
 use super::{KEY_LEN, import};
+use crate::arch::wiping_stack;
 use crate::arith::curve25519::{clamp, order};
 use crate::error::{Error, KeyError};
 use crate::ops::{rsa, scalar};
@@ -56,6 +57,10 @@ impl PrivateKey {
     /// # Errors
     /// [`KeyError::Scalar`] when aws-lc-rs refuses.
     pub fn from_bytes(bytes: &[u8; KEY_LEN]) -> Result<Self, KeyError> {
+        wiping_stack(|| Self::import(bytes))
+    }
+
+    fn import(bytes: &[u8; KEY_LEN]) -> Result<Self, KeyError> {
         let scalar = scalar::Ed25519Key::from_bytes(bytes)?;
         let public = scalar.public()?;
         let (expanded, spki_der) = (Expanded::new(bytes), import::spki_der(&public)?);
@@ -68,7 +73,7 @@ impl PrivateKey {
     /// # Errors
     /// [`KeyError::Algorithm`] for keys of another kind; else what is wrong with the encoding or the public key.
     pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, KeyError> {
-        let (private, public) = import::from_pkcs8_der(der)?;
+        let (private, public) = wiping_stack(|| import::from_pkcs8_der(der))?;
         let key = Self::from_bytes(private.expose().try_into().map_err(|_| KeyError::Encoding)?)?;
         match public.is_none_or(|public| public == key.0.public) {
             true => Ok(key),
@@ -83,7 +88,7 @@ impl PrivateKey {
     /// As [`PrivateKey::from_pkcs8_der`]; [`KeyError::Encrypted`] tells of an encrypted key, [`KeyError::Encoding`] of
     /// none at all.
     pub fn from_pem(text: &[u8]) -> Result<Self, KeyError> {
-        match rsa::private_key_from_pem(text)? {
+        match wiping_stack(|| rsa::private_key_from_pem(text))? {
             (rsa::Format::Pkcs8, der) => Self::from_pkcs8_der(der.expose()),
             (rsa::Format::Pkcs1, _) => Err(KeyError::Algorithm),
         }
@@ -104,7 +109,7 @@ impl PrivateKey {
     /// # Errors
     /// [`Error::Scalar`] when aws-lc-rs refuses.
     pub fn sign(&self, message: &[u8]) -> Result<Vec<u8>, Error> {
-        self.0.scalar.sign(message)
+        wiping_stack(|| self.0.scalar.sign(message))
     }
 
     /// Makes the private numbers undefined to valgrind.

@@ -9,15 +9,13 @@ use crate::arch::Secret;
 use crate::arith::limbs::{self, bit_len_vartime, ct_eq, ct_lt, from_be_bytes, is_zero};
 use crate::arith::mont::reduce_wide;
 use crate::error::KeyError;
+use crate::ops::envelope::{self, RSA_ENCRYPTION};
 use crate::ops::scalar;
 use pkcs1::UintRef;
 use pkcs8::der::asn1::{AnyRef, BitStringRef};
 use pkcs8::der::{self, Decode, Encode, pem};
-use pkcs8::{AlgorithmIdentifierRef, ObjectIdentifier, SubjectPublicKeyInfoRef};
+use pkcs8::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 use subtle::Choice;
-
-/// rsaEncryption (RFC 8017 appendix A.1).
-const RSA_ENCRYPTION: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.2.840.113549.1.1.1");
 
 /// A checked key: n = p·q; e·dp = 1 mod p − 1 and e·dq = 1 mod q − 1; qinv·q = 1 mod p. p may be below q.
 ///
@@ -96,17 +94,15 @@ impl Components {
     }
 }
 
-/// The `RSAPrivateKey` inside a `PrivateKeyInfo` (RFC 5958, RFC 5208), DER.
-pub(super) fn pkcs1_in_pkcs8(der: &[u8]) -> Result<&[u8], KeyError> {
-    let info = pkcs8::PrivateKeyInfo::from_der(der).map_err(encoding)?;
-    if info.algorithm.oid != RSA_ENCRYPTION {
-        return Err(KeyError::Algorithm);
-    }
+/// The `RSAPrivateKey` inside a `PrivateKeyInfo` (RFC 5958, RFC 5208), DER, and the `RSAPublicKey` that may
+/// be beside it.
+pub(super) fn pkcs1_in_pkcs8(der: &[u8]) -> Result<(&[u8], Option<&[u8]>), KeyError> {
+    let info = envelope::open(der, RSA_ENCRYPTION)?;
     // RFC 8017 appendix A.1: "The parameters field […] SHALL have a value of type NULL."
     if info.algorithm.parameters != Some(AnyRef::NULL) {
         return Err(KeyError::Encoding);
     }
-    Ok(info.private_key)
+    Ok((info.private_key, info.public_key))
 }
 
 /// What a PEM section holds.

@@ -1,7 +1,7 @@
 //! Private keys and requests to sign with them.
 
-use crate::arch::TierKind;
 use crate::arch::lanes::MontLanes;
+use crate::arch::{TierKind, wiping_stack};
 use crate::error::{Error, KeyError};
 use crate::ops::Op;
 use crate::ops::rsa::blinding::KeyBlinding;
@@ -82,9 +82,15 @@ impl RsaPrivateKey {
     /// Imports a PKCS#8 `PrivateKeyInfo` (RFC 5208, RFC 5958) with algorithm rsaEncryption, DER.
     ///
     /// # Errors
-    /// [`KeyError`] says which of the consistency checks failed.
+    /// [`KeyError`] says which of the consistency checks failed; [`KeyError::PublicKey`] that the encoding
+    /// has a public key (RFC 5958 version 2) that is another one.
     pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, KeyError> {
-        Self::from_pkcs1_der(import::pkcs1_in_pkcs8(der)?)
+        let (private, public) = import::pkcs1_in_pkcs8(der)?;
+        let key = Self::from_pkcs1_der(private)?;
+        match public.is_none_or(|public| public == key.public_key_der()) {
+            true => Ok(key),
+            false => Err(KeyError::PublicKey),
+        }
     }
 
     /// Imports a PKCS#1 `RSAPrivateKey` (RFC 8017 appendix A.1.2), DER.
@@ -92,6 +98,10 @@ impl RsaPrivateKey {
     /// # Errors
     /// [`KeyError`] says which of the consistency checks failed.
     pub fn from_pkcs1_der(der: &[u8]) -> Result<Self, KeyError> {
+        wiping_stack(|| Self::import(der))
+    }
+
+    fn import(der: &[u8]) -> Result<Self, KeyError> {
         let components = Components::from_pkcs1_der(der)?;
         let scalar = scalar::RsaKey::from_pkcs1(der)?;
         let (public_key_der, spki_der) = (components.public_key_der()?, components.spki_der()?);
@@ -107,7 +117,7 @@ impl RsaPrivateKey {
     /// [`KeyError`] says which of the consistency checks failed; [`KeyError::Encrypted`] and
     /// [`KeyError::Algorithm`] tell of other kinds of keys, [`KeyError::Encoding`] of none at all.
     pub fn from_pem(text: &[u8]) -> Result<Self, KeyError> {
-        let (format, der) = import::from_pem(text)?;
+        let (format, der) = wiping_stack(|| import::from_pem(text))?;
         match format {
             Format::Pkcs1 => Self::from_pkcs1_der(der.expose()),
             Format::Pkcs8 => Self::from_pkcs8_der(der.expose()),
@@ -146,7 +156,7 @@ impl RsaPrivateKey {
     /// # Errors
     /// [`Error::Scalar`] when aws-lc-rs refuses.
     pub fn sign(&self, padding: Padding, message: &[u8]) -> Result<Vec<u8>, Error> {
-        self.0.scalar.sign(padding, message)
+        wiping_stack(|| self.0.scalar.sign(padding, message))
     }
 
     /// The queue of requests with this key, if lanes serve its size: 2048, 3072 or 4096 bits, two primes of

@@ -54,6 +54,6 @@ pub(in crate::ops) fn generate_batch<K: Kernel>(
     // The numbers are wiped with the multiplier.
     let mut multiplier = BaseMultiplier::new(kernel);
     let shares = multiplier.key_shares(scalars.expose());
-    let pair = |(key, public)| Ok(KeyPair { private: PrivateKey::from_bytes(key), public });
+    let pair = |(key, public)| Ok(KeyPair { private: PrivateKey::new(key), public });
     keys.iter().zip(shares).map(pair).collect()
 }

@@ -1,6 +1,7 @@
 //! Keys, and requests to agree with them.
 
 use super::LEN;
+use crate::arch::wiping_stack;
 use crate::error::Error;
 use crate::ops::{SharedSecret, scalar};
 use std::fmt;
@@ -45,7 +46,7 @@ impl KeyPair {
     /// [`Error::Random`] when the generator fails.
     pub fn generate() -> Result<Self, Error> {
         let key = scalar::X25519Key::generate()?;
-        let public = key.public()?;
+        let public = wiping_stack(|| key.public())?;
         let private = PrivateKey(Arc::new(Inner { bytes: OnceLock::new(), scalar: Ok(key).into() }));
         Ok(Self { private, public })
     }
@@ -54,6 +55,11 @@ impl KeyPair {
 impl PrivateKey {
     /// The key of these bytes, of which every value is valid. The caller's copy stays the caller's to wipe.
     pub fn from_bytes(bytes: &[u8; LEN]) -> Self {
+        wiping_stack(|| Self::new(bytes))
+    }
+
+    /// The same, for callers whose stack is wiped after a whole batch.
+    pub(super) fn new(bytes: &[u8; LEN]) -> Self {
         Self(Arc::new(Inner { bytes: Zeroizing::new(*bytes).into(), scalar: OnceLock::new() }))
     }
 
@@ -62,7 +68,7 @@ impl PrivateKey {
     /// # Errors
     /// [`Error::Scalar`] when aws-lc-rs refuses.
     pub fn public_key(&self) -> Result<[u8; LEN], Error> {
-        self.scalar()?.public()
+        wiping_stack(|| self.scalar()?.public())
     }
 
     /// Agrees with a peer at once, on the calling thread, through aws-lc-rs.
@@ -71,7 +77,8 @@ impl PrivateKey {
     /// [`Error::PeerKey`] when the peer's public key has another length, or a small order: the shared secret would be
     /// zero, whatever the private key (RFC 7748 §6.1).
     pub fn agree(&self, peer: &[u8]) -> Result<SharedSecret, Error> {
-        AgreeRequest::new(self, peer)?.run_scalar()
+        let request = AgreeRequest::new(self, peer)?;
+        wiping_stack(|| request.run_scalar())
     }
 
     /// The bytes, for the computation that needs them.

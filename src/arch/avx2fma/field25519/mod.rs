@@ -67,7 +67,7 @@ impl Field25519Lanes for Avx2Fma {
 
     fn assert_environment(self) {
         #[cfg(target_arch = "x86_64")]
-        super::x86_64::assert_rounding();
+        crate::arch::mxcsr::assert_default();
     }
 
     /// Adds half the radix to every digit but the last, and takes it away again after the number was cut into

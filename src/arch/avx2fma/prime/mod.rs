@@ -88,7 +88,7 @@ macro_rules! prime_lanes {
 
             fn assert_environment(self) {
                 #[cfg(target_arch = "x86_64")]
-                super::x86_64::assert_rounding();
+                crate::arch::mxcsr::assert_default();
             }
 
             fn set(out: &mut Self::Reduced, lane: usize, limbs: &[u64]) {

@@ -289,3 +289,47 @@ fn debug_output_has_no_secrets() {
     let words = [&key.components().p, &key.components().q, &key.components().dp].map(|s| s.expose()[0]);
     assert!(words.iter().all(|w| !text.contains(&w.to_string()) && !text.contains(&format!("{w:x}"))));
 }
+
+/// A key in an envelope of that version, with these fields after the private key.
+fn envelope(version: u8, key: &[u8], more: &[u8]) -> Vec<u8> {
+    let algorithm = [0x30, 13, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 13, 1, 1, 1, 5, 0];
+    let field = |tag: u8, body: &[u8]| [&[tag, 0x82], &(body.len() as u16).to_be_bytes()[..], body].concat();
+    field(0x30, &[&[2, 1, version][..], &algorithm, &field(4, key), more].concat())
+}
+
+#[test]
+fn a_public_key_beside_the_private_one_is_checked() {
+    let numbers = Numbers::of("rsa2048.pkcs1");
+    let (private, own) = (numbers.der(), import(&numbers).unwrap());
+    let other = key("rsa2048-e3.pkcs8");
+    let beside = |public: &[u8]| {
+        let len = (public.len() as u16 + 1).to_be_bytes();
+        [&[0x81, 0x82][..], &len, &[0], public].concat()
+    };
+    let short = |public: &[u8]| [&[0x81, public.len() as u8 + 1, 0], public].concat();
+    let attributes = [0xa0, 0];
+    let read = |version, more: &[u8]| {
+        RsaPrivateKey::from_pkcs8_der(&envelope(version, &private, more)).map(|key| key.bits())
+    };
+    assert_eq!(read(0, &[]), Ok(2048));
+    assert_eq!(read(0, &attributes), Ok(2048));
+    assert_eq!(read(1, &beside(own.public_key_der())), Ok(2048));
+    assert_eq!(read(1, &[&attributes[..], &beside(own.public_key_der())].concat()), Ok(2048));
+    assert_eq!(read(1, &beside(other.public_key_der())), Err(KeyError::PublicKey));
+    assert_eq!(read(1, &short(&[1, 2, 3])), Err(KeyError::PublicKey));
+    assert_eq!(read(1, &short(&[])), Err(KeyError::PublicKey));
+    // Of the other version, in another order, twice, or not defined.
+    let own = beside(own.public_key_der());
+    for (version, more) in [
+        (0, own.clone()),
+        (1, vec![]),
+        (2, own.clone()),
+        (1, [&own[..], &attributes].concat()),
+        (1, [&own[..], &own].concat()),
+        (0, vec![0xa5, 2, 5, 0]),
+        (1, [&own[..], &[0xa2, 2, 5, 0]].concat()),
+        (0, vec![5, 0]),
+    ] {
+        assert_eq!(read(version, &more), Err(KeyError::Encoding), "{version}, {more:x?}");
+    }
+}
