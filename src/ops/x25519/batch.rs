@@ -6,7 +6,7 @@ use crate::arch::{Secret, disclose};
 use crate::arith::curve25519::{BaseMultiplier, Job, Kernel, Ladder, clamp, order};
 use crate::error::Error;
 use crate::ops::{Counters, SharedSecret};
-use subtle::ConstantTimeEq;
+use subtle::{Choice, ConstantTimeEq};
 use zeroize::Zeroizing;
 
 /// RFC 7748 §6.1 for each request, at most as many as there are lanes.
@@ -43,7 +43,6 @@ pub(in crate::ops) fn generate_batch<K: Kernel>(
     if let Err(e) = random(bytes.expose_mut()) {
         return vec![Err(e); count];
     }
-    counters.in_lanes += count as u64;
     let (keys, _) = bytes.expose().as_chunks::<LEN>();
     let mut scalars = Secret::zeroed(count);
     for (scalar, key) in scalars.expose_mut().iter_mut().zip(keys) {
@@ -54,6 +53,36 @@ pub(in crate::ops) fn generate_batch<K: Kernel>(
     // The numbers are wiped with the multiplier.
     let mut multiplier = BaseMultiplier::new(kernel);
     let shares = multiplier.key_shares(scalars.expose());
-    let pair = |(key, public)| Ok(KeyPair { private: PrivateKey::new(key), public });
-    keys.iter().zip(shares).map(pair).collect()
+    keys.iter().zip(shares).map(|(key, share)| release(key, share, counters)).collect()
+}
+
+/// The pair, if its share was computed on the curve: else there was a fault, and another pair comes from
+/// aws-lc-rs.
+fn release(
+    key: &[u8; LEN],
+    (public, on_curve): ([u8; LEN], Choice),
+    counters: &mut Counters,
+) -> Result<KeyPair, Error> {
+    if disclose(on_curve) {
+        counters.in_lanes += 1;
+        return Ok(KeyPair { private: PrivateKey::new(key), public });
+    }
+    counters.redone += 1;
+    KeyPair::generate()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_off_the_curve_is_not_used() {
+        let (mut counters, key, share) = (Counters::default(), [7; LEN], [0x55; LEN]);
+        let pair = release(&key, (share, Choice::from(0)), &mut counters).unwrap();
+        assert_eq!(counters, Counters { redone: 1, ..Counters::default() });
+        assert!(pair.public != share && pair.private != PrivateKey::from_bytes(&key));
+        assert_eq!(pair.private.public_key(), Ok(pair.public));
+        let pair = release(&key, (share, Choice::from(1)), &mut counters).unwrap();
+        assert_eq!((pair.public, counters.in_lanes), (share, 1));
+    }
 }

@@ -39,11 +39,14 @@ pub(super) fn encode_points<K: Field25519Lanes>(
     })
 }
 
-/// The u-coordinates (1 + y)/(1 − y) of the first `count` lanes, of the same points on curve25519 (RFC 7748 §4.1).
+/// The u-coordinates (1 + y)/(1 − y) of the first `count` lanes, of the same points on curve25519 (RFC 7748
+/// §4.1); and whether each of them is on the curve.
 pub(super) fn encode_u<K: Field25519Lanes>(
+    kernel: K,
     point: &Point<K::Reduced>,
     count: usize,
-) -> impl Iterator<Item = [u8; 32]> + use<'_, K> {
+) -> impl Iterator<Item = ([u8; 32], Choice)> + use<'_, K> {
+    let defect = defect(kernel, point);
     let mut inverses = Zeroizing::new([Element::default(); MAX_LANES]);
     let coordinates = |lane: usize| [&point.z, &point.y].map(|c| Zeroizing::new(K::get(c, lane)));
     for (lane, element) in inverses[..count].iter_mut().enumerate() {
@@ -53,8 +56,28 @@ pub(super) fn encode_u<K: Field25519Lanes>(
     invert_all(&mut inverses[..count]);
     (0..count).map(move |lane| {
         let [z, y] = coordinates(lane);
-        encode(&Zeroizing::new(z.add(&y).mul(&inverses[lane])).to_limbs())
+        let u = encode(&Zeroizing::new(z.add(&y).mul(&inverses[lane])).to_limbs());
+        (u, K::get(&defect, lane).is_zero() & !z.is_zero())
     })
+}
+
+/// Z²·(Y² − X² − Z²) − d·X²·Y², which is zero for points of the curve: its equation, without the inversion
+/// that an affine point takes, in all lanes at once.
+fn defect<K: Field25519Lanes>(kernel: K, point: &Point<K::Reduced>) -> K::Reduced {
+    let [mut xx, mut yy, mut zz, mut left, mut right] = [K::Reduced::default(); 5];
+    let mut difference = K::Sum::default();
+    kernel.sqr(&mut xx, &point.x);
+    kernel.sqr(&mut yy, &point.y);
+    kernel.sqr(&mut zz, &point.z);
+    kernel.sub(&mut difference, &yy, &xx);
+    kernel.reduce(&mut left, &difference);
+    kernel.sub(&mut difference, &left, &zz);
+    kernel.mul(&mut left, &difference, &zz);
+    kernel.mul(&mut right, &xx, &yy);
+    kernel.mul(&mut xx, &right, &constant::<K>(&D));
+    kernel.sub(&mut difference, &left, &xx);
+    kernel.reduce(&mut left, &difference);
+    left
 }
 
 /// Decodes (RFC 8032 §5.1.3) a **public** point for each lane and puts the **opposite** point into it; into a lane whose

@@ -46,10 +46,13 @@ impl<K: Kernel> BaseMultiplier<K> {
     }
 
     /// The u-coordinates (RFC 7748 §4.1) of the multiples by `scalars`, clamped numbers of 255 bits, at most one for each
-    /// lane.
-    pub(crate) fn key_shares(&mut self, scalars: &[[u64; 4]]) -> impl Iterator<Item = [u8; 32]> + use<'_, K> {
+    /// lane; and whether each of the points that was computed is on the curve.
+    pub(crate) fn key_shares(
+        &mut self,
+        scalars: &[[u64; 4]],
+    ) -> impl Iterator<Item = ([u8; 32], Choice)> + use<'_, K> {
         self.multiply(scalars);
-        codec::encode_u::<K>(&self.point.expose()[0], scalars.len())
+        codec::encode_u::<K>(self.group.kernel, &self.point.expose()[0], scalars.len())
     }
 
     fn multiply(&mut self, scalars: &[[u64; 4]]) {

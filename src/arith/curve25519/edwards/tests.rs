@@ -200,7 +200,9 @@ fn check_key_shares<K: Kernel>(kernel: K) {
             let jobs: Vec<_> = scalars.iter().map(|scalar| Job { scalar, u: &nine }).collect();
             let expected: Vec<_> = ladder.run(&jobs).map(|u| *u).collect();
             let numbers: Vec<_> = scalars.iter().map(order::from_bytes).collect();
-            assert_eq!(multiplier.key_shares(&numbers).collect::<Vec<_>>(), expected);
+            let shares =
+                multiplier.key_shares(&numbers).map(|(u, on_curve)| bool::from(on_curve).then_some(u));
+            assert_eq!(shares.collect::<Option<Vec<_>>>(), Some(expected));
         }
     }
 }
@@ -272,13 +274,20 @@ fn check_undecodable<K: Kernel>(kernel: K) {
 }
 
 /// A point off the curve is noticed.
-fn check_off_curve<K: Kernel>(_: K) {
+fn check_off_curve<K: Kernel>(kernel: K) {
     let mut points: Vec<_> = (1..=K::LANES).map(|i| Affine::base().times(&i.into())).collect();
     points[K::LANES - 1].x += 1u8;
     let written = write::<K>(&points);
     for (lane, (_, on_curve)) in codec::encode_points::<K>(&written, K::LANES).enumerate() {
         assert_eq!(bool::from(on_curve), lane + 1 < K::LANES);
     }
+    for (lane, (_, on_curve)) in codec::encode_u::<K>(kernel, &written, K::LANES).enumerate() {
+        assert_eq!(bool::from(on_curve), lane + 1 < K::LANES);
+    }
+    // All zeros satisfy the equation, and are no point.
+    let nothing =
+        Point { x: K::Reduced::default(), y: K::Reduced::default(), z: K::Reduced::default(), ..written };
+    assert!(codec::encode_u::<K>(kernel, &nothing, K::LANES).all(|(_, on_curve)| !bool::from(on_curve)));
 }
 
 fn portable() -> Option<Portable> {
