@@ -46,6 +46,8 @@ mod tier;
 
 pub(crate) use barrier::value_barrier;
 pub(crate) use disclose::{disclose, disclose_number};
+#[cfg(all(test, target_arch = "x86_64"))]
+pub(crate) use ifma_fields::PlainIfma;
 pub use secret::Secret;
 pub(crate) use secret::wiping_stack;
 pub use stack::FiberStack;

@@ -46,6 +46,8 @@ fn portable() -> Option<Portable> {
 }
 
 lane_tests!(portable, TierKind::Portable, portable());
+#[cfg(target_arch = "x86_64")]
+lane_tests!(ifma_on_plain_words, TierKind::Portable, Some(crate::arch::PlainIfma));
 lane_tests!(avx2_fma, TierKind::Avx2Fma, Avx2Fma::detect());
 lane_tests!(avx_ifma, TierKind::AvxIfma, AvxIfma::detect());
 lane_tests!(avx512_ifma, TierKind::Avx512Ifma, Avx512Ifma::detect());

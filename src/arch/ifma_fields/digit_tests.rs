@@ -40,7 +40,7 @@ where
     let r_inverse = (BigUint::from(1u8) << (52 * D)).modinv(&p).unwrap();
     for pattern in 0..1 << D {
         let (a, x) = operand::<V, D>(pattern, last);
-        let (b, y) = operand::<V, D>((!pattern * 5) & 0xffff, last);
+        let (b, y) = operand::<V, D>((!pattern).wrapping_mul(5) & 0xffff, last);
         let (mut product, mut square) = (K::Reduced::default(), K::Reduced::default());
         kernel.mul(&mut product, &a, &b);
         kernel.sqr(&mut square, &a);
@@ -62,7 +62,7 @@ where
     let last = (1 << 47) + (1 << 12);
     for pattern in 0..1 << 5 {
         let (a, x) = operand::<V, 5>(pattern, last);
-        let (b, y) = operand::<V, 5>((!pattern * 5) & 0xffff, last);
+        let (b, y) = operand::<V, 5>((!pattern).wrapping_mul(5) & 0xffff, last);
         let (mut product, mut square) = (K::Reduced::default(), K::Reduced::default());
         kernel.mul(&mut product, &a, &b);
         kernel.sqr(&mut square, &a);
@@ -74,13 +74,13 @@ where
 }
 
 macro_rules! digit_tests {
-    ($($module:ident: $token:ident;)*) => {$(
+    ($($module:ident: $kind:ident, $token:expr;)*) => {$(
         mod $module {
             use super::*;
 
             #[test]
             fn lanes_digits_at_their_bounds() {
-                with_tier(TierKind::$token, $token::detect(), |kernel| {
+                with_tier(TierKind::$kind, $token, |kernel| {
                     check_prime::<P256, _, _, 5>(kernel);
                     check_prime::<P384, _, _, 8>(kernel);
                     check_25519(kernel);
@@ -90,6 +90,7 @@ macro_rules! digit_tests {
     )*};
 }
 digit_tests! {
-    avx_ifma: AvxIfma;
-    avx512_ifma: Avx512Ifma;
+    on_plain_words: Portable, Some(crate::arch::PlainIfma);
+    avx_ifma: AvxIfma, AvxIfma::detect();
+    avx512_ifma: Avx512Ifma, Avx512Ifma::detect();
 }

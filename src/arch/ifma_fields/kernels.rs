@@ -1,6 +1,8 @@
 //! The kernels of either tier: functions that have its features, and the traits that lead to them.
 
 use super::field25519;
+#[cfg(target_arch = "x86_64")]
+use super::vectors::{Ymm, Zmm};
 use crate::arch::field25519::{Element, Field25519Lanes};
 use crate::arch::lanes::{Vec4, Vec8};
 use crate::arch::number::{Reduced, Sum};
@@ -21,16 +23,16 @@ macro_rules! call {
 
 /// Functions with the features of a tier, and what it implements with them.
 macro_rules! tier {
-    ($module:ident, $features:literal, $token:ident, $vec:ident, $words:ident, $lanes:literal) => {
+    ($module:ident, #[$attribute:meta], $token:ident, $kind:ident, $vec:ident, $words:ident, $lanes:literal) => {
         #[cfg(target_arch = "x86_64")]
         mod $module {
             use crate::arch::ifma_fields::prime::{self, Modulus};
-            use crate::arch::ifma_fields::{field25519, jacobian, vectors::$words};
-            use crate::arch::{lanes::$vec, tier::$token};
+            use crate::arch::ifma_fields::{field25519, jacobian};
+            use super::{$token, $vec, $words};
 
             type Digits<const D: usize> = [$vec; D];
 
-            #[target_feature(enable = $features)]
+            #[$attribute]
             pub(super) fn prime_mul<M: Modulus<D, C>, const D: usize, const C: usize>(
                 token: $token,
                 out: &mut Digits<D>,
@@ -40,7 +42,7 @@ macro_rules! tier {
                 prime::mul::<M, $words, D, C>(token, out, a, b);
             }
 
-            #[target_feature(enable = $features)]
+            #[$attribute]
             pub(super) fn prime_sqr<M: Modulus<D, C>, const D: usize, const C: usize>(
                 token: $token,
                 out: &mut Digits<D>,
@@ -49,7 +51,7 @@ macro_rules! tier {
                 prime::sqr::<M, $words, D, C>(token, out, a);
             }
 
-            #[target_feature(enable = $features)]
+            #[$attribute]
             pub(super) fn prime_sum<const D: usize>(
                 token: $token,
                 out: &mut Digits<D>,
@@ -59,7 +61,7 @@ macro_rules! tier {
                 prime::sum::<$words, D>(token, out, a, b);
             }
 
-            #[target_feature(enable = $features)]
+            #[$attribute]
             pub(super) fn prime_difference<M: Modulus<D, C>, const D: usize, const C: usize>(
                 token: $token,
                 out: &mut Digits<D>,
@@ -69,7 +71,7 @@ macro_rules! tier {
                 prime::difference::<M, $words, D, C>(token, out, a, b);
             }
 
-            #[target_feature(enable = $features)]
+            #[$attribute]
             pub(super) fn prime_combine<
                 M: Modulus<D, C>,
                 const D: usize,
@@ -85,7 +87,7 @@ macro_rules! tier {
                 prime::combine::<M, $words, D, C, X, Y, Z>(token, out, terms);
             }
 
-            #[target_feature(enable = $features)]
+            #[$attribute]
             pub(super) fn prime_negate_if<M: Modulus<D, C>, const D: usize, const C: usize>(
                 token: $token,
                 out: &mut Digits<D>,
@@ -94,7 +96,7 @@ macro_rules! tier {
                 prime::negate_if::<M, $words, D, C>(token, out, mask);
             }
 
-            #[target_feature(enable = $features)]
+            #[$attribute]
             pub(super) fn prime_double<M: Modulus<D, C>, const D: usize, const C: usize>(
                 token: $token,
                 p: [&mut Digits<D>; 3],
@@ -102,7 +104,7 @@ macro_rules! tier {
                 jacobian::double::<M, $words, D, C>(token, p);
             }
 
-            #[target_feature(enable = $features)]
+            #[$attribute]
             pub(super) fn prime_add_affine<M: Modulus<D, C>, const D: usize, const C: usize>(
                 token: $token,
                 p: [&mut Digits<D>; 3],
@@ -111,7 +113,7 @@ macro_rules! tier {
                 jacobian::add_affine::<M, $words, D, C>(token, p, q);
             }
 
-            #[target_feature(enable = $features)]
+            #[$attribute]
             pub(super) fn prime_add_jacobian<M: Modulus<D, C>, const D: usize, const C: usize>(
                 token: $token,
                 p: [&mut Digits<D>; 3],
@@ -120,7 +122,7 @@ macro_rules! tier {
                 jacobian::add_jacobian::<M, $words, D, C>(token, p, q);
             }
 
-            #[target_feature(enable = $features)]
+            #[$attribute]
             pub(super) fn assign_if<const D: usize>(
                 token: $token,
                 out: &mut Digits<D>,
@@ -130,17 +132,17 @@ macro_rules! tier {
                 prime::assign_if::<$words, D>(token, out, other, mask);
             }
 
-            #[target_feature(enable = $features)]
+            #[$attribute]
             pub(super) fn mul_25519(token: $token, out: &mut Digits<5>, a: &Digits<5>, b: &Digits<5>) {
                 field25519::mul::<$words>(token, out, a, b);
             }
 
-            #[target_feature(enable = $features)]
+            #[$attribute]
             pub(super) fn sqr_25519(token: $token, out: &mut Digits<5>, a: &Digits<5>) {
                 field25519::sqr::<$words>(token, out, a);
             }
 
-            #[target_feature(enable = $features)]
+            #[$attribute]
             pub(super) fn add_sub_25519(
                 token: $token,
                 sum: &mut Digits<5>,
@@ -151,27 +153,27 @@ macro_rules! tier {
                 field25519::add_sub::<$words>(token, sum, difference, a, b);
             }
 
-            #[target_feature(enable = $features)]
+            #[$attribute]
             pub(super) fn add_25519(token: $token, out: &mut Digits<5>, a: &Digits<5>, b: &Digits<5>) {
                 field25519::sum::<$words>(token, out, a, b);
             }
 
-            #[target_feature(enable = $features)]
+            #[$attribute]
             pub(super) fn reduce_25519(token: $token, out: &mut Digits<5>, a: &Digits<5>) {
                 field25519::reduce::<$words>(token, out, a);
             }
 
-            #[target_feature(enable = $features)]
+            #[$attribute]
             pub(super) fn sub_25519(token: $token, out: &mut Digits<5>, a: &Digits<5>, b: &Digits<5>) {
                 field25519::difference::<$words>(token, out, a, b);
             }
 
-            #[target_feature(enable = $features)]
+            #[$attribute]
             pub(super) fn add_121665(token: $token, out: &mut Digits<5>, a: &Digits<5>, b: &Digits<5>) {
                 field25519::add_121665::<$words>(token, out, a, b);
             }
 
-            #[target_feature(enable = $features)]
+            #[$attribute]
             pub(super) fn ladder(
                 token: $token,
                 points: [&mut Digits<5>; 4],
@@ -185,7 +187,7 @@ macro_rules! tier {
         prime_lanes!($module, $token, $vec, $lanes: P256, 5, 10, prime_double; P384, 8, 16;);
 
         impl Field25519Lanes for $token {
-            const KIND: TierKind = TierKind::$token;
+            const KIND: TierKind = TierKind::$kind;
             const LANES: usize = $lanes;
             type Mask = $vec;
             type Sum = Sum<$vec, 5>;
@@ -315,5 +317,23 @@ macro_rules! prime_lanes {
     )*};
 }
 
-tier!(avx512, "avx512f,avx512dq,avx512vl,avx512ifma", Avx512Ifma, Vec8, Zmm, 8);
-tier!(avx, "avx2,avxifma", AvxIfma, Vec4, Ymm, 4);
+tier!(
+    avx512,
+    #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")],
+    Avx512Ifma,
+    Avx512Ifma,
+    Vec8,
+    Zmm,
+    8
+);
+tier!(avx, #[target_feature(enable = "avx2,avxifma")], AvxIfma, AvxIfma, Vec4, Ymm, 4);
+
+#[cfg(all(test, target_arch = "x86_64"))]
+mod on_plain_words {
+    #![expect(unused_unsafe, reason = "the same macro calls kernels that need features, which these do not")]
+
+    use super::*;
+    use crate::arch::ifma_fields::plain::{Plain, PlainIfma};
+
+    tier!(plain, #[inline(always)], PlainIfma, Portable, Vec4, Plain, 4);
+}

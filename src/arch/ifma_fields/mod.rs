@@ -25,11 +25,16 @@ mod jacobian;
 mod kernels;
 mod p256;
 mod p384;
+#[cfg(all(test, target_arch = "x86_64"))]
+mod plain;
 mod prime;
 #[cfg(test)]
 mod range_proof;
 #[cfg(target_arch = "x86_64")]
 mod vectors;
+
+#[cfg(all(test, target_arch = "x86_64"))]
+pub(crate) use plain::PlainIfma;
 
 /// Bits of a digit.
 const RADIX: u32 = 52;

@@ -159,6 +159,7 @@ fn portable_token() -> Option<Portable> {
 
 prime_lane_tests! {
     portable: portable_token(), TierKind::Portable;
+    ifma_on_plain_words: Some(crate::arch::PlainIfma), TierKind::Portable;
     avx_ifma: AvxIfma::detect(), TierKind::AvxIfma;
     avx512_ifma: Avx512Ifma::detect(), TierKind::Avx512Ifma;
     avx2_fma: Avx2Fma::detect(), TierKind::Avx2Fma;

@@ -215,6 +215,8 @@ macro_rules! curve_tests {
 curve_tests! {
     portable_p256: 4, P256, portable_token(), TierKind::Portable;
     portable_p384: 6, P384, portable_token(), TierKind::Portable;
+    ifma_on_plain_words_p256: 4, P256, Some(crate::arch::PlainIfma), TierKind::Portable;
+    ifma_on_plain_words_p384: 6, P384, Some(crate::arch::PlainIfma), TierKind::Portable;
     avx2_fma_p256: 4, P256, Avx2Fma::detect(), TierKind::Avx2Fma;
     avx2_fma_p384: 6, P384, Avx2Fma::detect(), TierKind::Avx2Fma;
     avx_ifma_p256: 4, P256, AvxIfma::detect(), TierKind::AvxIfma;

@@ -321,6 +321,8 @@ macro_rules! edwards_tests {
 }
 
 edwards_tests!(portable, TierKind::Portable, portable());
+#[cfg(target_arch = "x86_64")]
+edwards_tests!(ifma_on_plain_words, TierKind::Portable, Some(crate::arch::PlainIfma));
 edwards_tests!(avx2_fma, TierKind::Avx2Fma, Avx2Fma::detect());
 edwards_tests!(avx_ifma, TierKind::AvxIfma, AvxIfma::detect());
 edwards_tests!(avx512_ifma, TierKind::Avx512Ifma, Avx512Ifma::detect());
