@@ -68,6 +68,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
         ],
     ),
     ("config", &["rustls", "zeroize", "serde", "serde_json", "granit_parser", "base64", "regex"]),
+    ("config/istio/messages.rs", &["strsim"]),
 ];
 
 fn level(module: &str) -> Option<u32> {

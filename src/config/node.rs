@@ -81,7 +81,11 @@ impl Node {
             Data::Scalar(scalar) => match scalar.value() {
                 Value::Null => "nothing",
                 Value::Bool(_) => "a boolean",
-                Value::Integer(_) | Value::Float(_) => "a number",
+                Value::Integer(_) => "a number",
+                Value::Float(number) if number.fract() == 0.0 => {
+                    "a number that is too large or has an exponent"
+                }
+                Value::Float(_) => "a number with a fraction",
                 Value::Text(_) => "a string",
             },
         }
@@ -175,6 +179,15 @@ impl Document {
         Some(at)
     }
 
+    /// The first value of a field of that name in here, however deep.
+    pub fn find_field(&self, name: &str) -> Option<Self> {
+        let inside: Vec<_> = match &self.root.data {
+            Data::Sequence(_) => self.elements(),
+            _ => self.entries().into_iter().map(|(_, inside)| inside).collect(),
+        };
+        self.at(&[name]).or_else(|| inside.iter().find_map(|inside| inside.find_field(name)))
+    }
+
     /// The value at `path` as a document of its own. Fields are named as protobuf has them; either way of writing matches.
     pub(super) fn at(&self, path: &[&str]) -> Option<Self> {
         let mut at = self.clone();
@@ -205,6 +218,20 @@ impl Document {
             root: node.clone(),
         };
         entries.iter().map(|e| (e.0.as_str(), entry(e))).collect()
+    }
+
+    /// The way here from the root of the text.
+    pub(super) fn path(&self) -> &Path {
+        &self.base
+    }
+
+    /// The same mapping without a field, by the name that was written.
+    pub(super) fn without(&self, written: &str) -> Self {
+        let Data::Mapping(entries) = &self.root.data else { return self.clone() };
+        let others = entries.iter().filter(|(name, _)| name != written).cloned().collect();
+        let Node { position, weight, height, .. } = *self.root;
+        let root = Arc::new(Node { position, data: Data::Mapping(others), weight, height });
+        Self { root, ..self.clone() }
     }
 
     pub(super) fn text_at(&self, path: &[&str]) -> Option<String> {

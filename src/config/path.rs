@@ -41,6 +41,14 @@ impl Path {
         &self.0
     }
 
+    /// The first field's name after those of `base`.
+    pub(super) fn first_field_after(&self, base: &Self) -> Option<&str> {
+        match self.0.get(base.0.len()) {
+            Some(Segment::Field(name)) => Some(name),
+            _ => None,
+        }
+    }
+
     /// The last field's name.
     pub fn last_field(&self) -> Option<&str> {
         self.0.iter().rev().find_map(|segment| match segment {

@@ -61,7 +61,7 @@ fn read_everything(text: &str) -> usize {
         let Ok(objects) = Objects::read(&documents, mode) else { continue };
         for pod in [&Pod::default()].into_iter().chain(objects.value.pods()) {
             for precedence in [Precedence::Istio, Precedence::Asm] {
-                let resolver = Resolver::default().precedence(precedence).mode(mode);
+                let resolver = Resolver::default().precedence(precedence);
                 successes += resolver.resolve(&objects.value, pod).explanation.fields.len();
             }
         }

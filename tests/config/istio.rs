@@ -76,13 +76,19 @@ fn what_is_refused() {
             "meshConfig: {defaultConfig: {privateKeyProvider: {cryptomb: {pollDelay: 10}}}}",
             format!("{provider}.cryptomb.pollDelay: expected a duration with its unit, such as \"0.002s\" or \"10ms\", found a number"),
         ),
-        ("meshConfig: {defaultConfig: {concurrency: -1}}", "meshConfig.defaultConfig.concurrency: the value is out of range: expected u32".to_owned()),
-        ("meshConfig: {defaultConfig: {tracing: {}}}", "meshConfig.defaultConfig.tracing: this field is not supported".to_owned()),
+        ("meshConfig: {defaultConfig: {concurrency: -1}}", "meshConfig.defaultConfig.concurrency: the value is out of range: expected a whole number from 0 to 4294967295".to_owned()),
+        ("meshConfig: {defaultConfig: {concurrency: 1.5}}", "meshConfig.defaultConfig.concurrency: expected a whole number, found a number with a fraction".to_owned()),
+        ("meshConfig: {defaultConfig: {tracng: {}}}", "meshConfig.defaultConfig.tracng: there is no such field; did you mean tracing?".to_owned()),
+        ("meshConfig: {acessLogFile: x}", "meshConfig.acessLogFile: there is no such field; did you mean accessLogFile?".to_owned()),
+        ("meshConfig: {trustDomain: x, extensionProviders: [{name: x, zipkn: {}}]}", "meshConfig.extensionProviders[0].zipkn: there is no such field; did you mean zipkin?".to_owned()),
+        ("{kind: ProxyConfig, spec: {selector: {labels: {app: a}}}}", "spec.selector.labels: there is no such field".to_owned()),
+        ("{kind: ProxyConfig, spek: {concurrency: 2}}", "spek: there is no such field; did you mean spec?".to_owned()),
+        ("{kind: ProxyConfig, spec: {drainDuration: 2s}}", "spec.drainDuration: there is no such field".to_owned()),
+        ("{kind: ASMCustomProxyConfigInjectionTemplate, spec: {configPatches: {logLevl: debug}}}", "spec.configPatches.logLevl: there is no such field; did you mean logLevel?".to_owned()),
         (
             "{kind: ProxyConfig, spec: {privateKeyProvider: {cryptomb: {}}}}",
             "spec.privateKeyProvider: a ProxyConfig object cannot carry it: use meshConfig.defaultConfig or the annotation proxy.istio.io/config".to_owned(),
         ),
-        ("{kind: ProxyConfig}", ": spec is required".to_owned()),
         (
             "{kind: ProxyConfig, metadata: {creationTimestamp: yesterday}, spec: {}}",
             "metadata.creationTimestamp: not a time of RFC 3339".to_owned(),
@@ -108,13 +114,58 @@ fn what_is_refused() {
     );
 }
 
+/// What istiod, istioctl and the documentation of Istio and ASM write, none of which concerns this crate.
 #[test]
-fn other_settings_of_the_mesh_are_warnings_and_lenient_makes_more_so() {
-    let text = "meshConfig: {accessLogFile: /dev/stdout, defaultConfig: {tracing: {}, concurrency: 4}}";
-    assert!(read(text, Mode::Strict).is_err());
+fn fields_of_istios_own_are_passed_over() {
+    let text = "
+meshConfig:
+  accessLogFile: /dev/stdout
+  meshMTLS: {minProtocolVersion: TLSV1_3}
+  rootNamespace: istio-system
+  extensionProviders:
+  - {name: otel, opentelemetry: {port: 4317, service: otel.example, resource_detectors: {environment: {}}}}
+  defaultConfig:
+    discoveryAddress: istiod.istio-system.svc:15012
+    tracing: {zipkin: {address: zipkin.istio-system:9411}, customTags: {a: {literal: {value: b}}}}
+    proxyStatsMatcher: {inclusionPrefixes: [cluster.outbound]}
+    gatewayTopology: {numTrustedProxies: 1}
+    caCertificatesPem: []
+    proxyHeaders: {preserveHttp1HeaderCase: true}
+    concurrency: 4
+---
+kind: ASMCustomProxyConfigInjectionTemplate
+metadata: {namespace: shop, name: a}
+spec:
+  configPatches:
+    sidecarProxyResourceLimit: {resourceCPULimit: 2000m}
+    excludeOutboundIPRanges: 10.0.0.0/8
+    istioDNSProxyEnabled: true
+    lifecycle: {preStop: {httpGet: {port: 15020}}}
+status: {}
+";
+    let read = read(text, Mode::Strict).unwrap_or_else(|e| panic!("{e}"));
+    assert!(read.warnings.is_empty(), "{:?}", read.warnings);
+    let passed_over: Vec<_> = read.value.passed_over().iter().map(|at| at.path.to_string()).collect();
+    for field in [
+        "meshConfig.accessLogFile",
+        "meshConfig.meshMTLS",
+        "meshConfig.extensionProviders",
+        "meshConfig.defaultConfig.discoveryAddress",
+        "meshConfig.defaultConfig.proxyHeaders",
+        "spec.configPatches.istioDNSProxyEnabled",
+        "spec.configPatches.lifecycle.preStop.httpGet",
+    ] {
+        assert!(passed_over.iter().any(|path| path == field), "{field} in {passed_over:?}");
+    }
+    assert_eq!(passed_over.len(), 13, "{passed_over:?}");
+}
+
+#[test]
+fn lenient_makes_warnings_of_what_is_misspelt() {
+    let text = "meshConfig: {acessLogFile: x, defaultConfig: {tracng: {}, concurrency: 4}}";
     let read = read(text, Mode::Lenient).unwrap();
     let places: Vec<_> = read.warnings.iter().map(|w| w.location.path.to_string()).collect();
-    assert_eq!(places, ["meshConfig.accessLogFile", "meshConfig.defaultConfig.tracing"]);
+    assert_eq!(places, ["meshConfig.acessLogFile", "meshConfig.defaultConfig.tracng"]);
 }
 
 #[test]
@@ -127,7 +178,7 @@ fn a_config_map_holds_the_mesh_as_text() {
     let e = read(&broken, Mode::Strict).map(|_| ()).unwrap_err();
     assert_eq!(
         e.to_string(),
-        "objects.yaml, data.mesh:2:15: defaultConfig.konkurrenz: this field is not supported"
+        "objects.yaml, data.mesh:2:15: defaultConfig.konkurrenz: there is no such field; did you mean concurrency?"
     );
 }
 

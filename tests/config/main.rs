@@ -1,6 +1,7 @@
 //! The configuration of others, read by ours.
 
 mod acceleration;
+mod combinations;
 mod envoy;
 mod errors;
 mod hostile;

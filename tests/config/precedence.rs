@@ -83,7 +83,7 @@ fn who_is_meant() {
     const KIND: &str = "ProxyConfig";
     for (place, selector, counts) in [
         ("shop/x", Some("app: cart"), true),
-        ("shop/x", Some(""), true),
+        ("shop/x", Some(""), false),
         ("shop/x", Some("app: cart, version: v2"), false),
         ("shop/x", Some("tier: gold"), false),
         ("other/x", Some("app: cart"), false),
@@ -113,12 +113,10 @@ fn the_oldest_counts() {
             let unknown = object(kind, "shop/a0", selector, "", 7);
             // The same moment as `old`, elsewhere on earth, and first by name.
             let as_old = object(kind, "shop/y", selector, "2026-01-02T01:59:59+02:00", 6);
-            assert_eq!(concurrency(precedence, &[young.clone(), old.clone(), unknown.clone()], &pod()), 9);
-            assert_eq!(
-                concurrency(precedence, &[unknown.clone(), old.clone(), as_old, young.clone()], &pod()),
-                6
-            );
-            assert_eq!(concurrency(precedence, &[unknown, young], &pod()), 8);
+            assert_eq!(concurrency(precedence, &[young.clone(), old.clone()], &pod()), 9);
+            assert_eq!(concurrency(precedence, &[old.clone(), as_old, young.clone()], &pod()), 6);
+            // To Istio, what has no time is of the year 1.
+            assert_eq!(concurrency(precedence, &[young, old, unknown], &pod()), 7);
         }
     }
 }
@@ -130,34 +128,123 @@ fn siblings_are_not_merged_and_rows_are_field_by_field() {
         "meshConfig: {defaultConfig: {drainDuration: 1s, concurrency: 3, proxyMetadata: {A: mesh, B: mesh}}}".to_owned(),
         "{kind: ProxyConfig, metadata: {namespace: shop, name: a}, spec: {concurrency: 4}}".to_owned(),
         "{kind: ProxyConfig, metadata: {namespace: shop, name: b}, spec: {environmentVariables: {A: b}}}".to_owned(),
-        "{kind: ProxyConfig, metadata: {namespace: shop, name: c}, spec: {selector: {}, environmentVariables: {B: c}}}".to_owned(),
+        "{kind: ProxyConfig, metadata: {namespace: shop, name: c}, spec: {selector: {matchLabels: {app: cart}}, environmentVariables: {B: c}}}".to_owned(),
     ];
     let config = Resolver::default().resolve(&objects(&parts), &pod()).config;
     assert_eq!((config.concurrency, config.drain_duration.unwrap().as_secs()), (Some(4), 1));
     assert_eq!((config.proxy_metadata["A"].as_str(), config.proxy_metadata["B"].as_str()), ("mesh", "c"));
 }
 
-fn with_annotation(text: &str, mode: Mode) -> Resolved {
-    let pod = pod().annotation("proxy.istio.io/config", text);
-    Resolver::default().mode(mode).resolve(&objects(&[mesh(3)]), &pod)
+/// The oldest counts although it says nothing.
+#[test]
+fn an_object_without_a_spec_is_one_nevertheless() {
+    let bare = "{kind: ProxyConfig, metadata: {namespace: shop, name: a}}".to_owned();
+    let parts = [mesh(3), bare, object("ProxyConfig", "shop/b", None, "2026-01-01T00:00:00Z", 9)];
+    assert_eq!(concurrency(Precedence::Istio, &parts, &pod()), 3);
 }
 
 #[test]
-fn broken_annotations_are_left_out_and_shown() {
-    for text in ["concurrency: [", "concurrency: many", "konkurrenz: 4", "- 1", ""] {
-        let resolved = with_annotation(text, Mode::Strict);
-        assert_eq!(resolved.config.concurrency, Some(3));
-        let [warning] = &resolved.warnings[..] else { panic!("{text}: {:?}", resolved.warnings) };
-        assert!(
-            warning.to_string().starts_with("annotation proxy.istio.io/config shop/cart-0:1:"),
-            "{warning}"
-        );
+fn the_root_namespace_is_the_mesh_configurations() {
+    let parts = [
+        "meshConfig: {rootNamespace: mesh}".to_owned(),
+        object("ProxyConfig", "mesh/a", None, "", 5),
+        object("ProxyConfig", "istio-system/a", None, "", 6),
+    ];
+    assert_eq!(concurrency(Precedence::Istio, &parts, &pod()), 5);
+    let resolver = Resolver::default().root_namespace("istio-system");
+    assert_eq!(resolver.resolve(&objects(&parts), &pod()).config.concurrency, Some(6));
+}
+
+/// What Istio's injection hands over is above the mesh configuration, and below the objects.
+#[test]
+fn defaults_are_overlaid() {
+    let document =
+        Document::parse("PROXY_CONFIG", "{concurrency: 4, discoveryAddress: 'istiod:15012'}").unwrap();
+    let overlaid = |parts: &[String]| {
+        let objects = objects(parts).overlay_defaults(&document, Mode::Strict).unwrap().value;
+        (Resolver::default().resolve(&objects, &pod()).config, objects)
+    };
+    let mesh = "meshConfig: {defaultConfig: {concurrency: 3, drainDuration: 7s}}".to_owned();
+    let (config, found) = overlaid(std::slice::from_ref(&mesh));
+    assert_eq!((config.concurrency, config.drain_duration.unwrap().as_secs()), (Some(4), 7));
+    let passed_over: Vec<_> = found.passed_over().iter().map(ToString::to_string).collect();
+    assert_eq!(passed_over, ["PROXY_CONFIG:1:36: discoveryAddress"]);
+    let (config, _) = overlaid(&[mesh, object("ProxyConfig", "shop/a", None, "", 5)]);
+    assert_eq!(config.concurrency, Some(5));
+}
+
+/// A provider's settings are overlaid one by one.
+#[test]
+fn a_provider_is_overlaid_setting_by_setting() {
+    let mesh =
+        "meshConfig: {defaultConfig: {privateKeyProvider: {cryptomb: {pollDelay: 10ms, fallback: true}}}}";
+    let pod = pod().annotation("proxy.istio.io/config", "privateKeyProvider: {cryptomb: {pollDelay: 2ms}}");
+    let resolved = Resolver::default().resolve(&objects(&[mesh.to_owned()]), &pod);
+    let cryptomb = resolved.config.private_key_provider.as_ref().unwrap();
+    assert_eq!((cryptomb.poll_delay.unwrap().as_millis(), cryptomb.fallback), (2, Some(true)));
+    let text = resolved.explanation.to_string();
+    assert!(text.contains("privateKeyProvider.fallback = true\n    from meshConfig.defaultConfig"), "{text}");
+    assert!(text.contains("privateKeyProvider.pollDelay = \"2ms\"\n    from annotation"), "{text}");
+}
+
+fn with_annotation(text: &str) -> Resolved {
+    let pod = pod().annotation("proxy.istio.io/config", text);
+    Resolver::default().resolve(&objects(&[mesh(3)]), &pod)
+}
+
+/// What the annotation's other fields say counts, whatever is wrong with one.
+#[test]
+fn broken_fields_of_annotations_are_left_out_alone() {
+    const GOOD: &str = "terminationDrainDuration: 30s";
+    for (broken, at) in [
+        ("concurrency: many", "1:14: concurrency: expected a whole number, found a string"),
+        ("concurrency: -1", "1:14: concurrency: the value is out of range"),
+        ("privateKeyProvider: {}", "1:21: privateKeyProvider: a provider is required"),
+        (
+            "privateKeyProvider: {cryptomb: {pollDelay: soon}}",
+            "1:44: privateKeyProvider.cryptomb.pollDelay: ",
+        ),
+        ("drainDuration: 10", "1:16: drainDuration: expected a duration"),
+    ] {
+        let resolved = with_annotation(&format!("{broken}\n{GOOD}"));
+        assert_eq!(resolved.config.concurrency, Some(3), "{broken}");
+        assert_eq!(resolved.config.termination_drain_duration.unwrap().as_secs(), 30, "{broken}");
+        let [error] = &resolved.errors[..] else { panic!("{broken}: {:?}", resolved.errors) };
+        let expected = format!("annotation proxy.istio.io/config shop/cart-0:{at}");
+        assert!(error.to_string().starts_with(&expected), "{error}");
         let explained = resolved.explanation.to_string();
-        let expected = "annotation proxy.istio.io/config shop/cart-0: not understood, left out: ";
-        assert!(explained.contains(expected), "{explained}");
+        assert!(
+            explained.contains("annotation proxy.istio.io/config shop/cart-0: left out: "),
+            "{explained}"
+        );
     }
-    let lenient = with_annotation("{konkurrenz: 4, concurrency: 5}", Mode::Lenient);
-    assert_eq!((lenient.config.concurrency, lenient.warnings.len()), (Some(5), 1));
+    let two = with_annotation("concurrency: many\ndrainDuration: 10\nterminationDrainDuration: 30s");
+    assert_eq!((two.errors.len(), two.config.termination_drain_duration.unwrap().as_secs()), (2, 30));
+    for whole in ["concurrency: [", "- 1", "text", "a: 1\n---\nb: 1"] {
+        let resolved = with_annotation(whole);
+        assert_eq!((resolved.errors.len(), resolved.config.concurrency), (1, Some(3)), "{whole}");
+    }
+    assert!(with_annotation("").errors.is_empty());
+}
+
+#[test]
+fn misspelt_fields_of_annotations_are_warnings_that_name_the_nearest() {
+    let resolved = with_annotation(
+        "{konkurrenz: 4, concurrency: 5, tracing: {zipkn: {}}, discoveryAddress: x, proxyHeaders: {}}",
+    );
+    let warnings: Vec<_> =
+        resolved.warnings.iter().map(|w| format!("{}: {}", w.location.path, w.message)).collect();
+    assert_eq!(
+        warnings,
+        [
+            "konkurrenz: there is no such field; did you mean concurrency?",
+            "tracing.zipkn: there is no such field; did you mean zipkin?"
+        ]
+    );
+    assert!(resolved.errors.is_empty());
+    assert_eq!(resolved.config.concurrency, Some(5));
+    let passed_over: Vec<_> = resolved.passed_over.iter().map(|at| at.path.to_string()).collect();
+    assert_eq!(passed_over, ["tracing", "discoveryAddress", "proxyHeaders"]);
 }
 
 fn explained() -> Resolved {
@@ -188,7 +275,9 @@ holdApplicationUntilProxyStarts = false
     from built-in
 parentShutdownDuration = \"60s\"
     from built-in
-privateKeyProvider = {\"fallback\":false,\"pollDelay\":\"10ms\"}
+privateKeyProvider = \"cryptomb\"
+    from annotation proxy.istio.io/config shop/cart-0
+privateKeyProvider.pollDelay = \"10ms\"
     from annotation proxy.istio.io/config shop/cart-0
 proxyMetadata.A = \"x\"
     from annotation proxy.istio.io/config shop/cart-0
@@ -232,7 +321,13 @@ fn the_explanation_is_for_programs_too() {
 fn the_explanation_says_what_is_set() {
     let resolved = explained();
     let mut settings = serde_json::to_value(&resolved.config).unwrap();
+    let provider = settings["privateKeyProvider"].as_object_mut().unwrap();
+    provider.retain(|_, value| !value.is_null());
     for explained in &resolved.explanation.fields {
+        if explained.field == "privateKeyProvider" {
+            assert_eq!(explained.value, "cryptomb");
+            continue;
+        }
         match explained.field.split_once('.') {
             Some((map, key)) => {
                 assert_eq!(settings[map].as_object_mut().unwrap().remove(key).unwrap(), explained.value)

@@ -195,7 +195,7 @@ fn istios_three_ways() {
         let resolved = Resolver::default().resolve(&objects.value, &pod);
         assert!(resolved.warnings.is_empty(), "{:?}", resolved.warnings);
         let provider = resolved.config.private_key_provider.as_ref().unwrap();
-        assert_eq!((provider.poll_delay, provider.fallback), (Some(Duration::from_millis(10)), false));
+        assert_eq!((provider.poll_delay, provider.fallback), (Some(Duration::from_millis(10)), None));
         let engine = resolved.config.engine_config(EngineConfig::default());
         assert_eq!((engine.poll_delay, engine.threads), (Duration::from_millis(10), 2));
     }

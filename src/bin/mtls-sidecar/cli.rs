@@ -1,5 +1,6 @@
 //! The command line.
 
+use crate::config::level;
 use clap::Parser;
 use std::path::PathBuf;
 
@@ -18,12 +19,12 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "FILE")]
     pub(crate) config: PathBuf,
 
-    /// Checks the configuration, and ends: 0 if it is good. Certificates and keys are not opened: they may be on another machine.
+    /// Checks the configuration, and ends: 0 if it can be used. Certificates and keys are not opened: they may be on another machine.
     #[arg(long)]
     pub(crate) validate: bool,
 
     /// Prints every field of the configuration that is in effect, its value, and where it came from, and ends: 0 if it is good.
-    #[arg(long, value_name = "FORMAT", num_args = 0..=1, require_equals = true, default_missing_value = "text")]
+    #[arg(long, value_name = "FORMAT", num_args = 0..=1, default_missing_value = "text")]
     pub(crate) explain: Option<Format>,
 
     /// Takes fields that are not supported for warnings, where leaving them out admits nobody else.
@@ -39,8 +40,8 @@ pub(crate) struct Cli {
     #[arg(long, hide = true)]
     pub(crate) supervised: bool,
 
-    /// The level of the log: off, error, warn, info, debug or trace. Overrides the configuration.
-    #[arg(long, value_name = "LEVEL", value_parser = level)]
+    /// The level of the log: off, error, warn (or warning), info, debug or trace. Overrides the configuration.
+    #[arg(long, value_name = "LEVEL", value_parser = level::parse)]
     pub(crate) log_level: Option<log::LevelFilter>,
 
     /// How many processes there were before this one. Above 0, standard input is a socket to the one before, which
@@ -56,6 +57,23 @@ pub(crate) enum Format {
     Json,
 }
 
-fn level(text: &str) -> Result<log::LevelFilter, String> {
-    text.parse().map_err(|_| "expected off, error, warn, info, debug or trace".to_owned())
+#[cfg(test)]
+mod tests {
+    use super::{Cli, Format};
+    use clap::Parser;
+
+    #[test]
+    fn a_format_is_said_either_way() {
+        let format = |words: &[&str]| {
+            let words = [&["mtls-sidecar"], words].concat();
+            Cli::try_parse_from(words).unwrap().explain
+        };
+        for words in [["--explain", "json", "--config", "f"].as_slice(), &["--config", "f", "--explain=json"]]
+        {
+            assert!(matches!(format(words), Some(Format::Json)), "{words:?}");
+        }
+        for words in [["--explain", "--config", "f"].as_slice(), &["--config", "f", "--explain"]] {
+            assert!(matches!(format(words), Some(Format::Text)), "{words:?}");
+        }
+    }
 }

@@ -40,7 +40,12 @@ pub(crate) fn run(cli: &Cli) -> Result<(), String> {
     }
     if cli.validate {
         explanation.warnings.iter().for_each(|warning| println!("warning: {warning}"));
-        println!("{}: good", cli.config.display());
+        let verdict = match explanation.warnings.len() {
+            0 => "good".to_owned(),
+            1 => "accepted, with a warning".to_owned(),
+            n => format!("accepted, with {n} warnings"),
+        };
+        println!("{}: {verdict}", cli.config.display());
         return Ok(());
     }
     logging::start(cli.log_level.unwrap_or(config.log.level));
@@ -51,6 +56,10 @@ pub(crate) fn run(cli: &Cli) -> Result<(), String> {
     metric::describe();
     engine_metric::describe();
     explanation.warnings.iter().for_each(|warning| log::warn!("{warning}"));
+    if !explanation.passed_over.is_empty() {
+        let fields: Vec<_> = explanation.passed_over.iter().map(ToString::to_string).collect();
+        log::debug!("passed over, as they mean nothing to this program: {}", fields.join(", "));
+    }
     if let Some(why) = explanation.why_not_accelerated() {
         log::info!("operations are not accelerated: {why}");
     }

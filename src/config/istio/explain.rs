@@ -9,7 +9,8 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Explained {
-    /// The setting, such as `concurrency`, or `proxyMetadata.NAME` for an environment variable.
+    /// The setting, such as `concurrency`, or `proxyMetadata.NAME` for an environment variable. `privateKeyProvider` is which
+    /// one; its settings are `privateKeyProvider.pollDelay` and `privateKeyProvider.fallback`.
     pub field: String,
     /// What it is.
     pub value: Value,
@@ -71,6 +72,11 @@ fn said(layer: &Layer) -> Map<String, Value> {
     for (name, value) in all {
         match value {
             Value::Null => {}
+            Value::Object(settings) if name == "privateKeyProvider" => {
+                said.insert(name.clone(), "cryptomb".into());
+                let settings = settings.into_iter().filter(|(_, value)| !value.is_null());
+                said.extend(settings.map(|(key, value)| (format!("{name}.{key}"), value)));
+            }
             Value::Object(variables) if name == "proxyMetadata" => {
                 said.extend(variables.into_iter().map(|(key, value)| (format!("{name}.{key}"), value)));
             }

@@ -4,24 +4,31 @@
 //! `ASMCustomProxyConfigInjectionTemplate` objects, and pods or what makes them. [`Resolver::resolve`] gives the settings
 //! of one pod, and says of each of them where it came from.
 //!
-//! Precedence, the last one counts, field by field (of environment variables, one by one):
+//! Precedence, the last one counts, field by field (of environment variables, one by one; of `privateKeyProvider.cryptomb`,
+//! too):
 //!
 //! | [`Precedence::Istio`] | [`Precedence::Asm`] |
 //! |---|---|
 //! | Istio's defaults | Istio's defaults |
 //! | `meshConfig.defaultConfig` | `meshConfig.defaultConfig` |
+//! | [`Objects::overlay_defaults`] | [`Objects::overlay_defaults`] |
 //! | `ProxyConfig` without a selector in the root namespace | template without a selector in the pod's namespace |
 //! | `ProxyConfig` without a selector in the pod's namespace | template whose selector matches, in the pod's namespace |
 //! | annotation `proxy.istio.io/config` | annotation `proxy.istio.io/config` |
 //! | `ProxyConfig` whose selector matches, in the pod's namespace | |
 //!
-//! Of several objects in one row only the oldest counts; of those that are equally old, or whose age is not known, the first
-//! by name. An annotation that is not understood is left out, as in Istio, but with a warning.
+//! Of several objects in one row only the oldest counts, even if it says nothing; one whose age is not known is the oldest, and
+//! of those that are equally old the first by name is. A selector without labels selects nothing.
 //!
-//! What differs from Istio, on purpose: a `pollDelay` of whole seconds stays what it is; it may be left out, or zero.
+//! Fields of Istio's own messages that mean nothing here are passed over; a field that Istio does not have is an error. In an
+//! annotation it is a warning, and a broken field is left out, which [`Resolved::errors`] tells.
+//!
+//! What differs from Istio, on purpose: a `pollDelay` of whole seconds stays what it is; it may be left out, or zero;
+//! durations overlay each other as a whole, and not seconds and nanoseconds apart.
 
 mod explain;
 mod fields;
+mod messages;
 mod objects;
 mod raw;
 mod resolve;

@@ -1,13 +1,14 @@
 //! What there is: the objects of a cluster, as far as they concern a proxy.
 
-use super::fields::{meta, meta_of, read_mesh_fields, read_object, read_template};
+use super::fields::{Said, meta, meta_of, read_mesh_fields, read_object, read_template};
+use super::messages::misspelt;
 use super::raw::ObjectMeta;
 use super::settings::ProxyConfig;
 use super::timestamp;
-use crate::config::node::Document;
+use crate::config::node::{Document, snake_case};
 use crate::config::path::Location;
 use crate::config::problem::{Checked, ConfigError, Mode, Problem};
-use crate::config::read::read_some_of;
+use crate::config::read::{Report, read_some_of};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fmt;
@@ -31,6 +32,12 @@ pub struct Origin {
     /// Where the settings stand.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub location: Option<Location>,
+}
+
+impl Origin {
+    fn defaults(location: Location) -> Self {
+        Self { kind: "meshConfig.defaultConfig", namespace: None, name: None, location: Some(location) }
+    }
 }
 
 impl fmt::Display for Origin {
@@ -114,10 +121,13 @@ impl Pod {
 /// The objects of a cluster, as far as they concern a proxy.
 #[derive(Clone, Debug, Default)]
 pub struct Objects {
-    pub(super) mesh: Option<Layer>,
+    /// The mesh configuration's, and what overlays it.
+    pub(super) defaults: Vec<Layer>,
+    pub(super) root_namespace: Option<String>,
     pub(super) proxy_configs: Vec<Scoped>,
     pub(super) templates: Vec<Scoped>,
     pods: Vec<Pod>,
+    passed_over: Vec<Location>,
 }
 
 impl Objects {
@@ -137,6 +147,23 @@ impl Objects {
             true => Ok(Checked { value: reading.objects, warnings: reading.warnings }),
             false => Err(ConfigError::new(problems)),
         }
+    }
+
+    /// The same with a `ProxyConfig` of the mesh configuration's kind over `meshConfig.defaultConfig`: the text that
+    /// Istio's injection hands to a proxy in the environment variable `PROXY_CONFIG`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn overlay_defaults(mut self, document: &Document, mode: Mode) -> Result<Checked<Self>, ConfigError> {
+        let Said { value: config, warnings, passed_over } = read_mesh_fields(document, mode)?;
+        self.passed_over.extend(passed_over);
+        self.defaults.push(Layer { origin: Origin::defaults(document.location()), config });
+        Ok(Checked { value: self, warnings })
+    }
+
+    /// Fields of Istio's, ASM's and Kubernetes' messages that mean nothing to a proxy of this kind.
+    pub fn passed_over(&self) -> &[Location] {
+        &self.passed_over
     }
 
     /// The pods among the objects, and the templates of pods: of deployments and the like, and of an operator's gateways.
@@ -218,24 +245,36 @@ impl Reading {
     }
 
     fn take_mesh(&mut self, mesh: &Document) -> Result<(), ConfigError> {
-        let others = mesh.entries().into_iter().filter(|(name, _)| !is_default_config(name));
-        self.warnings
-            .extend(others.map(|(_, other)| other.problem("passed over: no setting of the proxy itself")));
+        self.look_for_misspelt(mesh, "MeshConfig")?;
+        let others = mesh.entries().into_iter().filter(|(name, _)| !is_own_of_mesh(name));
+        self.objects.passed_over.extend(others.map(|(_, other)| other.location()));
+        self.objects.root_namespace =
+            mesh.text_at(&["root_namespace"]).or_else(|| self.objects.root_namespace.take());
         let Some(document) = mesh.at(&["default_config"]) else { return Ok(()) };
-        if let Some(Layer { origin: Origin { location: Some(first), .. }, .. }) = &self.objects.mesh {
+        if let Some(Layer { origin: Origin { location: Some(first), .. }, .. }) =
+            self.objects.defaults.first()
+        {
             return Err(document
                 .problem(format!("there is a mesh configuration already, at {first}"))
                 .into());
         }
-        let config = read_mesh_fields(&document, self.mode)?;
-        self.warnings.extend(config.warnings);
-        let origin = Origin {
-            kind: "meshConfig.defaultConfig",
-            namespace: None,
-            name: None,
-            location: Some(document.location()),
-        };
-        self.objects.mesh = Some(Layer { origin, config: config.value });
+        let config = self.take_said(read_mesh_fields(&document, self.mode)?);
+        self.objects.defaults.push(Layer { origin: Origin::defaults(document.location()), config });
+        Ok(())
+    }
+
+    /// Notes what was said beside the value.
+    fn take_said<T>(&mut self, said: Said<T>) -> T {
+        self.warnings.extend(said.warnings);
+        self.objects.passed_over.extend(said.passed_over);
+        said.value
+    }
+
+    /// Refuses fields that the message does not have, or warns of them.
+    fn look_for_misspelt(&mut self, document: &Document, message: &str) -> Result<(), ConfigError> {
+        let report = Report::new(document, self.mode);
+        misspelt(document, message).into_iter().for_each(|problem| report.unsupported(problem));
+        self.warnings.extend(report.finish(Some(()))?.warnings);
         Ok(())
     }
 
@@ -246,6 +285,7 @@ impl Reading {
     }
 
     fn take_scoped(&mut self, document: &Document, kind: &'static str) -> Result<(), ConfigError> {
+        self.look_for_misspelt(document, "Object")?;
         let meta = meta_of(document)?;
         let created = match &meta.creation_timestamp {
             Some(text) => Some(timestamp::parse(text).ok_or_else(|| {
@@ -254,17 +294,20 @@ impl Reading {
             })?),
             None => None,
         };
-        let spec = document.at(&["spec"]).ok_or_else(|| document.problem("spec is required"))?;
+        // Without a spec it says nothing, and is one of the objects of its row nevertheless.
+        let spec = document.at(&["spec"]);
         let is_template = kind != "ProxyConfig";
-        let read = if is_template { read_template(&spec, self.mode) } else { read_object(&spec, self.mode) };
-        let Checked { value: (selector, config), warnings } = read?;
-        self.warnings.extend(warnings);
+        let read = if is_template { read_template } else { read_object };
+        let (selector, config) = match &spec {
+            Some(spec) => self.take_said(read(spec, self.mode)?),
+            None => Default::default(),
+        };
         let namespace = meta.namespace.unwrap_or_else(|| "default".to_owned());
         let origin = Origin {
             kind,
             namespace: Some(namespace.clone()),
             name: meta.name,
-            location: Some(spec.location()),
+            location: Some(spec.as_ref().unwrap_or(document).location()),
         };
         let scoped = Scoped { layer: Layer { origin, config }, namespace, selector, created };
         let list = if is_template { &mut self.objects.templates } else { &mut self.objects.proxy_configs };
@@ -273,6 +316,7 @@ impl Reading {
     }
 }
 
-fn is_default_config(name: &str) -> bool {
-    matches!(name, "defaultConfig" | "default_config")
+/// Whether that field of the mesh configuration is looked at.
+fn is_own_of_mesh(name: &str) -> bool {
+    ["default_config", "root_namespace"].contains(&snake_case(name).as_str())
 }

@@ -1,12 +1,16 @@
 //! Which object counts.
 
 use super::explain::{Explanation, Note};
-use super::fields::read_mesh_fields;
+use super::fields::{Said, read_annotation};
 use super::objects::{Layer, Objects, Origin, Pod, Scoped};
 use super::settings::ProxyConfig;
 use crate::config::node::Document;
-use crate::config::problem::{Mode, Problem};
+use crate::config::path::Location;
+use crate::config::problem::Problem;
 use std::collections::BTreeMap;
+
+/// The namespace whose objects are for the whole mesh, where nothing says otherwise.
+const ROOT_NAMESPACE: &str = "istio-system";
 
 /// The annotation with settings.
 const ANNOTATION: &str = "proxy.istio.io/config";
@@ -44,21 +48,14 @@ pub enum Precedence {
 /// assert!(resolved.explanation.to_string().contains("annotation proxy.istio.io/config shop/cart-0"));
 /// # Ok::<(), rustls_multibuffer::config::ConfigError>(())
 /// ```
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Resolver {
     /// Whose precedence.
     pub precedence: Precedence,
-    /// The namespace whose `ProxyConfig` objects are for the whole mesh; default: `istio-system`.
-    pub root_namespace: String,
-    /// What an annotation with fields that are not supported is: broken, or taken without them.
-    pub mode: Mode,
-}
-
-impl Default for Resolver {
-    fn default() -> Self {
-        Self { precedence: Precedence::Istio, root_namespace: "istio-system".to_owned(), mode: Mode::Strict }
-    }
+    /// The namespace whose `ProxyConfig` objects are for the whole mesh; default: what the mesh configuration says, else
+    /// `istio-system`.
+    pub root_namespace: Option<String>,
 }
 
 /// The settings of one pod.
@@ -69,8 +66,12 @@ pub struct Resolved {
     pub config: ProxyConfig,
     /// Where each of them came from.
     pub explanation: Explanation,
-    /// About the annotation.
+    /// About the annotation: fields that Istio does not have.
     pub warnings: Vec<Problem>,
+    /// What is broken in the annotation and left out. Istio's agent does not start with it.
+    pub errors: Vec<Problem>,
+    /// Fields of the annotation that are Istio's and mean nothing here.
+    pub passed_over: Vec<Location>,
 }
 
 impl Resolver {
@@ -84,34 +85,35 @@ impl Resolver {
     /// The same with another [`root_namespace`](Self#structfield.root_namespace).
     #[must_use]
     pub fn root_namespace(mut self, namespace: &str) -> Self {
-        namespace.clone_into(&mut self.root_namespace);
-        self
-    }
-
-    /// The same with another [`mode`](Self#structfield.mode).
-    #[must_use]
-    pub fn mode(mut self, mode: Mode) -> Self {
-        self.mode = mode;
+        self.root_namespace = Some(namespace.to_owned());
         self
     }
 
     /// The settings of `pod`.
     pub fn resolve(&self, objects: &Objects, pod: &Pod) -> Resolved {
-        let mut search = Search { pod, layers: Vec::new(), notes: Vec::new(), warnings: Vec::new() };
+        let mut search = Search {
+            pod,
+            layers: Vec::new(),
+            notes: Vec::new(),
+            warnings: Vec::new(),
+            errors: Vec::new(),
+            passed_over: Vec::new(),
+        };
         search.layers.push(Layer {
             origin: Origin { kind: "built-in", namespace: None, name: None, location: None },
             config: ProxyConfig::built_in(),
         });
-        search.layers.extend(objects.mesh.clone());
+        search.layers.extend(objects.defaults.iter().cloned());
         match self.precedence {
             Precedence::Istio => {
-                let (root, own) = (self.root_namespace.as_str(), search.namespace());
+                let root = self.root_namespace.as_deref().or(objects.root_namespace.as_deref());
+                let (root, own) = (root.unwrap_or(ROOT_NAMESPACE), search.namespace());
                 search.skip(&objects.templates, "not looked at: the precedence is Istio's");
                 if root != own {
                     search.add(&objects.proxy_configs, root, Scope::Namespace);
                 }
                 search.add(&objects.proxy_configs, own, Scope::Namespace);
-                search.add_annotation(self.mode);
+                search.add_annotation();
                 search.add(&objects.proxy_configs, own, Scope::Workload);
                 search.skip_foreign(&objects.proxy_configs, root);
             }
@@ -120,14 +122,15 @@ impl Resolver {
                 search.skip(&objects.proxy_configs, "not looked at: the precedence is ASM's");
                 search.add(&objects.templates, own, Scope::Namespace);
                 search.add(&objects.templates, own, Scope::Workload);
-                search.add_annotation(self.mode);
+                search.add_annotation();
                 search.skip_foreign(&objects.templates, own);
             }
         }
-        let explanation = Explanation::new(&search.layers, search.notes);
+        let explanation = Explanation::new(&search.layers, std::mem::take(&mut search.notes));
         let configs = search.layers.iter().map(|layer| &layer.config);
         let config = configs.fold(ProxyConfig::default(), ProxyConfig::overlaid_with);
-        Resolved { config, explanation, warnings: search.warnings }
+        let Search { warnings, errors, passed_over, .. } = search;
+        Resolved { config, explanation, warnings, errors, passed_over }
     }
 }
 
@@ -145,6 +148,8 @@ struct Search<'a> {
     layers: Vec<Layer>,
     notes: Vec<Note>,
     warnings: Vec<Problem>,
+    errors: Vec<Problem>,
+    passed_over: Vec<Location>,
 }
 
 impl<'a> Search<'a> {
@@ -152,8 +157,9 @@ impl<'a> Search<'a> {
         if self.pod.namespace.is_empty() { "default" } else { &self.pod.namespace }
     }
 
+    /// An empty selector is for nobody, as in Istio.
     fn matches(&self, selector: &BTreeMap<String, String>) -> bool {
-        selector.iter().all(|(name, value)| self.pod.labels.get(name) == Some(value))
+        !selector.is_empty() && selector.iter().all(|(name, value)| self.pod.labels.get(name) == Some(value))
     }
 
     /// Adds the oldest of the objects of one row of the table.
@@ -166,8 +172,8 @@ impl<'a> Search<'a> {
                 Some(selector) => scope == Scope::Workload && self.matches(selector),
             })
             .collect();
-        // Those of unknown age come last.
-        row.sort_by_key(|object| (object.created.is_none(), object.created, &object.layer.origin.name));
+        // Those of unknown age come first, as in Istio: to it they are of the year 1.
+        row.sort_by_key(|object| (object.created, &object.layer.origin.name));
         let mut row = row.into_iter();
         let Some(oldest) = row.next() else { return };
         for younger in row {
@@ -176,7 +182,7 @@ impl<'a> Search<'a> {
         self.layers.push(oldest.layer.clone());
     }
 
-    fn add_annotation(&mut self, mode: Mode) {
+    fn add_annotation(&mut self) {
         let Some(text) = self.pod.annotations.get(ANNOTATION) else { return };
         let origin = Origin {
             kind: "annotation proxy.istio.io/config",
@@ -185,17 +191,26 @@ impl<'a> Search<'a> {
             location: self.pod.location.clone(),
         };
         let file = format!("{} {}/{}", origin.kind, self.namespace(), self.pod.name);
-        let read = Document::parse(&file, text).and_then(|document| read_mesh_fields(&document, mode));
-        match read {
-            Ok(checked) => {
-                self.warnings.extend(checked.warnings);
-                self.layers.push(Layer { origin, config: checked.value });
+        let document = match Document::parse_all(&file, text).map(|all| <[_; 1]>::try_from(all)) {
+            Ok(Ok([document])) => document,
+            Ok(Err(none)) if none.is_empty() => return,
+            Ok(Err(several)) => {
+                return self.leave_out(&origin, vec![several[1].problem("expected one document")]);
             }
-            Err(e) => {
-                self.note(&origin, format!("not understood, left out: {e}"));
-                self.warnings.extend_from_slice(e.problems());
-            }
+            Err(e) => return self.leave_out(&origin, e.problems().to_vec()),
+        };
+        let (Said { value: config, warnings, passed_over }, errors) = read_annotation(&document);
+        self.warnings.extend(warnings);
+        self.passed_over.extend(passed_over);
+        self.leave_out(&origin, errors);
+        self.layers.push(Layer { origin, config });
+    }
+
+    fn leave_out(&mut self, origin: &Origin, errors: Vec<Problem>) {
+        for error in &errors {
+            self.note(origin, format!("left out: {error}"));
         }
+        self.errors.extend(errors);
     }
 
     fn note(&mut self, origin: &Origin, reason: impl Into<String>) {
@@ -211,6 +226,9 @@ impl<'a> Search<'a> {
         for object in objects {
             let is_own = object.namespace == self.namespace();
             match &object.selector {
+                Some(selector) if is_own && selector.is_empty() => {
+                    self.note(&object.layer.origin, "its selector is empty, which selects nothing");
+                }
                 Some(selector) if is_own && !self.matches(selector) => {
                     self.note(&object.layer.origin, "its selector does not match");
                 }

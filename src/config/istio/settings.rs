@@ -50,8 +50,8 @@ pub struct CryptoMb {
     /// How long an operation waits for company although its thread is idle; `None`: it does not.
     #[serde(serialize_with = "duration::show_option")]
     pub poll_delay: Option<Duration>,
-    /// Whether to go on without acceleration where the CPU offers none.
-    pub fallback: bool,
+    /// Whether to go on without acceleration where the CPU offers none; `None`: no.
+    pub fallback: Option<bool>,
 }
 
 /// What Kubernetes does at a turn of a container's life.
@@ -68,7 +68,12 @@ pub enum LifecycleHandler {
 impl CryptoMb {
     /// Whether the proxy may go on with this tier: without `fallback`, not with `scalar`.
     pub fn admits(&self, tier: TierKind) -> bool {
-        self.fallback || tier != TierKind::Scalar
+        self.fallback == Some(true) || tier != TierKind::Scalar
+    }
+
+    /// These settings, and where `above` says something, that.
+    fn overlaid_with(self, above: &Self) -> Self {
+        Self { poll_delay: above.poll_delay.or(self.poll_delay), fallback: above.fallback.or(self.fallback) }
     }
 }
 
@@ -90,13 +95,16 @@ impl ProxyConfig {
     pub(super) fn overlaid_with(self, above: &Self) -> Self {
         let mut proxy_metadata = self.proxy_metadata;
         proxy_metadata.extend(above.proxy_metadata.clone());
+        let private_key_provider = match (self.private_key_provider, &above.private_key_provider) {
+            (Some(below), Some(above)) => Some(below.overlaid_with(above)),
+            (below, above) => above.clone().or(below),
+        };
         macro_rules! overlay {
             ($($field:ident),*) => {
-                Self { proxy_metadata, $($field: above.$field.clone().or(self.$field)),* }
+                Self { proxy_metadata, private_key_provider, $($field: above.$field.clone().or(self.$field)),* }
             };
         }
         overlay!(
-            private_key_provider,
             concurrency,
             drain_duration,
             parent_shutdown_duration,
@@ -178,10 +186,9 @@ fn check_provider(raw: Option<raw::PrivateKeyProvider>, at: &At<'_>) -> Option<C
         at.field("qat").unsupported("QuickAssist is not supported; cryptomb is");
     }
     match raw.cryptomb {
-        Some(cryptomb) => Some(CryptoMb {
-            poll_delay: cryptomb.poll_delay.map(|span| span.0),
-            fallback: cryptomb.fallback.unwrap_or(false),
-        }),
+        Some(cryptomb) => {
+            Some(CryptoMb { poll_delay: cryptomb.poll_delay.map(|span| span.0), fallback: cryptomb.fallback })
+        }
         None if raw.qat.is_some() => None,
         None => at.fail("a provider is required: cryptomb"),
     }
@@ -191,6 +198,8 @@ fn check_handler(raw: Option<raw::LifecycleHandler>, at: &At<'_>) -> Option<Life
     match raw.map(|raw| (raw.exec, raw.sleep))? {
         (Some(exec), None) if !exec.command.is_empty() => Some(LifecycleHandler::Exec(exec.command)),
         (None, Some(sleep)) => Some(LifecycleHandler::Sleep(sleep.seconds)),
+        // One of the kinds that are passed over.
+        (None, None) => None,
         _ => at.fail("expected one of exec, with a command, and sleep"),
     }
 }

@@ -18,6 +18,18 @@ use std::cell::RefCell;
 use std::fmt;
 use value::Reader;
 
+/// What serde calls the types of whole numbers, with what fits into them.
+const INTEGERS: [(&str, i128, i128); 8] = [
+    ("u8", u8::MIN as i128, u8::MAX as i128),
+    ("u16", u16::MIN as i128, u16::MAX as i128),
+    ("u32", u32::MIN as i128, u32::MAX as i128),
+    ("u64", u64::MIN as i128, u64::MAX as i128),
+    ("usize", usize::MIN as i128, usize::MAX as i128),
+    ("i32", i32::MIN as i128, i32::MAX as i128),
+    ("i64", i64::MIN as i128, i64::MAX as i128),
+    ("isize", isize::MIN as i128, isize::MAX as i128),
+];
+
 /// What reading noticed, besides the value.
 #[derive(Debug, Default)]
 struct Noticed {
@@ -60,7 +72,14 @@ impl de::Error for ReadError {
     }
 
     fn invalid_value(_: Unexpected<'_>, expected: &dyn Expected) -> Self {
-        Self::custom(format!("the value is out of range: expected {expected}"))
+        let expected = expected.to_string();
+        let range = INTEGERS.iter().find(|(name, ..)| *name == expected);
+        Self::custom(match range {
+            Some((_, least, most)) => {
+                format!("the value is out of range: expected a whole number from {least} to {most}")
+            }
+            None => format!("the value is out of range: expected {expected}"),
+        })
     }
 
     fn duplicate_field(field: &'static str) -> Self {
@@ -71,16 +90,20 @@ impl de::Error for ReadError {
 /// The document as a `T`. Fields that a `T` does not have are errors, or warnings, as the report's mode has it.
 /// `None`: it is not a `T`, and the report says why.
 pub(super) fn read<T: for<'de> Deserialize<'de>>(report: &Report<'_>) -> Option<T> {
+    let (value, unknown) = read_known(report)?;
+    unknown.into_iter().for_each(|problem| report.unsupported(problem));
+    Some(value)
+}
+
+/// The document as a `T`, and the fields that a `T` does not have. `None`: it is not a `T`, and the report says why.
+pub(super) fn read_known<T: for<'de> Deserialize<'de>>(report: &Report<'_>) -> Option<(T, Vec<Problem>)> {
     let document = report.document();
     let noticed = Noticed::default();
     let root = Reader { document, node: &document.root, path: Path::default(), noticed: &noticed };
     let result = T::deserialize(root);
     report.take_warnings(noticed.warnings.into_inner());
     match result {
-        Ok(value) => {
-            noticed.unknown.into_inner().into_iter().for_each(|problem| report.unsupported(problem));
-            Some(value)
-        }
+        Ok(value) => Some((value, noticed.unknown.into_inner())),
         Err(ReadError { message, problem }) => {
             report.take_error(problem.unwrap_or_else(|| document.problem(message)));
             None

@@ -58,7 +58,7 @@ impl<'a> Report<'a> {
     }
 
     /// Says that the field is not supported: an error, or with [`Mode::Lenient`] a warning if that is safe.
-    pub(super) fn unsupported(&self, problem: Problem) {
+    pub(in crate::config) fn unsupported(&self, problem: Problem) {
         let name = problem.location.path.last_field().map(crate::config::node::snake_case);
         let must_be_obeyed = name.is_some_and(|name| NEVER_LEFT_OUT.contains(&name.as_str()));
         match self.mode {
@@ -67,13 +67,19 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// What was found so far: errors, and warnings.
+    pub(in crate::config) fn into_problems(self) -> (Vec<Problem>, Vec<Problem>) {
+        (self.errors.into_inner(), self.warnings.into_inner())
+    }
+
     /// The value, unless there were errors.
     pub(in crate::config) fn finish<T>(self, value: Option<T>) -> Result<Checked<T>, ConfigError> {
-        let (errors, mut warnings) = (self.errors.into_inner(), self.warnings.into_inner());
+        let document = self.document;
+        let (errors, mut warnings) = self.into_problems();
         warnings.sort_by_key(|problem| problem.location.position);
         match value {
             Some(value) if errors.is_empty() => Ok(Checked { value, warnings }),
-            _ if errors.is_empty() => Err(self.document.problem("not understood").into()),
+            _ if errors.is_empty() => Err(document.problem("not understood").into()),
             _ => Err(ConfigError::new(errors)),
         }
     }

@@ -12,9 +12,18 @@ use std::time::Duration;
 /// What turns acceleration on or off, beside the file's own `tls_acceleration`: the mesh's objects, else the contexts.
 pub(super) struct Elsewhere<'a> {
     /// What the mesh's objects say; `None`: there are no objects.
-    pub(super) mesh: Option<Option<(&'a CryptoMb, &'a Object)>>,
+    pub(super) mesh: Option<Option<Provider<'a>>>,
     /// What the contexts say, and where the first of those that say something stands; `None`: there is no context.
     pub(super) contexts: Option<(TlsAcceleration, Option<Origin>)>,
+}
+
+/// A provider that the mesh's objects name.
+#[derive(Clone, Copy)]
+pub(super) struct Provider<'a> {
+    pub(super) cryptomb: &'a CryptoMb,
+    pub(super) origin: &'a Object,
+    /// What says how long an operation waits.
+    pub(super) delay_origin: &'a Object,
 }
 
 /// The contexts' `private_key_provider`s: one turns it on, and of several the more careful values count.
@@ -53,6 +62,10 @@ pub(super) fn settle(
     }
     if let Some(origin) = origin {
         other.enabled = Some(true);
+        let delay_origin = match elsewhere.mesh {
+            Some(Some(provider)) => Origin::Object(provider.delay_origin.clone()),
+            _ => origin.clone(),
+        };
         let said = [
             ("enabled", true),
             ("max_tier", other.max_tier.is_some()),
@@ -66,6 +79,7 @@ pub(super) fn settle(
             _ => file.break_even.is_some(),
         };
         for (name, _) in said.into_iter().filter(|(name, is_said)| *is_said && !file_says(name)) {
+            let origin = if name == "poll_delay" { &delay_origin } else { &origin };
             origins.insert(format!("tls_acceleration.{name}"), origin.clone());
         }
     }
@@ -82,7 +96,7 @@ pub(super) fn settle(
 }
 
 fn said_elsewhere(elsewhere: &Elsewhere<'_>) -> (TlsAcceleration, Option<Origin>) {
-    if let Some(Some((cryptomb, origin))) = elsewhere.mesh {
+    if let Some(Some(Provider { cryptomb, origin, .. })) = elsewhere.mesh {
         let mut said = TlsAcceleration::default();
         said.poll_delay = Some(cryptomb.poll_delay.unwrap_or(Duration::ZERO));
         return (said, Some(Origin::Object(origin.clone())));
@@ -116,7 +130,7 @@ fn without_fallback(
     document: &Document,
 ) -> Result<(), ConfigError> {
     const WHY: &str = "there are no lanes on this CPU; with fallback: true it goes on without";
-    if let Some(Some((cryptomb, origin))) = elsewhere.mesh {
+    if let Some(Some(Provider { cryptomb, origin, .. })) = elsewhere.mesh {
         let location = origin.location.clone().unwrap_or_else(|| document.location());
         let message = format!("privateKeyProvider.cryptomb: {WHY}");
         let problem = Problem { location, message };

@@ -74,7 +74,7 @@ impl FromStr for AdminAddress {
         match text.parse::<SocketAddr>() {
             Ok(address) if address.ip().is_loopback() => Ok(Self::Tcp(address)),
             Ok(address) => Err(format!("{address} is not a loopback address")),
-            Err(_) => Err(format!("expected address:port or unix:/path, found {text:?}")),
+            Err(_) => Err(format!("expected {AN_ADDRESS}, or unix:/path; found {text:?}")),
         }
     }
 }
@@ -100,24 +100,11 @@ impl Serialize for AdminAddress {
     }
 }
 
-/// Reads and writes whatever has a textual form.
-pub(super) mod text {
-    use serde::{Deserialize, Deserializer, Serializer, de};
-    use std::fmt::Display;
-    use std::str::FromStr;
-
-    pub(in super::super) fn serialize<T: Display, S: Serializer>(
-        value: &T,
-        to: S,
-    ) -> Result<S::Ok, S::Error> {
-        to.collect_str(value)
-    }
-
-    pub(in super::super) fn deserialize<'de, T, D>(from: D) -> Result<T, D::Error>
-    where
-        T: FromStr<Err: Display>,
-        D: Deserializer<'de>,
-    {
-        String::deserialize(from)?.parse().map_err(de::Error::custom)
-    }
+/// Where a listener listens.
+pub(super) fn listen<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SocketAddr, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    text.parse().map_err(|_| de::Error::custom(format!("expected {AN_ADDRESS}, found {text:?}")))
 }
+
+/// What an address to listen on looks like. A name may mean several addresses, and other ones later.
+const AN_ADDRESS: &str = "an IP address and a port, such as 0.0.0.0:15006 or [::1]:15006, and no name";

@@ -1,5 +1,6 @@
 //! What types alone do not say.
 
+use super::loops::loop_through;
 use super::{Config, Direction, ListenerConfig, PeersConfig, Target};
 use rustls_multibuffer::config::{ConfigError, Document, Path, Problem};
 use rustls_multibuffer::spiffe::{SpiffeId, TrustDomain};
@@ -29,6 +30,9 @@ pub(super) fn check(config: &Config, document: &Document) -> Result<(), ConfigEr
         }
         if listener.address.port() != 0 && !addresses.insert(listener.address) {
             checks.wrong(&at.field("address"), format!("{} is there twice", listener.address));
+        }
+        if let Some(message) = loop_through(config, i) {
+            checks.wrong(&at.field("target"), message);
         }
         checks.identity(config, listener, &at);
         checks.peers(listener, &at);

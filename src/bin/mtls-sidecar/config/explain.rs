@@ -22,7 +22,7 @@ pub(crate) enum Origin {
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::BuiltIn => f.write_str("built-in"),
+            Self::BuiltIn => f.write_str("built-in default"),
             Self::File(at) => write!(f, "{}:{}:{}", at.file, at.position.line, at.position.column),
             Self::Object(object) => object.fmt(f),
             Self::Provider(at) => {
@@ -53,6 +53,8 @@ pub(crate) struct Explanation {
     /// Objects that had no say.
     pub(crate) notes: Vec<Note>,
     pub(crate) warnings: Vec<Problem>,
+    /// Fields of Istio's messages that mean nothing here.
+    pub(crate) passed_over: Vec<Location>,
 }
 
 /// What the mesh's objects say of a field, the strongest first.
@@ -105,16 +107,35 @@ fn flatten(value: Value, path: Path, leaves: &mut Vec<(Path, Value)>) {
     }
 }
 
-/// The field's place in the file. What is inside of a `tls` or a `tls_identity` is named otherwise here than there.
+/// The field's place in the file.
 fn of_file(document: &Document, path: &Path) -> Origin {
-    let exact = document.find(path);
-    let around = || {
-        let is_read_elsewhere = |path: &Path| matches!(path.last_field(), Some("tls" | "tls_identity"));
-        document.find(&path.ancestors().find(is_read_elsewhere)?)
-    };
-    let found = exact.or_else(around);
+    let found = document.find(path).or_else(|| of_other_reader(document, path));
     found.map_or(Origin::BuiltIn, |found| Origin::File(found.location()))
 }
+
+/// What is inside of a `tls` or a `tls_identity` stands deeper there than here, or has another name.
+fn of_other_reader(document: &Document, path: &Path) -> Option<Document> {
+    let is_read_elsewhere = |path: &Path| matches!(path.last_field(), Some("tls" | "tls_identity"));
+    let around = document.find(&path.ancestors().find(is_read_elsewhere)?)?;
+    let name = path.last_field()?;
+    let other_names = NAMES.iter().filter(|(shown, _)| *shown == name).map(|(_, written)| *written);
+    [name].into_iter().chain(other_names).find_map(|name| around.find_field(name))
+}
+
+/// What is shown by another name than it is written, and how it is written.
+const NAMES: [(&str, &str); 10] = [
+    ("minimum_protocol_version", "tls_minimum_protocol_version"),
+    ("maximum_protocol_version", "tls_maximum_protocol_version"),
+    ("uri_matchers", "match_typed_subject_alt_names"),
+    ("address", "cluster_name"),
+    ("address", "target_uri"),
+    ("certificate", "tls_certificate_sds_secret_configs"),
+    ("trusted_ca", "validation_context_sds_secret_config"),
+    // A directory's files.
+    ("certificate_chain", "path"),
+    ("private_key", "path"),
+    ("trusted_ca", "path"),
+];
 
 impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

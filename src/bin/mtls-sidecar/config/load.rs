@@ -1,10 +1,12 @@
 //! From a file, and from what it names, to the configuration that is in effect.
 
-use super::acceleration::{Elsewhere, of_contexts, settle};
+use super::acceleration::{Elsewhere, Provider, of_contexts, settle};
 use super::check::check;
 use super::context::Context;
 use super::explain::{Explanation, Origin, Origins, Said};
 use super::later::Later;
+use super::level;
+use super::limits::within_limits;
 use super::mesh::{self, Environment};
 use super::source::IdentitySource;
 use super::{Config, MeshConfig};
@@ -49,7 +51,14 @@ impl Loaded {
         let own = own.unwrap_or_default();
 
         let mut settled = Settled { document: &document, origins: Origins::new(), said: Said::new() };
-        let objects = settled.resolve_mesh(&mut config, environment, mode, &mut warnings)?;
+        let found = settled.resolve_mesh(&mut config, environment, mode)?;
+        let (objects, passed_over) = match found {
+            Some(found) => {
+                warnings.extend(found.warnings);
+                (Some(found.settings), found.passed_over)
+            }
+            None => (None, Vec::new()),
+        };
         settled.workers(&mut config, &own)?;
         let provider = objects.as_ref().map(provider);
         let elsewhere = Elsewhere { mesh: provider, contexts: of_contexts(&config) };
@@ -59,6 +68,8 @@ impl Loaded {
         let mut explanation = Explanation::new(&config, &document, &settled.origins, &settled.said);
         explanation.notes = objects.map(|objects| objects.explanation.notes).unwrap_or_default();
         explanation.warnings = warnings;
+        explanation.passed_over = passed_over;
+        within_limits(&explanation, &document)?;
         Ok(Self { config, explanation })
     }
 }
@@ -116,12 +127,12 @@ fn read_identity(
     Ok(Some(source))
 }
 
-/// The provider that the objects name, and which of them does.
-fn provider(
-    objects: &Resolved,
-) -> Option<(&rustls_multibuffer::config::istio::CryptoMb, &rustls_multibuffer::config::istio::Origin)> {
+/// The provider that the objects name, and which of them do.
+fn provider(objects: &Resolved) -> Option<Provider<'_>> {
     let cryptomb = objects.config.private_key_provider.as_ref()?;
-    Some((cryptomb, &explained(objects, "privateKeyProvider")?.origin))
+    let origin = &explained(objects, "privateKeyProvider")?.origin;
+    let delay = explained(objects, "privateKeyProvider.pollDelay");
+    Some(Provider { cryptomb, origin, delay_origin: delay.map_or(origin, |delay| &delay.origin) })
 }
 
 fn explained<'a>(objects: &'a Resolved, name: &str) -> Option<&'a Explained> {
@@ -153,14 +164,17 @@ impl Settled<'_> {
         let value = value?;
         let explained = explained(objects, name)?;
         let all = [(explained.value.clone(), explained.origin.clone())];
+        // Istio's own defaults are those of its proxy; this program has its own.
         let all: Vec<(Value, Origin)> = all
             .into_iter()
             .chain(explained.overridden.iter().cloned())
+            .filter(|(_, origin)| origin.kind != "built-in")
             .map(|(value, origin)| (value, Origin::Object(origin)))
             .collect();
+        let (_, strongest) = all.first()?;
         let is_strongest = !self.file_says(field);
         if is_strongest {
-            self.origins.insert(field.to_owned(), all[0].1.clone());
+            self.origins.insert(field.to_owned(), strongest.clone());
         }
         self.said.insert(field, all);
         is_strongest.then_some(value)
@@ -172,17 +186,15 @@ impl Settled<'_> {
         config: &mut Config,
         environment: Environment<'_>,
         mode: Mode,
-        warnings: &mut Vec<Problem>,
-    ) -> Result<Option<Resolved>, ConfigError> {
+    ) -> Result<Option<mesh::Found>, ConfigError> {
         if config.mesh.is_none() && environment(mesh::PROXY_CONFIG).is_none() {
             return Ok(None);
         }
         let wanted = config.mesh.get_or_insert_with(MeshConfig::default);
         let at = self.document.find(&Path::default().field("mesh"));
-        let (objects, more) = mesh::resolve(wanted, at.as_ref().unwrap_or(self.document), environment, mode)?;
-        warnings.extend(more);
-        self.overlay(config, &objects)?;
-        Ok(Some(objects))
+        let found = mesh::resolve(wanted, at.as_ref().unwrap_or(self.document), environment, mode)?;
+        self.overlay(config, &found.settings)?;
+        Ok(Some(found))
     }
 
     fn overlay(&mut self, config: &mut Config, objects: &Resolved) -> Result<(), ConfigError> {
@@ -200,9 +212,8 @@ impl Settled<'_> {
         if let Some(time) = self.take(objects, "parentShutdownDuration", field, *parent_shutdown_duration) {
             config.drain.parent_shutdown_time = Span(time);
         }
-        let level = self.parsed(objects, "logLevel", objects.config.log_level.as_deref(), |text| {
-            (if text == "warning" { "warn" } else { text }).parse().ok()
-        })?;
+        let level = objects.config.log_level.as_deref();
+        let level = self.parsed(objects, "logLevel", level, |text| level::parse(text).ok())?;
         if let Some(level) = self.take(objects, "logLevel", "log.level", level) {
             config.log.level = level;
         }

@@ -1,7 +1,7 @@
 //! Settings from Istio's and ASM's objects.
 
 use rustls_multibuffer::config::istio::{Objects, Pod, Precedence, Resolved, Resolver};
-use rustls_multibuffer::config::{ConfigError, Document, Mode, Problem};
+use rustls_multibuffer::config::{Checked, ConfigError, Document, Location, Mode, Problem};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -44,37 +44,50 @@ pub(crate) struct PodConfig {
 /// The process's environment, or a test's.
 pub(crate) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
+/// The settings of this pod, and what was noticed about the objects.
+pub(super) struct Found {
+    pub(super) settings: Resolved,
+    pub(super) warnings: Vec<Problem>,
+    /// Fields that mean nothing to this program.
+    pub(super) passed_over: Vec<Location>,
+}
+
 /// The settings of this pod.
 ///
 /// # Errors
-/// What is wrong with the objects; `at` is where their files are named.
+/// What is wrong with the objects and the pod's annotation; `at` is where their files are named.
 pub(super) fn resolve(
     config: &MeshConfig,
     at: &Document,
     environment: Environment<'_>,
     mode: Mode,
-) -> Result<(Resolved, Vec<Problem>), ConfigError> {
+) -> Result<Found, ConfigError> {
     let mut documents = Vec::new();
     for file in &config.objects {
         let name = file.display().to_string();
         let text = std::fs::read_to_string(file).map_err(|e| at.problem(format!("{name}: {e}")))?;
         documents.extend(Document::parse_all(&name, &text)?);
     }
-    if let Some(text) = environment(PROXY_CONFIG) {
-        let indented = text.replace('\n', "\n  ");
-        documents.push(Document::parse(PROXY_CONFIG, &format!("defaultConfig:\n  {indented}"))?);
+    let Checked { value: mut objects, mut warnings } = Objects::read(&documents, mode)?;
+    if let Some(text) = environment(PROXY_CONFIG).filter(|text| !text.trim().is_empty()) {
+        let overlaid = objects.overlay_defaults(&Document::parse(PROXY_CONFIG, &text)?, mode)?;
+        warnings.extend(overlaid.warnings);
+        objects = overlaid.value;
     }
-    let objects = Objects::read(&documents, mode)?;
-    let mut resolver = Resolver::default().mode(mode);
+    let mut resolver = Resolver::default();
     if let Order::Asm = config.precedence {
         resolver = resolver.precedence(Precedence::Asm);
     }
     if let Some(namespace) = &config.root_namespace {
         resolver = resolver.root_namespace(namespace);
     }
-    let resolved = resolver.resolve(&objects.value, &pod(&config.pod, &objects.value, environment));
-    let warnings = objects.warnings.into_iter().chain(resolved.warnings.iter().cloned()).collect();
-    Ok((resolved, warnings))
+    let settings = resolver.resolve(&objects, &pod(&config.pod, &objects, environment));
+    if !settings.errors.is_empty() {
+        return Err(ConfigError::new(settings.errors));
+    }
+    warnings.extend(settings.warnings.iter().cloned());
+    let passed_over = objects.passed_over().iter().chain(&settings.passed_over).cloned().collect();
+    Ok(Found { settings, warnings, passed_over })
 }
 
 fn pod(config: &PodConfig, objects: &Objects, environment: Environment<'_>) -> Pod {

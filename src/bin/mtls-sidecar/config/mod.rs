@@ -6,7 +6,10 @@ mod check;
 mod context;
 mod explain;
 mod later;
+pub(crate) mod level;
+mod limits;
 mod load;
+mod loops;
 mod mesh;
 mod seconds;
 mod source;
@@ -65,6 +68,7 @@ pub(crate) struct ListenerConfig {
     /// Its name in metrics and logs.
     pub(crate) name: String,
     pub(crate) direction: Direction,
+    #[serde(deserialize_with = "address::listen")]
     pub(crate) address: SocketAddr,
     pub(crate) target: Target,
     /// The name of one of the identities; or one of the next two fields.
@@ -255,7 +259,7 @@ pub(crate) struct AdminConfig {
 #[derive(Clone, Copy, Debug, Deserialize, Serialize)]
 #[serde(default)]
 pub(crate) struct LogConfig {
-    #[serde(with = "address::text")]
+    #[serde(with = "level")]
     pub(crate) level: log::LevelFilter,
     /// Whether each connection gets a line.
     pub(crate) access: bool,

@@ -35,6 +35,11 @@ fn errors_name_the_path() {
     for (from, to, wanted) in [
         ("direction: inbound", "direction: sideways", "listeners[0].direction"),
         ("target: unix:/run/app.sock", "target: nowhere", "listeners[0].target"),
+        (
+            "address: 127.0.0.1:15006",
+            "address: localhost:15006",
+            "listeners[0].address: expected an IP address and a port, such as 0.0.0.0:15006 or [::1]:15006, and no name",
+        ),
         ("identity: default", "identity: other", "listeners[0].identity: there is no identity \"other\""),
         ("peers: {trust_domains: [example.org]}", "peers: {}", "listeners[0].peers: say who"),
         ("trust_domains: [example.org]", "trust_domains: ['Not A Domain']", "peers.trust_domains[0]"),
@@ -100,9 +105,9 @@ fn every_field_says_where_it_came_from() {
     let text = GOOD.replace("listeners:", "drain: {terminationDrainDuration: 1500ms}\nlisteners:");
     let loaded = load(&text, &[]).unwrap();
     assert_eq!(explained(&loaded, "drain.termination_drain_duration"), "\"1500ms\" from test.yaml:4:35");
-    assert_eq!(explained(&loaded, "concurrency"), "2 from built-in");
-    assert_eq!(explained(&loaded, "tls_acceleration.enabled"), "true from built-in");
-    assert_eq!(explained(&loaded, "listeners[0].timeouts.idle"), "\"3600s\" from built-in");
+    assert_eq!(explained(&loaded, "concurrency"), "2 from built-in default");
+    assert_eq!(explained(&loaded, "tls_acceleration.enabled"), "true from built-in default");
+    assert_eq!(explained(&loaded, "listeners[0].timeouts.idle"), "\"3600s\" from built-in default");
     let key = "identities.default.tls_identity.files.private_key";
     assert!(
         explained(&loaded, key).starts_with("\"k.pem\" from test.yaml:3:"),
@@ -147,6 +152,7 @@ listeners:",
     assert!(
         explained(&loaded, "tls_acceleration.poll_delay").contains("meshConfig.defaultConfig (PROXY_CONFIG")
     );
+    assert!(!loaded.explanation.to_string().contains("from built-in\n"), "Istio's own defaults are not ours");
     let overridden = loaded.explanation.to_string();
     assert!(overridden.contains("over 3 from meshConfig.defaultConfig"), "{overridden}");
     assert!(overridden.contains("over \"7s\" from meshConfig.defaultConfig"), "{overridden}");
@@ -159,10 +165,97 @@ listeners:",
     assert_eq!((on.enabled, on.poll_delay), (Some(true), Some(Duration::from_micros(50))));
 
     let broken = load(GOOD, &[("PROXY_CONFIG", "{konkurrenz: 3}")]).unwrap_err();
-    assert!(broken.contains("PROXY_CONFIG") && broken.contains("konkurrenz"), "{broken}");
+    assert_eq!(broken, "PROXY_CONFIG:1:14: konkurrenz: there is no such field; did you mean concurrency?");
     let broken =
         load(GOOD, &[("PROXY_CONFIG", "{proxyMetadata: {MINIMUM_DRAIN_DURATION: soon}}")]).unwrap_err();
     assert!(broken.contains("MINIMUM_DRAIN_DURATION"), "{broken}");
+}
+
+/// As istiod injects it, with what concerns Envoy and not this program.
+#[test]
+fn what_istio_injects_is_taken() {
+    let injected = r#"{"discoveryAddress":"istiod.istio-system.svc:15012","tracing":{"zipkin":{"address":"zipkin:9411"}},
+        "proxyMetadata":{"ISTIO_META_DNS_CAPTURE":"true"},"proxyStatsMatcher":{"inclusionPrefixes":["cluster"]},
+        "image":{"imageType":"distroless"},"concurrency":4,"statusPort":15020,"meshId":"mesh1"}"#;
+    let loaded = load(GOOD, &[("PROXY_CONFIG", injected)]).unwrap();
+    assert_eq!(loaded.config.concurrency, 4);
+    assert!(loaded.explanation.warnings.is_empty(), "{:?}", loaded.explanation.warnings);
+    assert_eq!(loaded.explanation.passed_over.len(), 5, "{:?}", loaded.explanation.passed_over);
+    // Istio's default of a minute is for Envoy; ours is the documented one.
+    assert_eq!(loaded.config.drain.parent_shutdown_time, Span::seconds(900));
+    assert!(explained(&loaded, "drain.parent_shutdown_time").ends_with("from built-in default"));
+    assert_eq!(load(GOOD, &[("PROXY_CONFIG", "")]).unwrap().config.concurrency, 2);
+}
+
+#[test]
+fn annotations_count_field_by_field() {
+    let annotated = |annotation: &str| {
+        let mesh =
+            format!("mesh: {{pod: {{annotations: {{proxy.istio.io/config: '{annotation}'}}}}}}\nlisteners:");
+        load(&GOOD.replace("listeners:", &mesh), &[])
+    };
+    let loaded = annotated("{concurrency: 4, discoveryAddress: x, terminationDrainDuratio: 9s}").unwrap();
+    assert_eq!(loaded.config.concurrency, 4);
+    let [warning] = &loaded.explanation.warnings[..] else { panic!("{:?}", loaded.explanation.warnings) };
+    assert!(warning.to_string().ends_with("did you mean terminationDrainDuration?"), "{warning}");
+    let broken = annotated("{concurrency: many, drainDuration: 10}").unwrap_err();
+    assert_eq!(broken.lines().count(), 2, "{broken}");
+    assert!(broken.contains("annotation proxy.istio.io/config default/:1:15: concurrency"), "{broken}");
+}
+
+/// A slip of the pen, or of the unit.
+#[test]
+fn values_have_limits() {
+    for (extra, wanted) in [
+        ("concurrency: 100000", "test.yaml:4:14: concurrency: concurrency is too much: at most 1024"),
+        (
+            "concurrency: -1",
+            "test.yaml:4:14: concurrency: the value is out of range: expected a whole number from 0 to",
+        ),
+        ("concurrency: 1.5", "concurrency: expected a whole number, found a number with a fraction"),
+        ("tls_acceleration: {poll_delay: 10s}", "tls_acceleration.poll_delay is too much: at most 1s"),
+        ("tls_acceleration: {max_parked: 1000000}", "tls_acceleration.max_parked is too much: at most 65536"),
+        ("tls_acceleration: {threads: 5000}", "tls_acceleration.threads is too much: at most 1024"),
+        (
+            "drain: {termination_drain_duration: 5000h}",
+            "drain.termination_drain_duration is too much: at most 604800s",
+        ),
+        (
+            "mesh: {pod: {annotations: {proxy.istio.io/config: 'concurrency: 9999'}}}",
+            "concurrency is too much",
+        ),
+        (
+            "mesh: {pod: {annotations: {proxy.istio.io/config: '{privateKeyProvider: {cryptomb: {pollDelay: 10s, fallback: true}}}'}}}",
+            "tls_acceleration.poll_delay is too much",
+        ),
+    ] {
+        let error = load(&GOOD.replace("listeners:", &format!("{extra}\nlisteners:")), &[]).unwrap_err();
+        assert!(error.contains(wanted), "{wanted:?} in {error}");
+    }
+    for (field, wanted) in [
+        ("timeouts: {handshake: 10h}", "listeners[0].timeouts.handshake is too much: at most 600s"),
+        ("timeouts: {idle: 9000h}", "listeners[0].timeouts.idle is too much"),
+        ("limits: {max_connections: 99999999999}", "listeners[0].limits.max_connections is too much"),
+        ("live: {max_age: 9000h}", "listeners[0].live.max_age is too much"),
+    ] {
+        let error = load(&GOOD.replace("name: in\n", &format!("name: in\n  {field}\n")), &[]).unwrap_err();
+        assert!(error.contains(wanted), "{wanted:?} in {error}");
+    }
+}
+
+#[test]
+fn levels_of_the_log_have_several_names() {
+    for (name, level) in [
+        ("warning", log::LevelFilter::Warn),
+        ("warn", log::LevelFilter::Warn),
+        ("off", log::LevelFilter::Off),
+    ] {
+        let config =
+            Config::parse(&GOOD.replace("listeners:", &format!("log: {{level: '{name}'}}\nlisteners:")));
+        assert_eq!(config.unwrap().log.level, level);
+    }
+    let error = Config::parse(&GOOD.replace("listeners:", "log: {level: loud}\nlisteners:")).unwrap_err();
+    assert!(error.contains("log.level: expected off, error, warn (or warning)"), "{error}");
 }
 
 #[test]
@@ -230,9 +323,19 @@ fn contexts_of_envoy_are_pasted() {
     assert_eq!((acceleration.enabled, acceleration.poll_delay), (Some(true), Some(Duration::from_millis(2))));
     let delay = loaded.explanation.fields.iter().find(|f| f.field == "tls_acceleration.poll_delay").unwrap();
     assert!(matches!(&delay.origin, Origin::Provider(at) if at.file.as_ref() == "test.yaml"), "{delay:?}");
-    let admitted = "[\"prefix \\\"spiffe://example.org/\\\"\"] from test.yaml:9:5";
+    let admitted = "[\"prefix \\\"spiffe://example.org/\\\"\"] from test.yaml:28:11";
     assert_eq!(explained(&loaded, "listeners[0].tls.uri_matchers"), admitted);
-    assert_eq!(explained(&loaded, "listeners[0].tls.alpn_protocols"), "[\"h2\"] from test.yaml:9:5");
+    assert_eq!(explained(&loaded, "listeners[0].tls.alpn_protocols"), "[\"h2\"] from test.yaml:14:25");
+    let lowest = explained(&loaded, "listeners[0].tls.minimum_protocol_version");
+    assert!(lowest.ends_with("TLSv1_3\" from test.yaml:15:52"), "{lowest}");
+    for default in ["maximum_protocol_version", "cipher_suites", "sni"] {
+        let explained = explained(&loaded, &format!("listeners[0].tls.{default}"));
+        assert!(explained.ends_with("from built-in default"), "{default}: {explained}");
+    }
+    assert!(
+        explained(&loaded, "listeners[1].tls.source.sds.certificate")
+            .starts_with("\"default\" from test.yaml:")
+    );
     for shown in [
         loaded.explanation.to_string(),
         serde_json::to_string(&loaded.config).unwrap(),
