@@ -124,6 +124,39 @@ impl<'de> Deserialize<'de> for Span {
     }
 }
 
+/// A length of time as protobuf's JSON writes it, and not otherwise: `"0.002s"`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct ProtobufSpan(pub(super) Duration);
+
+impl<'de> Deserialize<'de> for ProtobufSpan {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let number = text.strip_suffix('s').unwrap_or_default();
+        let is_number = |c: char| c.is_ascii_digit() || c == '.';
+        match parse(&text) {
+            Ok(duration) if number.starts_with(is_number) && number.chars().all(is_number) => {
+                Ok(Self(duration))
+            }
+            Ok(_) => Err(de::Error::custom("expected a duration of protobuf, such as \"0.002s\"")),
+            Err(e) => Err(de::Error::custom(e)),
+        }
+    }
+}
+
+#[cfg(test)]
+impl schemars::JsonSchema for ProtobufSpan {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "ProtobufDuration".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
+            "description": "A duration of protobuf: \"0.002s\".",
+            "type": "string",
+        })
+    }
+}
+
 struct SpanVisitor;
 
 impl<'de> Visitor<'de> for SpanVisitor {

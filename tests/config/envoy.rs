@@ -141,14 +141,76 @@ fn parameters_become_rustls_own() {
     assert_eq!(versions("TLS_AUTO", "TLS_AUTO"), [v13, v12]);
 }
 
+/// To begin higher than asked for is safe; to end higher is not.
 #[test]
-fn older_versions_are_raised_only_when_lenient() {
+fn older_versions_are_raised_with_a_warning() {
     let text = YAML.replace("tls_minimum_protocol_version: TLSv1_2", "tls_minimum_protocol_version: TLSv1_0");
-    assert!(problems(&downstream(&text).unwrap_err())[0].contains("TLS 1.2 is the lowest"));
-    let lenient = DownstreamTlsContext::read(&document(&text), Mode::Lenient).unwrap();
-    assert_eq!(lenient.value.common.params.minimum, ProtocolVersion::TLSv1_2);
+    let raised = downstream(&text).unwrap();
+    assert_eq!(raised.value.common.params.minimum, ProtocolVersion::TLSv1_2);
+    assert!(raised.warnings[0].message.contains("taken as TLSv1_2"), "{:?}", raised.warnings);
     let text = YAML.replace("tls_maximum_protocol_version: TLSv1_3", "tls_maximum_protocol_version: TLSv1_1");
     assert!(DownstreamTlsContext::read(&document(&text), Mode::Lenient).is_err());
+}
+
+/// As SPIRE's tutorials and Istio's control plane write them, and as Envoy takes them.
+#[test]
+fn names_that_envoy_knows_and_rustls_does_not_are_left_out() {
+    let with = |from: &str, to: &str| {
+        assert!(YAML.contains(from));
+        downstream(&YAML.replace(from, to))
+    };
+    const CURVES: &str = "[P-256, X25519MLKEM768]";
+    for (curves, groups, warnings) in [
+        ("['X25519:P-256:P-521:P-384']", "[X25519, secp256r1, secp384r1]", 1),
+        ("[P-521, MLKEM1024, prime256v1]", "[secp256r1]", 2),
+        ("[x25519, secp384r1, secp521r1]", "[X25519, secp384r1]", 1),
+        ("['']", "[]", 0),
+    ] {
+        let read = with(CURVES, curves).unwrap_or_else(|e| panic!("{curves}: {e}"));
+        assert_eq!(format!("{:?}", read.value.common.params.groups), groups, "{curves}");
+        assert_eq!(read.warnings.len(), warnings, "{curves}");
+    }
+    for curves in
+        ["[P-521]", "[P-256, nonsense]", "[P-256, P-256]", "['P-256:P-256']", "[P-256, 'P-384:']", "[p-256]"]
+    {
+        assert!(with(CURVES, curves).is_err(), "{curves}");
+    }
+    const SUITES: &str =
+        "[\"[ECDHE-ECDSA-AES128-GCM-SHA256|ECDHE-ECDSA-CHACHA20-POLY1305]\", ECDHE-RSA-AES256-GCM-SHA384]";
+    let istios = "[ECDHE-ECDSA-AES256-GCM-SHA384, ECDHE-RSA-AES256-GCM-SHA384, ECDHE-ECDSA-AES128-GCM-SHA256, \
+                  ECDHE-RSA-AES128-GCM-SHA256, AES256-GCM-SHA384, AES128-GCM-SHA256]";
+    let read = with(SUITES, istios).unwrap();
+    assert_eq!((read.value.common.params.cipher_suites.len(), read.warnings.len()), (4, 2));
+    for suites in
+        ["['[ECDHE-RSA-AES128-GCM-SHA256']", "['ECDHE-RSA-AES128-GCM-SHA256]']", "[AES128-SHA]", "[RC4]"]
+    {
+        assert!(with(SUITES, suites).is_err(), "{suites}");
+    }
+    let alpn = with("[h2, http/1.1]", "['h2,http/1.1', '']").unwrap().value.common.alpn_protocols;
+    assert_eq!(alpn, [b"h2".to_vec(), b"http/1.1".to_vec()]);
+    let long = "a".repeat(256);
+    assert!(with("[h2, http/1.1]", &format!("[{long}]")).is_err());
+}
+
+#[test]
+fn what_is_said_of_sessions() {
+    let said = "session_timeout: 3600s\nsession_ticket_keys: {keys: [{filename: /k}]}\nrequire_sni: false\n\
+                ocsp_staple_policy: LENIENT_STAPLING\nfull_scan_certs_on_sni_mismatch: false\n";
+    let read = downstream(&format!("{said}{}", YAML.trim_start())).unwrap_or_else(|e| panic!("{e}"));
+    assert_eq!(read.value.session_timeout, Some(Duration::from_secs(3600)));
+    assert!(
+        read.warnings[0].location.path.to_string().ends_with("session_ticket_keys.keys"),
+        "{:?}",
+        read.warnings
+    );
+    for wrong in [
+        "session_timeout: 10m",
+        "session_timeout: -1s",
+        "session_ticket_keys: {keys: []}",
+        "require_sni: true",
+    ] {
+        assert!(downstream(&format!("{wrong}\n{}", YAML.trim_start())).is_err(), "{wrong}");
+    }
 }
 
 /// The two differ only in where things stand.

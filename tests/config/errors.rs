@@ -40,7 +40,6 @@ surprise: 1
 common_tls_context:
   tls_certificates:
   - private_key: {filename: /k.pem, inline_string: x}
-  alpn_protocols: [\"\"]
   tls_params: {tls_minimum_protocol_version: TLSv1_3, tls_maximum_protocol_version: TLSv1_2, cipher_suites: [RC4]}
 ",
     )
@@ -53,7 +52,6 @@ common_tls_context:
             "surprise: this field is not supported".to_owned(),
             format!("{path}.tls_certificates[0].certificate_chain: it is required"),
             format!("{path}.tls_certificates[0].private_key: expected one of filename, inline_string, inline_bytes and environment_variable, found 2"),
-            format!("{path}.alpn_protocols[0]: the name of a protocol has 1 to 255 bytes"),
             format!("{path}.tls_params.tls_maximum_protocol_version: below the minimum"),
             format!("{path}.tls_params.cipher_suites: no cipher suite of this list is supported"),
             format!("{path}.tls_params.cipher_suites[0]: no such cipher suite; known are ECDHE-ECDSA-AES128-GCM-SHA256, ECDHE-ECDSA-AES256-GCM-SHA384, ECDHE-ECDSA-CHACHA20-POLY1305, ECDHE-RSA-AES128-GCM-SHA256, ECDHE-RSA-AES256-GCM-SHA384, ECDHE-RSA-CHACHA20-POLY1305"),
@@ -89,11 +87,11 @@ const GOOD: &str = "common_tls_context: {tls_certificates: [{certificate_chain: 
 
 #[test]
 fn unknown_fields_are_errors_or_warnings() {
-    let text = format!("{GOOD} key_log: {{path: /tmp/keys}}}}\nsession_timeout: 3600s");
+    let text = format!("{GOOD} key_log: {{path: /tmp/keys}}}}\nsession_timeouts: 3600s");
     let strict = DownstreamTlsContext::read(&document(&text), Mode::Strict).unwrap_err();
     let expected = [
         "common_tls_context.key_log: this field is not supported",
-        "session_timeout: this field is not supported",
+        "session_timeouts: this field is not supported",
     ];
     assert_eq!(problems(&strict), expected);
     let lenient = DownstreamTlsContext::read(&document(&text), Mode::Lenient).unwrap();
@@ -134,7 +132,7 @@ fn other_restrictions_are_never_left_out_either() {
         let text = format!("{outside}\ncommon_tls_context: {{{certificate}, {inside}}}");
         let e = DownstreamTlsContext::read(&document(&text), Mode::Lenient).map(|_| ()).unwrap_err();
         assert_eq!(e.problems().len(), 1, "{e}");
-        assert!(e.to_string().ends_with(": this field is not supported"), "{e}");
+        assert!(e.to_string().contains("not supported"), "{e}");
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod admin;
 mod carrying;
+mod contexts;
 mod draining;
 mod endings;
 mod endurance;

@@ -26,6 +26,8 @@ pub struct DownstreamTlsContext {
     pub disable_stateful_session_resumption: Option<bool>,
     /// Whether the client's order of cipher suites is followed: the opposite of rustls' `ignore_client_order`.
     pub prefer_client_ciphers: bool,
+    /// How long sessions may be resumed; `None`: not said.
+    pub session_timeout: Option<Duration>,
 }
 
 /// The TLS towards a cluster.
@@ -102,6 +104,12 @@ impl DownstreamTlsContext {
                 "a listener needs a certificate: tls_certificates or tls_certificate_sds_secret_configs",
             );
         }
+        refuse_true("require_sni", raw.require_sni, at);
+        refuse_true("full_scan_certs_on_sni_mismatch", raw.full_scan_certs_on_sni_mismatch, at);
+        if !matches!(raw.ocsp_staple_policy.as_deref(), None | Some("LENIENT_STAPLING")) {
+            at.field("ocsp_staple_policy").unsupported("nothing is stapled; expected LENIENT_STAPLING");
+        }
+        check_ticket_keys(raw.session_ticket_keys, &at.field("session_ticket_keys"));
         let require_client_certificate = raw.require_client_certificate.unwrap_or(false);
         if require_client_certificate && !said.validation {
             at.field("require_client_certificate")
@@ -113,6 +121,7 @@ impl DownstreamTlsContext {
             disable_stateless_session_resumption: raw.disable_stateless_session_resumption,
             disable_stateful_session_resumption: raw.disable_stateful_session_resumption,
             prefer_client_ciphers: raw.prefer_client_ciphers.unwrap_or(false),
+            session_timeout: raw.session_timeout.map(|span| span.0),
         }
     }
 }
@@ -134,9 +143,10 @@ impl UpstreamTlsContext {
         if !Said::of(&raw.common_tls_context).validation {
             common_at.error("there is no validation context to verify the server's certificate with");
         }
-        if raw.allow_renegotiation == Some(true) {
-            at.field("allow_renegotiation").unsupported("renegotiation is not supported");
-        }
+        refuse_true("allow_renegotiation", raw.allow_renegotiation, at);
+        refuse_true("auto_host_sni", raw.auto_host_sni, at);
+        refuse_true("auto_sni_san_validation", raw.auto_sni_san_validation, at);
+        refuse_true("enforce_rsa_key_usage", raw.enforce_rsa_key_usage, at);
         let sni = raw.sni.filter(|name| !name.is_empty()).and_then(|name| {
             let parsed = ServerName::try_from(name);
             parsed.map_err(|_| at.field("sni").error("neither a DNS name nor an IP address")).ok()
@@ -169,7 +179,7 @@ impl CommonTlsContext {
             identities,
             validation,
             alpn_protocols: check_alpn(raw.alpn_protocols, &at.field("alpn_protocols")),
-            params: TlsParameters::check(&raw.tls_params, &at.field("tls_params")),
+            params: check_params(&raw.tls_params, &at.field("tls_params")),
         }
     }
 
@@ -201,10 +211,46 @@ fn check_type(url: Option<&str>, message: &str, at: &At<'_>) {
     }
 }
 
+/// A switch that can only be off.
+fn refuse_true(field: &str, value: Option<bool>, at: &At<'_>) {
+    if value == Some(true) {
+        at.field(field).unsupported("it is not supported; false is");
+    }
+}
+
+fn check_ticket_keys(raw: Option<raw::SessionTicketKeys>, at: &At<'_>) {
+    let Some(raw) = raw else { return };
+    let at = at.field("keys");
+    if raw.keys.is_empty() {
+        at.error("at least one is required");
+    }
+    for (i, key) in raw.keys.iter().enumerate() {
+        key.check(&at.index(i));
+    }
+    at.warn("not used: tickets of other processes are not taken, their clients make full handshakes");
+}
+
+fn check_params(raw: &raw::TlsParameters, at: &At<'_>) -> TlsParameters {
+    let lists = [
+        ("signature_algorithms", &raw.signature_algorithms),
+        ("compliance_policies", &raw.compliance_policies),
+    ];
+    for (field, _) in lists.into_iter().filter(|(_, list)| !list.is_empty()) {
+        at.field(field).unsupported("it is not supported");
+    }
+    TlsParameters::check(raw, at)
+}
+
+/// Envoy joins the names by commas, and splits them there again.
 fn check_alpn(names: Vec<String>, at: &At<'_>) -> Vec<Vec<u8>> {
-    let check = |(i, name): (usize, String)| match name.len() {
-        1..=255 => Some(name.into_bytes()),
-        _ => at.index(i).fail("the name of a protocol has 1 to 255 bytes"),
-    };
-    names.into_iter().enumerate().filter_map(check).collect()
+    let mut protocols = Vec::new();
+    for (i, text) in names.iter().enumerate() {
+        for name in text.split(',').filter(|name| !name.is_empty()) {
+            match name.len() {
+                1..=255 => protocols.push(name.as_bytes().to_vec()),
+                _ => at.index(i).error("the name of a protocol has 1 to 255 bytes"),
+            }
+        }
+    }
+    protocols
 }

@@ -7,23 +7,59 @@ use rustls::crypto::CryptoProvider;
 use rustls::version::{TLS12, TLS13};
 use rustls::{CipherSuite, NamedGroup, ProtocolVersion, SupportedProtocolVersion};
 
-/// OpenSSL's names of what rustls has for TLS 1.2.
-const CIPHER_SUITES: [(&str, CipherSuite); 6] = [
+/// OpenSSL's names of what rustls has for TLS 1.2, and the standard's.
+const CIPHER_SUITES: [(&str, CipherSuite); 12] = [
     ("ECDHE-ECDSA-AES128-GCM-SHA256", CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256),
     ("ECDHE-ECDSA-AES256-GCM-SHA384", CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384),
     ("ECDHE-ECDSA-CHACHA20-POLY1305", CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256),
     ("ECDHE-RSA-AES128-GCM-SHA256", CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256),
     ("ECDHE-RSA-AES256-GCM-SHA384", CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384),
     ("ECDHE-RSA-CHACHA20-POLY1305", CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256),
+    ("TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256),
+    ("TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384", CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384),
+    (
+        "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256",
+        CipherSuite::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256,
+    ),
+    ("TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256", CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256),
+    ("TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384", CipherSuite::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384),
+    ("TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256", CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256),
+];
+
+/// Names that BoringSSL knows beside these and rustls does not have: no forward secrecy, or no authenticated encryption.
+const OTHER_CIPHER_SUITES: [&str; 16] = [
+    "AES128-GCM-SHA256",
+    "AES256-GCM-SHA384",
+    "AES128-SHA",
+    "AES256-SHA",
+    "DES-CBC3-SHA",
+    "ECDHE-ECDSA-AES128-SHA",
+    "ECDHE-ECDSA-AES128-SHA256",
+    "ECDHE-ECDSA-AES256-SHA",
+    "ECDHE-RSA-AES128-SHA",
+    "ECDHE-RSA-AES128-SHA256",
+    "ECDHE-RSA-AES256-SHA",
+    "ECDHE-PSK-AES128-CBC-SHA",
+    "ECDHE-PSK-AES256-CBC-SHA",
+    "ECDHE-PSK-CHACHA20-POLY1305",
+    "PSK-AES128-CBC-SHA",
+    "PSK-AES256-CBC-SHA",
 ];
 
 /// BoringSSL's names of groups.
-const GROUPS: [(&str, NamedGroup); 4] = [
+const GROUPS: [(&str, NamedGroup); 7] = [
     ("X25519MLKEM768", NamedGroup::X25519MLKEM768),
     ("X25519", NamedGroup::X25519),
     ("P-256", NamedGroup::secp256r1),
     ("P-384", NamedGroup::secp384r1),
+    // OpenSSL's names.
+    ("x25519", NamedGroup::X25519),
+    ("prime256v1", NamedGroup::secp256r1),
+    ("secp384r1", NamedGroup::secp384r1),
 ];
+
+/// Groups that BoringSSL knows beside these.
+const OTHER_GROUPS: [&str; 3] = ["P-521", "secp521r1", "MLKEM1024"];
 
 /// Versions, cipher suites and groups; what is empty is rustls' default.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,18 +88,20 @@ impl TlsParameters {
         if (lowest, highest) == (ProtocolVersion::TLSv1_3, ProtocolVersion::TLSv1_2) {
             highest_at.error("below the minimum");
         }
-        // Brackets mean equal preference, which rustls does not have: the order within stays.
-        let suites: Vec<Vec<&str>> = raw
-            .cipher_suites
-            .iter()
-            .map(|name| name.trim_start_matches('[').trim_end_matches(']').split('|').collect())
-            .collect();
-        let groups: Vec<Vec<&str>> = raw.ecdh_curves.iter().map(|name| vec![name.as_str()]).collect();
+        let (suites_at, groups_at) = (at.field("cipher_suites"), at.field("ecdh_curves"));
+        let suites = raw.cipher_suites.iter().enumerate().flat_map(|(i, text)| {
+            let names = suite_names(text).or_else(|| suites_at.index(i).fail("the brackets do not match"));
+            names.unwrap_or_default().into_iter().map(move |name| (i, name))
+        });
+        let suites = known_ones(&CIPHER_SUITES, &OTHER_CIPHER_SUITES, suites, "cipher suite", &suites_at);
+        let names = raw.ecdh_curves.iter().enumerate().filter(|(_, text)| !text.is_empty());
+        let names: Vec<_> = names.flat_map(|(i, text)| text.split(':').map(move |name| (i, name))).collect();
+        check_twice(&names, &groups_at);
         Self {
             minimum: lowest,
             maximum: highest,
-            cipher_suites: check_names(&CIPHER_SUITES, &suites, "cipher suite", &at.field("cipher_suites")),
-            groups: check_names(&GROUPS, &groups, "curve", &at.field("ecdh_curves")),
+            cipher_suites: suites,
+            groups: known_ones(&GROUPS, &OTHER_GROUPS, names, "curve", &groups_at),
         }
     }
 
@@ -101,7 +139,7 @@ fn check_version(name: Option<&str>, auto: ProtocolVersion, at: &At<'_>) -> Prot
         Some("TLSv1_3") => ProtocolVersion::TLSv1_3,
         // To begin higher than asked for is safe; to end higher is not.
         Some("TLSv1_0" | "TLSv1_1") if auto == ProtocolVersion::TLSv1_2 => {
-            at.unsupported("TLS 1.2 is the lowest version that is supported");
+            at.warn("taken as TLSv1_2, the lowest version that is supported");
             auto
         }
         Some("TLSv1_0" | "TLSv1_1") => {
@@ -115,27 +153,58 @@ fn check_version(name: Option<&str>, auto: ProtocolVersion, at: &At<'_>) -> Prot
     }
 }
 
-/// What the names mean, once each. A list of which nothing is left is an error in every mode: it would become the default.
-fn check_names<T: Copy + PartialEq>(
+/// The names in an element of the list: OpenSSL's separator is a colon; brackets mean equal preference, which rustls does not
+/// have: the order within stays. `None`: the brackets are wrong.
+fn suite_names(text: &str) -> Option<Vec<&str>> {
+    let mut names = Vec::new();
+    for part in text.split(':') {
+        match part.strip_prefix('[').map(|inside| inside.strip_suffix(']')) {
+            Some(Some(inside)) => names.extend(inside.split('|')),
+            Some(None) => return None,
+            None => names.push(part),
+        }
+    }
+    names.retain(|name| !name.is_empty());
+    let is_clean = |name: &&str| !name.contains(['[', ']', '|']);
+    names.iter().all(is_clean).then_some(names)
+}
+
+/// BoringSSL refuses a group that is there twice.
+fn check_twice(names: &[(usize, &str)], at: &At<'_>) {
+    for (n, (i, name)) in names.iter().enumerate() {
+        if names[..n].iter().any(|(_, other)| other == name) {
+            at.index(*i).error("a curve is there twice");
+        }
+    }
+}
+
+/// What the names mean, once each, with the elements that they are in. Names that are only `others`' are left out with a
+/// warning, which narrows. A list of which nothing is left is an error in every mode: it would become the default.
+fn known_ones<'a, T: Copy + PartialEq>(
     known: &[(&str, T)],
-    names: &[Vec<&str>],
+    others: &[&str],
+    names: impl IntoIterator<Item = (usize, &'a str)>,
     what: &str,
     at: &At<'_>,
 ) -> Vec<T> {
-    let mut found = Vec::new();
-    for (i, alternatives) in names.iter().enumerate() {
-        for name in alternatives {
-            match known.iter().find(|(known, _)| known == name) {
-                Some((_, value)) if found.contains(value) => {}
-                Some((_, value)) => found.push(*value),
-                None => {
-                    let known: Vec<_> = known.iter().map(|(name, _)| *name).collect();
-                    at.index(i).unsupported(format!("no such {what}; known are {}", known.join(", ")));
-                }
+    let (mut found, mut is_said) = (Vec::new(), false);
+    for (i, name) in names {
+        is_said = true;
+        match known.iter().find(|(known, _)| *known == name) {
+            Some((_, value)) if found.contains(value) => {}
+            Some((_, value)) => found.push(*value),
+            None if others.contains(&name) => {
+                at.index(i).warn(format!("the {what} {name} is left out: it is not supported"));
+            }
+            None => {
+                let is_first = |n: usize| known[..n].iter().all(|(_, value)| *value != known[n].1);
+                let known = known.iter().enumerate().filter(|(n, _)| is_first(*n));
+                let known: Vec<_> = known.map(|(_, (name, _))| *name).collect();
+                at.index(i).unsupported(format!("no such {what}; known are {}", known.join(", ")));
             }
         }
     }
-    if found.is_empty() && !names.is_empty() {
+    if found.is_empty() && is_said {
         at.error(format!("no {what} of this list is supported"));
     }
     found

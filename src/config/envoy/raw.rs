@@ -2,7 +2,7 @@
 
 use crate::config::acceleration::RawBreakEven;
 use crate::config::data_source::RawDataSource;
-use crate::config::duration::Span;
+use crate::config::duration::{ProtobufSpan, Span};
 use serde::Deserialize;
 
 /// Derives what every message has.
@@ -38,6 +38,16 @@ messages! {
         disable_stateful_session_resumption: Option<bool>,
         /// Follow the client's order of cipher suites, not our own; default: false.
         prefer_client_ciphers: Option<bool>,
+        /// Must be false, if it is there.
+        require_sni: Option<bool>,
+        /// How long sessions may be resumed.
+        session_timeout: Option<ProtobufSpan>,
+        /// The keys of session tickets: has no effect here, those of other processes are not taken.
+        session_ticket_keys: Option<SessionTicketKeys>,
+        /// Must be LENIENT_STAPLING, if it is there: nothing is stapled.
+        ocsp_staple_policy: Option<String>,
+        /// Must be false, if it is there.
+        full_scan_certs_on_sni_mismatch: Option<bool>,
     }
 
     /// The TLS towards a cluster: `envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext`.
@@ -53,6 +63,18 @@ messages! {
         allow_renegotiation: Option<bool>,
         /// Sessions to keep for resumption; 0: none.
         max_session_keys: Option<u32>,
+        /// Must be false, if it is there.
+        auto_host_sni: Option<bool>,
+        /// Must be false, if it is there.
+        auto_sni_san_validation: Option<bool>,
+        /// Must be false, if it is there. SVIDs must be for digital signatures in any case.
+        enforce_rsa_key_usage: Option<bool>,
+    }
+
+    /// `envoy.extensions.transport_sockets.tls.v3.TlsSessionTicketKeys`.
+    struct SessionTicketKeys as "TlsSessionTicketKeys" {
+        /// At least one.
+        keys: Vec<RawDataSource>,
     }
 
     /// `envoy.extensions.transport_sockets.tls.v3.CommonTlsContext`.
@@ -69,7 +91,7 @@ messages! {
         validation_context_sds_secret_config: Option<SdsSecretConfig>,
         /// How the peer is verified: the roots from an SDS server, the rest from here.
         combined_validation_context: Option<CombinedValidationContext>,
-        /// The protocols to negotiate, best first, such as h2.
+        /// The protocols to negotiate, best first, such as h2; several in one string are separated by commas.
         alpn_protocols: Vec<String>,
     }
 
@@ -81,8 +103,13 @@ messages! {
         tls_maximum_protocol_version: Option<String>,
         /// The cipher suites for TLS 1.2, by OpenSSL's names, best first; those of TLS 1.3 are always on.
         cipher_suites: Vec<String>,
-        /// The key-exchange groups, best first: X25519MLKEM768, X25519, P-256, P-384.
+        /// The key-exchange groups, best first: X25519MLKEM768, X25519, P-256, P-384; several in one string are separated by
+        /// colons.
         ecdh_curves: Vec<String>,
+        /// Must be empty, if it is there.
+        signature_algorithms: Vec<String>,
+        /// Must be empty, if it is there.
+        compliance_policies: Vec<String>,
     }
 
     /// A certificate chain with its key: `envoy.extensions.transport_sockets.tls.v3.TlsCertificate`.
@@ -195,7 +222,7 @@ messages! {
         /// AUTO or V3.
         resource_api_version: Option<String>,
         /// How long to wait for the first answer; default: 15 s, 0: for ever.
-        initial_fetch_timeout: Option<Span>,
+        initial_fetch_timeout: Option<ProtobufSpan>,
     }
 
     /// `envoy.config.core.v3.ApiConfigSource`.
