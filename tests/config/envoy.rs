@@ -170,9 +170,15 @@ fn names_that_envoy_knows_and_rustls_does_not_are_left_out() {
         assert_eq!(format!("{:?}", read.value.common.params.groups), groups, "{curves}");
         assert_eq!(read.warnings.len(), warnings, "{curves}");
     }
-    for curves in
-        ["[P-521]", "[P-256, nonsense]", "[P-256, P-256]", "['P-256:P-256']", "[P-256, 'P-384:']", "[p-256]"]
-    {
+    for curves in [
+        "[P-521]",
+        "[P-256, nonsense]",
+        "[P-256, P-256]",
+        "['P-256:P-256']",
+        "[P-256, 'P-384:']",
+        "[P-256, '']",
+        "[p-256]",
+    ] {
         assert!(with(CURVES, curves).is_err(), "{curves}");
     }
     const SUITES: &str =

@@ -94,7 +94,9 @@ impl TlsParameters {
             names.unwrap_or_default().into_iter().map(move |name| (i, name))
         });
         let suites = known_ones(&CIPHER_SUITES, &OTHER_CIPHER_SUITES, suites, "cipher suite", &suites_at);
-        let names = raw.ecdh_curves.iter().enumerate().filter(|(_, text)| !text.is_empty());
+        // One empty name is none; an empty one among others is wrong.
+        let is_said = raw.ecdh_curves.iter().any(|text| !text.is_empty()) || raw.ecdh_curves.len() > 1;
+        let names = raw.ecdh_curves.iter().enumerate().filter(|_| is_said);
         let names: Vec<_> = names.flat_map(|(i, text)| text.split(':').map(move |name| (i, name))).collect();
         check_twice(&names, &groups_at);
         Self {

@@ -91,7 +91,7 @@ messages! {
         validation_context_sds_secret_config: Option<SdsSecretConfig>,
         /// How the peer is verified: the roots from an SDS server, the rest from here.
         combined_validation_context: Option<CombinedValidationContext>,
-        /// The protocols to negotiate, best first, such as h2; several in one string are separated by commas.
+        /// The protocols to negotiate, best first, such as h2; or in one string, with commas.
         alpn_protocols: Vec<String>,
     }
 
@@ -103,8 +103,7 @@ messages! {
         tls_maximum_protocol_version: Option<String>,
         /// The cipher suites for TLS 1.2, by OpenSSL's names, best first; those of TLS 1.3 are always on.
         cipher_suites: Vec<String>,
-        /// The key-exchange groups, best first: X25519MLKEM768, X25519, P-256, P-384; several in one string are separated by
-        /// colons.
+        /// The groups, best first: X25519MLKEM768, X25519, P-256, P-384; or in one string, with colons.
         ecdh_curves: Vec<String>,
         /// Must be empty, if it is there.
         signature_algorithms: Vec<String>,

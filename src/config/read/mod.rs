@@ -82,6 +82,14 @@ impl de::Error for ReadError {
         })
     }
 
+    fn missing_field(field: &'static str) -> Self {
+        Self::custom(format!("{field} is required"))
+    }
+
+    fn unknown_variant(_: &str, expected: &'static [&'static str]) -> Self {
+        Self::custom(format!("expected one of {}", expected.join(", ")))
+    }
+
     fn duplicate_field(field: &'static str) -> Self {
         Self::custom(format!("the field {field} is here twice, in two spellings"))
     }

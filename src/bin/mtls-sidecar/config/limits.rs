@@ -8,10 +8,10 @@ use serde_json::Value;
 const MINUTE: u64 = 60;
 const DAY: u64 = 24 * 60 * MINUTE;
 
-/// The largest number of a field, by the end of its path. The first that fits counts; each number has a limit.
-const NUMBERS: [(&str, u64); 5] = [
+/// The largest number of a field, by the end of its path. The first that fits counts; each number has a limit. The engine's
+/// threads are the workers.
+const NUMBERS: [(&str, u64); 4] = [
     ("concurrency", 1024),
-    ("tls_acceleration.threads", 1024),
     ("tls_acceleration.break_even", 1024),
     ("tls_acceleration.max_parked", 65_536),
     ("", 10_000_000),
@@ -36,7 +36,11 @@ pub(super) fn within_limits(explanation: &Explanation, document: &Document) -> R
     let check = |explained: &Explained| {
         let limit = beyond(&explained.field, &explained.value)?;
         let location = location(&explained.origin).unwrap_or_else(|| document.location());
-        Some(Problem { location, message: format!("{} is too much: at most {limit}", explained.field) })
+        let message = match &explained.origin {
+            Origin::File(_) => format!("too much: at most {limit}"),
+            _ => format!("{} is too much: at most {limit}", explained.field),
+        };
+        Some(Problem { location, message })
     };
     let problems: Vec<_> = explanation.fields.iter().filter_map(check).collect();
     if problems.is_empty() { Ok(()) } else { Err(ConfigError::new(problems)) }
