@@ -68,6 +68,46 @@ impl<V: LaneVec> SharedTable<V> {
     }
 }
 
+/// How many lanes each of some requests may have, when several can share the windows of one.
+pub fn parts(lanes: usize, requests: usize) -> usize {
+    lanes / requests.max(1).next_power_of_two()
+}
+
+/// The tables of many windows in groups of as many as there are lanes, for lanes that look up each in a window of its own.
+///
+/// A group is a table for [`LookupLanes::select_own`]: in lane i are the entries of its window i.
+#[derive(Debug)]
+pub struct SplitTable<V>(Vec<Box<[V]>>);
+
+impl<V> Default for SplitTable<V> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+impl<V: LaneVec> SplitTable<V> {
+    /// The table of the entries, each of them digits, of each window; so many windows that groups are full.
+    pub fn new(windows: &[Vec<Vec<u64>>]) -> Self {
+        let lanes = V::default().as_ref().len();
+        assert!(windows.len().is_multiple_of(lanes));
+        let group = |windows: &[Vec<Vec<u64>>]| {
+            let (entries, digits) = (windows[0].len(), windows[0][0].len());
+            let mut vectors = vec![V::default(); entries * digits];
+            for (i, vector) in vectors.iter_mut().enumerate() {
+                let words = vector.as_mut().iter_mut().zip(windows);
+                words.for_each(|(word, entries)| *word = entries[i / digits][i % digits]);
+            }
+            vectors.into()
+        };
+        Self(windows.chunks_exact(lanes).map(group).collect())
+    }
+
+    /// The tables of the groups, that of the lowest windows first.
+    pub fn groups(&self) -> &[Box<[V]>] {
+        &self.0
+    }
+}
+
 impl LookupLanes<Vec4> for Portable {
     fn select_own(self, out: &mut [Vec4], table: &[Vec4], entry_len: usize, start: usize, index: &Vec4) {
         for (entry, digits) in table.chunks_exact(entry_len).enumerate() {

@@ -104,6 +104,7 @@ where
     order.invert_all(&mut inverses);
     black_box(inverses);
     let mut lanes = Lanes::<N, C, _>::new(kernel);
-    black_box(&lanes.base_multiples(&[scalar; 3]));
+    // Each in four, two lanes, and one.
+    (1..=3).for_each(|fill| _ = black_box(&lanes.base_multiples(&[scalar; 3][..fill])));
     black_box(&lanes.multiples_x(&[scalar; 2], &[C::G; 2]));
 }

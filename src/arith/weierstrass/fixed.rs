@@ -1,25 +1,30 @@
 //! Multiples of the base point, from a table.
 //!
 //! Every window of a scalar has a table of its own, of the odd multiples of 2^(w·i)·G, so that nothing is doubled. All
-//! lanes share the tables.
+//! lanes share the tables. A batch that leaves lanes empty computes one multiple in several of them: see [`split`].
 
 use super::Curve;
 use super::group::{Affine, Lanes, Point};
 use super::recode::{Digit, Odd};
+use super::split;
 use crate::arch::lanes::LaneVec;
-use crate::arch::lookup::SharedTable;
+use crate::arch::lookup::{SharedTable, SplitTable, parts};
 use crate::arch::prime::{Digits, PrimeLanes};
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The tables of all windows, lowest first.
+/// The tables of the base point.
 #[derive(Debug)]
-pub(super) struct FixedTable<V>(pub(super) Vec<SharedTable<V>>);
+pub(super) struct FixedTable<V> {
+    /// A table for each window, lowest first, as [`windows`] counts them.
+    pub(super) windows: Vec<SharedTable<V>>,
+    pub(super) split: SplitTable<V>,
+}
 
 impl<V> Default for FixedTable<V> {
     fn default() -> Self {
-        Self(Vec::new())
+        Self { windows: Vec::new(), split: SplitTable::default() }
     }
 }
 
@@ -36,19 +41,28 @@ impl<V: LaneVec> FixedTable<V> {
     }
 
     fn compute<const N: usize, C: Curve<N>, K: PrimeLanes<C, Vec = V>>(lanes: &mut Lanes<N, C, K>) -> Self {
-        Self(windows(lanes, &C::G).iter().map(|entries| SharedTable::new(entries)).collect())
+        let entries = windows(lanes, &C::G, C::FIXED_WINDOW);
+        Self {
+            windows: entries.iter().map(|entries| SharedTable::new(entries)).collect(),
+            split: match C::FIXED_WINDOW {
+                split::WINDOW => SplitTable::new(&entries),
+                _ => SplitTable::new(&windows(lanes, &C::G, split::WINDOW)),
+            },
+        }
     }
 }
 
-/// For each window i, lowest first, the digits of the odd multiples of 2^(w·i)·Q.
+/// For each window i of w bits, lowest first, the digits of the odd multiples of 2^(w·i)·Q: for as many windows as scalars
+/// have, and more until they are a multiple of the number of lanes.
 pub(super) fn windows<const N: usize, C: Curve<N>, K: PrimeLanes<C>>(
     lanes: &mut Lanes<N, C, K>,
     q: &Affine<N>,
+    w: usize,
 ) -> Vec<Vec<Vec<u64>>> {
     let mut windows = Vec::new();
-    for bases in bases(lanes, q).chunks(K::LANES) {
+    for bases in bases(lanes, q, w).chunks(K::LANES) {
         let multiples: Vec<_> =
-            odd_multiples(lanes, bases).iter().map(|points| lanes.load(points.iter())).collect();
+            odd_multiples(lanes, bases, w).iter().map(|points| lanes.load(points.iter())).collect();
         for lane in 0..bases.len() {
             windows.push(multiples.iter().map(|point| digits(point, lane)).collect());
         }
@@ -60,13 +74,14 @@ pub(super) fn windows<const N: usize, C: Curve<N>, K: PrimeLanes<C>>(
 fn bases<const N: usize, C: Curve<N>, K: PrimeLanes<C>>(
     lanes: &mut Lanes<N, C, K>,
     q: &Affine<N>,
+    w: usize,
 ) -> Vec<Affine<N>> {
     let [x, y] = lanes.load([*q].iter());
     let mut point = [x, y, lanes.one];
     let mut bases = Vec::new();
-    for _ in 0..Odd::<N, K::Vec>::digits(C::FIXED_WINDOW) {
+    for _ in 0..Odd::<N, K::Vec>::digits(w).next_multiple_of(K::LANES) {
         bases.push(point);
-        (0..C::FIXED_WINDOW).for_each(|_| lanes.double(&mut point));
+        (0..w).for_each(|_| lanes.double(&mut point));
     }
     lanes.affine_all(&bases, 1).into_iter().flatten().collect()
 }
@@ -75,6 +90,7 @@ fn bases<const N: usize, C: Curve<N>, K: PrimeLanes<C>>(
 fn odd_multiples<const N: usize, C: Curve<N>, K: PrimeLanes<C>>(
     lanes: &mut Lanes<N, C, K>,
     bases: &[Affine<N>],
+    w: usize,
 ) -> Vec<Vec<Affine<N>>> {
     let [x, y] = lanes.load(bases.iter());
     let mut point = [x, y, lanes.one];
@@ -82,7 +98,7 @@ fn odd_multiples<const N: usize, C: Curve<N>, K: PrimeLanes<C>>(
     lanes.double(&mut double);
     let double = lanes.cached(&double);
     let mut multiples = Vec::new();
-    for _ in 0..1 << (C::FIXED_WINDOW - 1) {
+    for _ in 0..1 << (w - 1) {
         multiples.push(point);
         lanes.add(&mut point, &double);
     }
@@ -98,6 +114,10 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
     /// k·G in each of the first lanes, for 0 < k < n; constant-time.
     pub(super) fn multiply_base(&mut self, scalars: &[[u64; N]]) -> Point<K::Reduced> {
         assert!(scalars.len() <= K::LANES);
+        let parts = parts(K::LANES, scalars.len());
+        if parts > 1 {
+            return self.multiply_base_split(scalars, parts);
+        }
         let scalars = Odd::<N, K::Vec>::new(scalars, C::ORDER);
         let windows = Odd::<N, K::Vec>::digits(C::FIXED_WINDOW);
         let mut multiple = [K::Reduced::default(); 2];
@@ -114,7 +134,7 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
     /// The point that a digit of each scalar names: `found` ← x, y.
     pub(super) fn look_up(&self, found: &mut [K::Reduced; 2], scalars: &Odd<N, K::Vec>, window: usize) {
         let Digit { index, negative } = scalars.digit(window, C::FIXED_WINDOW);
-        let table = &self.table.0[window];
+        let table = &self.table.windows[window];
         self.kernel.select_shared(Digits::all_digits_mut(found), table, 0, &index);
         self.kernel.negate_if(&mut found[1], &negative);
     }

@@ -319,7 +319,7 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
         k.assign_if(product, &self.one, &zero);
         let mut distance = 1;
         while distance < K::LANES {
-            rotate(rotated, product, distance);
+            *rotated = product.rotated(distance);
             k.mul(next, others, rotated);
             *others = *next;
             k.mul(next, product, rotated);
@@ -334,15 +334,6 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
         k.mul(product, next, &self.r);
         k.mul(out, product, others);
         k.assign_if(out, &K::Reduced::default(), &zero);
-    }
-}
-
-/// out ← x, with what is `by` lanes further on in each lane.
-fn rotate<R: Digits>(out: &mut R, x: &R, by: usize) {
-    for (out, x) in out.digits_mut().iter_mut().zip(x.digits()) {
-        let (out, x) = (out.as_mut(), x.as_ref());
-        let lanes = x.len();
-        (0..lanes).for_each(|lane| out[lane] = x[(lane + by) % lanes]);
     }
 }
 

@@ -6,6 +6,7 @@ mod fixed;
 mod group;
 mod prepared;
 mod recode;
+mod split;
 #[cfg(test)]
 mod tests;
 mod variable;

@@ -7,6 +7,7 @@ use super::fixed;
 use super::group::{Affine, Lanes, Point};
 use super::recode::{Digit, Odd};
 use super::variable::Scalars;
+use crate::arch::lookup::parts;
 use crate::arch::prime::{Digits, PrimeLanes};
 use std::marker::PhantomData;
 
@@ -24,7 +25,7 @@ impl<C, K> PublicTable<C, K> {
         C: Curve<N>,
         K: PrimeLanes<C>,
     {
-        let words = fixed::windows(lanes, q).into_iter().flatten().flatten();
+        let words = fixed::windows(lanes, q, C::FIXED_WINDOW).into_iter().flatten().flatten();
         Self { words: words.collect(), owner: PhantomData }
     }
 }
@@ -38,17 +39,28 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
     ) -> Vec<Option<bool>> {
         assert!(checks.len() == tables.len() && checks.len() <= K::LANES);
         self.kernel.assert_environment();
+        // A batch that leaves lanes empty has several for each check, which share its windows.
+        let parts = parts(K::LANES, checks.len());
+        let stride = K::LANES / parts;
+        let windows = Odd::<N, K::Vec>::digits(C::FIXED_WINDOW).next_multiple_of(parts);
         let (u1, u2): (Vec<_>, Vec<_>) = checks.iter().map(|c| (c.u1, c.u2)).unzip();
-        let [u1, u2] = [u1, u2].map(|scalars| Odd::<N, K::Vec>::new(&scalars, C::ORDER));
+        let [u1, u2] = [u1, u2].map(|scalars| {
+            let mut odd = Odd::<N, K::Vec>::new(&scalars, C::ORDER);
+            odd.spread(stride);
+            odd
+        });
         let entry_len = 2 * self.one.digits().len();
+        let base = self.table.clone();
+        let entry_of_g = |_, window: usize, index, i| base.windows[window].word_vartime(index, i);
+        let entry_of_q = |lane: usize, window: usize, index, i| match tables.get(lane % stride) {
+            Some(table) => table.words[((window << (C::FIXED_WINDOW - 1)) + index) * entry_len + i],
+            None => 0,
+        };
         let mut sum: Option<Point<K::Reduced>> = None;
-        for window in 0..Odd::<N, K::Vec>::digits(C::FIXED_WINDOW) {
-            let of_g = self.addends(&u1, window, checks.len(), |_, index, i| {
-                self.table.0[window].word_vartime(index, i)
-            });
-            let of_q = self.addends(&u2, window, checks.len(), |lane, index, i| {
-                tables[lane].words[((window << (C::FIXED_WINDOW - 1)) + index) * entry_len + i]
-            });
+        for first in (0..windows).step_by(parts) {
+            let window = |lane: usize| first + lane / stride;
+            let of_g = self.addends(&u1, windows, window, entry_of_g);
+            let of_q = self.addends(&u2, windows, window, entry_of_q);
             for addend in [of_g, of_q] {
                 match &mut sum {
                     None => sum = Some([addend[0], addend[1], self.one]),
@@ -56,26 +68,27 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
                 }
             }
         }
-        let sum = sum.expect("there is a first window");
+        let mut sum = sum.expect("there is a first window");
+        self.add_parts(&mut sum, parts);
         let lanes = checks.iter().enumerate();
         lanes.map(|(lane, check)| self.has_x(&sum, lane, &check.r)).collect()
     }
 
-    /// One addend in each of the first lanes: `word` gives the words of the entry at an index of the lane's table.
+    /// One addend in each lane, from its `window` of so many: `word` gives the words of the entry at an index of the lane's
+    /// table.
     fn addends(
         &self,
         scalars: &Odd<N, K::Vec>,
-        window: usize,
-        count: usize,
-        word: impl Fn(usize, usize, usize) -> u64,
+        windows: usize,
+        window: impl Fn(usize) -> usize,
+        word: impl Fn(usize, usize, usize, usize) -> u64,
     ) -> [K::Reduced; 2] {
-        let Digit { index, mut negative } = scalars.digit(window, C::FIXED_WINDOW);
+        let at = |lane| (lane, window(lane));
+        let Digit { index, mut negative } = scalars.digit_of_each(at, C::FIXED_WINDOW, windows);
         let mut both = [K::Reduced::default(); 2];
-        let [x, y] = &mut both;
-        for (i, digit) in x.digits_mut().iter_mut().chain(y.digits_mut()).enumerate() {
-            for lane in 0..count {
-                digit.as_mut()[lane] = word(lane, index.as_ref()[lane] as usize, i);
-            }
+        for (i, digit) in Digits::all_digits_mut(&mut both).iter_mut().enumerate() {
+            let words = digit.as_mut().iter_mut().zip(index.as_ref()).enumerate();
+            words.for_each(|(lane, (out, index))| *out = word(lane, window(lane), *index as usize, i));
         }
         let signs = negative.as_mut().iter_mut().zip(scalars.negate().as_ref());
         signs.for_each(|(sign, negate)| *sign ^= negate);

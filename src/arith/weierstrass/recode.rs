@@ -38,6 +38,14 @@ impl<const N: usize, V: LaneVec> Odd<N, V> {
         odd
     }
 
+    /// Puts each of the scalars in the first `stride` lanes into every lane that is a multiple of `stride` further on.
+    pub(super) fn spread(&mut self, stride: usize) {
+        for vector in self.k.iter_mut().chain([&mut self.negate]) {
+            let lanes = vector.as_mut();
+            (stride..lanes.len()).for_each(|lane| lanes[lane] = lanes[lane - stride]);
+        }
+    }
+
     /// All ones in the lanes whose results are to be negated, else zero.
     pub(super) fn negate(&self) -> &V {
         &self.negate
@@ -53,19 +61,46 @@ impl<const N: usize, V: LaneVec> Odd<N, V> {
     pub(super) fn digit(&self, i: usize, window: usize) -> Digit<V> {
         let (limb, shift) = (window * i / 64, window * i % 64);
         let (low, high) = (&self.k[limb], self.k.get(limb + 1).copied().unwrap_or_default());
-        // The last digit takes what is left, and is positive.
-        let last = u64::from(i + 1 == Self::digits(window)) << window;
+        let last = i + 1 == Self::digits(window);
         let mut digit = Digit { index: V::default(), negative: V::default() };
         let words = low.as_ref().iter().zip(high.as_ref());
         let out = digit.index.as_mut().iter_mut().zip(digit.negative.as_mut());
-        // Without barriers, so that the compiler may do this in vectors: it sees no condition here, only words.
         for ((index, negative), (low, high)) in out.zip(words) {
-            let t = low >> shift | high << 1 << (63 - shift) | last;
-            *negative = (t >> window & 1).wrapping_sub(1);
-            *index = (t >> 1 ^ *negative) & ((1 << (window - 1)) - 1);
+            (*index, *negative) = signed(low >> shift | high << 1 << (63 - shift), last, window);
         }
         digit
     }
+
+    /// In each lane the digit that `at` names, by the lane of its scalar and its position among `count`; constant-time
+    /// but for these. With more digits than a scalar has bits for, the upper ones are those of zeros.
+    #[inline(always)]
+    pub(super) fn digit_of_each(
+        &self,
+        at: impl Fn(usize) -> (usize, usize),
+        window: usize,
+        count: usize,
+    ) -> Digit<V> {
+        let mut digit = Digit { index: V::default(), negative: V::default() };
+        let out = digit.index.as_mut().iter_mut().zip(digit.negative.as_mut());
+        for (lane, (index, negative)) in out.enumerate() {
+            let (lane, i) = at(lane);
+            let (limb, shift) = (window * i / 64, window * i % 64);
+            let word = |limb: usize| self.k.get(limb).map_or(0, |v| v.as_ref()[lane]);
+            let word = word(limb) >> shift | word(limb + 1) << 1 << (63 - shift);
+            (*index, *negative) = signed(word, i + 1 == count, window);
+        }
+        digit
+    }
+}
+
+/// Index and sign of the digit whose bits are the lowest of `word`. The last digit takes what is left, and is positive.
+///
+/// Without barriers, so that the compiler may do this in vectors: it sees no condition here, only words.
+#[inline(always)]
+fn signed(word: u64, last: bool, window: usize) -> (u64, u64) {
+    let t = word | u64::from(last) << window;
+    let negative = (t >> window & 1).wrapping_sub(1);
+    ((t >> 1 ^ negative) & ((1 << (window - 1)) - 1), negative)
 }
 
 #[cfg(test)]
@@ -103,6 +138,37 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// Lanes take digits of each other's scalars, each at a position of its own.
+    fn check_each<const N: usize, C: Curve<N>>() {
+        let mut operands = Operands::new(6);
+        let scalars: Vec<[u64; N]> =
+            (0..4).map(|_| C::ORDER.reduced(&operands.random(N).try_into().unwrap())).collect();
+        let odd = Odd::<N, Vec4>::new(&scalars, C::ORDER);
+        for (window, count) in [(5, 80), (6, 64), (6, 72), (7, 56)] {
+            for by in 0..4 {
+                let mut sums = [const { BigInt::ZERO }; 4];
+                for i in 0..count {
+                    let from = |lane: usize| ((lane + by) % 4, (i + lane) % count);
+                    let Digit { index, negative } = odd.digit_of_each(from, window, count);
+                    for lane in 0..4 {
+                        let digit = BigInt::from(2 * index.0[lane] + 1) << (window * from(lane).1);
+                        sums[from(lane).0] += if negative.0[lane] == 0 { digit } else { -digit };
+                    }
+                }
+                for (lane, sum) in sums.into_iter().enumerate() {
+                    let k: Vec<u64> = odd.k.iter().map(|v| v.0[lane]).collect();
+                    assert_eq!(sum, BigInt::from(big(&k)));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn digits_of_each_add_up() {
+        check_each::<4, P256>();
+        check_each::<6, P384>();
     }
 
     #[test]
