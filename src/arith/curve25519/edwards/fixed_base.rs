@@ -12,7 +12,7 @@ use super::super::invert::invert_all;
 use super::{BASE, D, Group, Point};
 use crate::arch::field25519::{Digits, Element, Field25519Lanes};
 use crate::arch::lanes::{LaneVec, Vec4, Vec8};
-use crate::arch::lookup::{LookupLanes, SharedTable};
+use crate::arch::lookup::{LookupLanes, SharedTable, SplitTable};
 use crate::arch::{Avx2Fma, Avx512Ifma, AvxIfma, Portable};
 use std::sync::OnceLock;
 
@@ -56,9 +56,14 @@ table_homes!(Portable: Vec4, Avx2Fma: Vec4, AvxIfma: Vec4, Avx512Ifma: Vec8);
 #[cfg(all(test, target_arch = "x86_64"))]
 table_homes!(crate::arch::PlainIfma: Vec4);
 
-/// For each window i, the entries of (2·j + 1)·64^i·B: half of y + x, half of y − x, and d·x·y.
+/// For each window i, the entries of (2·j + 1)·64^i·B: half of y + x, half of y − x, and d·x·y. More windows than a scalar has
+/// make their number a multiple of the lanes'.
 #[derive(Debug)]
-pub(crate) struct FixedBase<V>(Vec<[SharedTable<V>; 3]>);
+pub(crate) struct FixedBase<V> {
+    windows: Vec<[SharedTable<V>; 3]>,
+    /// The three numbers of an entry one after the other.
+    split: SplitTable<V>,
+}
 
 /// The table of the kernel's tier.
 pub(super) fn table<K: Kernel>(kernel: K) -> &'static FixedBase<K::Mask> {
@@ -69,52 +74,66 @@ impl<V: LaneVec> FixedBase<V> {
     fn new<K: Kernel<Mask = V>>(kernel: K) -> Self {
         kernel.assert_environment();
         let mut group = Group::new(kernel);
-        let mut windows = Vec::with_capacity(WINDOWS);
+        let count = WINDOWS.next_multiple_of(K::LANES);
+        let mut windows = Vec::with_capacity(count);
         // 64^i·B in lane 0, one window after the other; then the entries of as many windows as there are lanes.
         let mut power = Point::neutral::<K>();
         power.set::<K>(0, &BASE);
-        for first in (0..WINDOWS).step_by(K::LANES) {
+        for _ in (0..count).step_by(K::LANES) {
             let mut starts = Point::neutral::<K>();
-            let count = K::LANES.min(WINDOWS - first);
-            for lane in 0..count {
+            for lane in 0..K::LANES {
                 starts.copy_lane::<K>(lane, &power, 0);
                 (0..WINDOW).for_each(|_| group.double(&mut power, true));
             }
-            windows.extend(multiples(&mut group, starts, count));
+            windows.extend(multiples(&mut group, starts));
         }
-        Self(windows)
+        let joined: Vec<Vec<_>> =
+            windows.iter().map(|entries| entries.iter().map(|entry| entry.concat()).collect()).collect();
+        Self {
+            split: SplitTable::new(&joined),
+            windows: windows.iter().map(|entries| shared(entries)).collect(),
+        }
     }
 
     /// The tables of window i.
     pub(super) fn window(&self, i: usize) -> &[SharedTable<V>; 3] {
-        &self.0[i]
+        &self.windows[i]
+    }
+
+    /// The tables for lanes that share a scalar.
+    pub(super) fn split(&self) -> &SplitTable<V> {
+        &self.split
     }
 }
 
-/// The tables of the odd multiples of the points in the first `count` lanes.
-fn multiples<K: Kernel>(
-    group: &mut Group<K>,
-    mut point: Point<K::Reduced>,
-    count: usize,
-) -> Vec<[SharedTable<K::Mask>; 3]> {
+/// The digits of half of y + x, half of y − x, and d·x·y.
+type Entry = [Vec<u64>; 3];
+
+/// For each lane, the entries of the odd multiples of its point.
+fn multiples<K: Kernel>(group: &mut Group<K>, mut point: Point<K::Reduced>) -> Vec<Vec<Entry>> {
     let twice_d = super::constant::<K>(&super::TWICE_D);
     let mut twice = point;
     group.double(&mut twice, true);
     let (step, z) = group.entry(&twice, &twice_d);
-    let mut columns: Vec<[Vec<Vec<u64>>; 3]> = vec![Default::default(); count];
+    let mut lanes = vec![Vec::with_capacity(ENTRIES); K::LANES];
     for _ in 0..ENTRIES {
-        for (column, entry) in columns.iter_mut().zip(entries::<K>(&point, count)) {
-            column.iter_mut().zip(entry).for_each(|(column, digits)| column.push(digits));
-        }
+        lanes.iter_mut().zip(entries::<K>(&point)).for_each(|(entries, entry)| entries.push(entry));
         group.add(&mut point, &step, Some(&z), &K::Mask::default());
     }
-    columns.into_iter().map(|columns| columns.map(|column| SharedTable::new(&column))).collect()
+    lanes
 }
 
-/// The digits of one entry for each of the first `count` lanes.
-fn entries<K: Field25519Lanes>(point: &Point<K::Reduced>, count: usize) -> Vec<[Vec<u64>; 3]> {
+/// A table for each number of the entries.
+fn shared<V: LaneVec>(entries: &[Entry]) -> [SharedTable<V>; 3] {
+    std::array::from_fn(|i| {
+        SharedTable::new(&entries.iter().map(|entry| entry[i].clone()).collect::<Vec<_>>())
+    })
+}
+
+/// One entry for each lane.
+fn entries<K: Field25519Lanes>(point: &Point<K::Reduced>) -> Vec<Entry> {
     let [half, d] = [&HALF, &D].map(Element::from_limbs);
-    let mut inverses: Vec<_> = (0..count).map(|lane| K::get(&point.z, lane)).collect();
+    let mut inverses: Vec<_> = (0..K::LANES).map(|lane| K::get(&point.z, lane)).collect();
     invert_all(&mut inverses);
     let entry = |(lane, inverse): (usize, &Element)| {
         let [x, y] = [&point.x, &point.y].map(|coordinate| K::get(coordinate, lane).mul(inverse));
@@ -128,14 +147,16 @@ fn entries<K: Field25519Lanes>(point: &Point<K::Reduced>, count: usize) -> Vec<[
     inverses.iter().enumerate().map(entry).collect()
 }
 
-/// Which entry an odd scalar below 2^256 takes in window i, and whether with a minus sign, all ones for yes.
+/// Which entry an odd scalar below 2^256 takes in window i of `count`, at least [`WINDOWS`], and whether with a minus
+/// sign, all ones for yes.
 ///
-/// With k' = (k + 2^258 − 1)/2 = ⌊k/2⌋ + 2^257 the digit is 2·b + 1 − 64, for the window b of k': positive from b = 32 on.
-pub(super) fn digit(scalar: &[u64; 4], i: usize) -> (u64, u64) {
+/// With k' = (k + 64^count − 1)/2 = ⌊k/2⌋ + 64^count/2 the digit is 2·b + 1 − 64, for the window b of k': positive from
+/// b = 32 on.
+pub(super) fn digit(scalar: &[u64; 4], i: usize, count: usize) -> (u64, u64) {
     let bit = WINDOW * i + 1;
     let limb = |at: usize| scalar.get(at).copied().unwrap_or(0);
     let both = u128::from(limb(bit / 64)) | u128::from(limb(bit / 64 + 1)) << 64;
-    let top = if i + 1 == WINDOWS { 1 << (WINDOW - 1) } else { 0 };
+    let top = if i + 1 == count { 1 << (WINDOW - 1) } else { 0 };
     let b = (both >> (bit % 64)) as u64 & ((1 << WINDOW) - 1) | top;
     let negative = crate::arith::limbs::mask(b >> (WINDOW - 1) ^ 1);
     ((b ^ negative) & (ENTRIES as u64 - 1), negative)
@@ -154,13 +175,15 @@ mod tests {
         let drawn: Vec<_> = (0..50).map(|_| operands.rough(4).try_into().unwrap()).collect();
         for mut scalar in edges.into_iter().chain(drawn) {
             scalar[0] |= 1;
-            let sum = (0..WINDOWS).rev().fold(BigInt::ZERO, |sum, i| {
-                let (index, negative) = digit(&scalar, i);
-                assert!(index < ENTRIES as u64 && (negative == 0 || negative == u64::MAX));
-                let magnitude = BigInt::from(2 * index + 1);
-                (sum << WINDOW) + if negative == 0 { magnitude } else { -magnitude }
-            });
-            assert_eq!(sum, big(&scalar).into());
+            for count in [WINDOWS, 44, 48] {
+                let sum = (0..count).rev().fold(BigInt::ZERO, |sum, i| {
+                    let (index, negative) = digit(&scalar, i, count);
+                    assert!(index < ENTRIES as u64 && (negative == 0 || negative == u64::MAX));
+                    let magnitude = BigInt::from(2 * index + 1);
+                    (sum << WINDOW) + if negative == 0 { magnitude } else { -magnitude }
+                });
+                assert_eq!(sum, big(&scalar).into());
+            }
         }
     }
 }

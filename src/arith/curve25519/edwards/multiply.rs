@@ -4,6 +4,7 @@ use super::fixed_base::{self, Kernel, WINDOWS};
 use super::{Entry, Group, Point, TWICE_D, Undecodable, codec, constant};
 use crate::arch::Secret;
 use crate::arch::field25519::{Digits, Field25519Lanes};
+use crate::arch::lookup::parts;
 use crate::arith::curve25519::order;
 use subtle::Choice;
 use zeroize::Zeroizing;
@@ -58,7 +59,10 @@ impl<K: Kernel> BaseMultiplier<K> {
     fn multiply(&mut self, scalars: &[[u64; 4]]) {
         self.group.kernel.assert_environment();
         self.point.expose_mut()[0] = Point::neutral::<K>();
-        self.add_multiples(scalars);
+        match parts(K::LANES, scalars.len()) {
+            1 => self.add_multiples(scalars),
+            parts => self.add_multiples_split(scalars, parts),
+        }
     }
 
     /// Adds the multiples by `scalars` below 2^255.
@@ -66,13 +70,11 @@ impl<K: Kernel> BaseMultiplier<K> {
         assert!(scalars.len() <= K::LANES);
         let kernel = self.group.kernel;
         let table = fixed_base::table(kernel);
-        // The base point has the order L, so adding L to an even scalar changes nothing but makes it odd.
-        let mut odd = Zeroizing::new([[1, 0, 0, 0]; super::MAX_LANES]);
-        odd.iter_mut().zip(scalars).for_each(|(odd, scalar)| *odd = order::odd(scalar));
+        let odd = odd(scalars);
         let (digits, _) = self.digits.expose_mut().as_chunks_mut();
         for (window, [index, negative]) in digits[..WINDOWS].iter_mut().enumerate() {
             let words = index.as_mut().iter_mut().zip(negative.as_mut()).zip(odd.iter());
-            words.for_each(|((i, n), scalar)| (*i, *n) = fixed_base::digit(scalar, window));
+            words.for_each(|((i, n), scalar)| (*i, *n) = fixed_base::digit(scalar, window, WINDOWS));
         }
         let [point] = self.point.expose_mut() else { unreachable!("one point") };
         for (window, [index, negative]) in digits[..WINDOWS].iter().enumerate() {
@@ -83,6 +85,65 @@ impl<K: Kernel> BaseMultiplier<K> {
             self.group.add(point, entry, None, negative);
         }
     }
+
+    /// The same with several lanes for each scalar: s, s + m, s + 2·m, … for scalar `s`, and m = lanes / `parts`.
+    ///
+    /// In pass j of m, lane l adds an entry from window l + j of a group of windows, as many as there are lanes. So each
+    /// scalar gets all windows, and no two lanes read the same one. Then the lanes of a scalar add what they have.
+    fn add_multiples_split(&mut self, scalars: &[[u64; 4]], parts: usize) {
+        let kernel = self.group.kernel;
+        let groups = fixed_base::table(kernel).split().groups();
+        let (passes, windows) = (K::LANES / parts, groups.len() * K::LANES);
+        let odd = odd(scalars);
+        for (group, table) in groups.iter().enumerate() {
+            for pass in 0..passes {
+                let (mut index, mut negative) = (K::Mask::default(), K::Mask::default());
+                let words = index.as_mut().iter_mut().zip(negative.as_mut()).enumerate();
+                for (lane, (index, negative)) in words {
+                    // The entry is for the lane that is `pass` lanes before.
+                    let scalar = &odd[(lane + K::LANES - pass) % passes];
+                    (*index, *negative) = fixed_base::digit(scalar, group * K::LANES + lane, windows);
+                }
+                self.add_entries(table, pass, &index, &negative);
+            }
+        }
+        self.add_parts(parts);
+    }
+
+    /// Adds what each lane finds `pass` lanes further on in a group's table.
+    fn add_entries(&mut self, table: &[K::Mask], pass: usize, index: &K::Mask, negative: &K::Mask) {
+        let entry: &mut Entry<K::Reduced> = self.entry.expose_mut().try_into().expect("three numbers");
+        let digits = Digits::all_digits_mut(entry);
+        self.group.kernel.select_own(digits, table, digits.len(), 0, index);
+        let mut negative = *negative;
+        if pass > 0 {
+            entry.iter_mut().for_each(|number| *number = number.rotated(pass));
+            negative.as_mut().rotate_left(pass);
+        }
+        self.group.add(&mut self.point.expose_mut()[0], entry, None, &negative);
+    }
+
+    /// Adds the points in the lanes of each scalar; all of these have the sum then.
+    fn add_parts(&mut self, parts: usize) {
+        let twice_d = constant::<K>(&TWICE_D);
+        let [point] = self.point.expose_mut() else { unreachable!("one point") };
+        let mut distance = K::LANES / 2;
+        while distance * parts >= K::LANES {
+            let Point { x, y, z, t } = *point;
+            let [x, y, z, t] = [x, y, z, t].map(|coordinate| coordinate.rotated(distance));
+            let (entry, z) = self.group.entry(&Point { x, y, z, t }, &twice_d);
+            self.group.add(point, &entry, Some(&z), &K::Mask::default());
+            distance /= 2;
+        }
+    }
+}
+
+/// The scalars, made odd: the base point has the order L, so adding L to an even scalar changes nothing else. Ones for the
+/// other lanes.
+fn odd(scalars: &[[u64; 4]]) -> Zeroizing<[[u64; 4]; super::MAX_LANES]> {
+    let mut odd = Zeroizing::new([[1, 0, 0, 0]; super::MAX_LANES]);
+    odd.iter_mut().zip(scalars).for_each(|(odd, scalar)| *odd = order::odd(scalar));
+    odd
 }
 
 /// What a verification computes of public numbers: s·B − h·A.
