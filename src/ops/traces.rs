@@ -5,7 +5,7 @@
 //! for tiers that valgrind cannot run. The operations whose labels begin with `leak` leak on purpose.
 
 use super::rsa::{Padding, RsaPrivateKey, testing};
-use super::{NistCurve, Request, Runner, ecdh, ecdsa, ed25519, rsa, scalar, x25519};
+use super::{NistCurve, Op, Request, Runner, ecdh, ecdsa, ed25519, rsa, scalar, x25519};
 use crate::arch::Tier;
 use crate::arch::counting::counted;
 use std::ffi::CString;
@@ -57,6 +57,20 @@ fn batch(runner: &mut Runner, request: impl Fn(usize) -> Request) {
     traced_batch(runner, op.name(), &requests);
 }
 
+/// The same, then with two lanes for each secret, and all lanes for one.
+fn split_batches(runner: &mut Runner, request: impl Fn(usize) -> Request) {
+    batch(runner, &request);
+    let op = request(0).op();
+    for fill in [runner.capacity(op) / 2, 1] {
+        let requests: Vec<_> = (0..fill).map(&request).collect();
+        traced_batch(runner, &split_label(op, runner.capacity(op) / fill), &requests);
+    }
+}
+
+pub(super) fn split_label(op: Op, parts: usize) -> String {
+    format!("{} in {parts} parts", op.name())
+}
+
 /// Four keys whose numbers all have the same length, so that their import allocates the same.
 fn rsa_signatures(runner: &mut Runner) {
     let key = |i: usize| {
@@ -77,9 +91,10 @@ fn curve25519(runner: &mut Runner) {
     let bytes = |lane| <[u8; 32]>::try_from(secret_bytes(32, lane)).expect("32 bytes");
     let agree = |lane| x25519::AgreeRequest::new(&x25519::PrivateKey::from_bytes(&bytes(lane)), &[9; 32]);
     batch(runner, |lane| Request::X25519(agree(lane).expect("32 bytes")));
-    batch(runner, |_| Request::X25519Keygen);
+    split_batches(runner, |_| Request::X25519Keygen);
     let key = |lane| ed25519::PrivateKey::from_bytes(&bytes(lane)).expect("any bytes are a key");
-    batch(runner, |lane| Request::Ed25519Sign(ed25519::SignRequest::new(&key(lane), b"message")));
+    let sign = |lane| Request::Ed25519Sign(ed25519::SignRequest::new(&key(lane), b"message"));
+    split_batches(runner, sign);
 }
 
 fn ecdh(runner: &mut Runner, curve: NistCurve) {
@@ -93,7 +108,7 @@ fn ecdh(runner: &mut Runner, curve: NistCurve) {
         ecdh::AgreeRequest::new(&key.expect("below the order"), &peer).expect("a point")
     };
     batch(runner, |lane| Request::Ecdh(agree(lane)));
-    batch(runner, |_| Request::EcdhKeygen(curve));
+    split_batches(runner, |_| Request::EcdhKeygen(curve));
 }
 
 /// What the check must find: a branch, and an address.

@@ -8,7 +8,7 @@ use crate::arch::{Portable, Tier};
 use crate::arith::weierstrass::Lanes;
 use crate::ops::Counters;
 use crate::ops::nist::ServedCurve;
-use crate::ops::traces::{secret_bytes, traced};
+use crate::ops::traces::{secret_bytes, split_label, traced};
 
 /// Messages tried for each lane. One in four has numbers without a leading zero byte and without need for one.
 const TRIES: usize = 64;
@@ -53,11 +53,16 @@ fn sign<const N: usize, C: ServedCurve<N>, K: PrimeLanes<C>>(kernel: K) {
     let chosen = chosen.iter().map(|message| message.expect("one in 64"));
     let requests: Vec<_> = chosen.enumerate().map(|(lane, message)| request(lane, message)).collect();
     let requests: Vec<_> = requests.iter().collect();
-    traced(requests[0].op().name(), || {
-        let signatures = sign_with(&mut lanes, &requests, &additional, &mut counters);
-        assert!(signatures.iter().all(Result::is_ok));
-        lanes.wipe();
-    });
+    let op = requests[0].op();
+    let full = (op.name().to_owned(), K::LANES);
+    let split = [2, K::LANES].map(|parts| (split_label(op, parts), K::LANES / parts));
+    for (label, fill) in [full].into_iter().chain(split) {
+        traced(&label, || {
+            let signatures = sign_with(&mut lanes, &requests[..fill], &additional[..fill], &mut counters);
+            assert!(signatures.iter().all(Result::is_ok));
+            lanes.wipe();
+        });
+    }
     assert_eq!(counters.redone, 0);
 }
 
