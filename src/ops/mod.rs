@@ -353,13 +353,29 @@ impl Runner {
             }
             None => {
                 self.counters.scalar += requests.len() as u64;
+                let answered = results.len();
                 requests[0].wiping(|| results.extend(requests.iter().map(|r| r.answer())));
+                let answers = requests.iter().zip(&results[answered..]);
+                self.count_valid(
+                    op,
+                    answers.filter(|(_, result)| result.is_ok()).map(|(request, _)| *request),
+                );
             }
         }
     }
 }
 
 impl Runner {
+    /// Lets the lanes know of signatures that aws-lc-rs has found to be valid.
+    fn count_valid<'a>(&mut self, op: Op, requests: impl Iterator<Item = &'a Request>) {
+        let Some(lanes) = self.lanes[op.family() as usize].as_mut() else { return };
+        let count = || in_default_environment(|| requests.for_each(|request| lanes.verified(request)));
+        if catch_unwind(AssertUnwindSafe(count)).is_err() {
+            self.lanes = all_lanes(self.tier);
+            self.counters.panicked += 1;
+        }
+    }
+
     /// After a panic, which may have left the lanes' workspace in any state: with new lanes, and without them
     /// for now.
     fn redo(&mut self, requests: &[&Request], results: &mut Vec<Result<Response, Error>>) {
@@ -424,6 +440,8 @@ trait LaneRunner: fmt::Debug {
     fn capacity(&self, op: Op) -> usize;
     /// Drops what is prepared for peers' keys, if anything is.
     fn forget_public_keys(&mut self) {}
+    /// Takes note that aws-lc-rs has found the signature of `request` to be valid, if it has one.
+    fn verified(&mut self, _request: &Request) {}
     /// Runs a batch, of which no group below the fill `least` is worth its lanes.
     fn run(
         &mut self,

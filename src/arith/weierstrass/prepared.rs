@@ -11,27 +11,59 @@ use crate::arch::lookup::parts;
 use crate::arch::prime::{Digits, PrimeLanes};
 use std::marker::PhantomData;
 
-/// The odd multiples of 2^(w·i)·Q for each window i, in the digits of one tier. About 230 KiB for P-256, 300 KiB for P-384.
+/// Bits of a window of a small table.
+const SMALL_WINDOW: usize = 4;
+
+/// The odd multiples of 2^(w·i)·Q for each window i, in the digits of one tier.
 pub(crate) struct PublicTable<C, K> {
+    /// w.
+    window: usize,
     /// Both coordinates of an entry side by side; entries of a window, and windows, one after the other.
     words: Box<[u64]>,
     owner: PhantomData<fn(C, K)>,
 }
 
 impl<C, K> PublicTable<C, K> {
-    /// Takes one to two milliseconds.
-    pub(crate) fn new<const N: usize>(lanes: &mut Lanes<N, C, K>, q: &Affine<N>) -> Self
+    /// About 50 KiB for P-256, 100 KiB for P-384; takes a quarter of the time of a large one.
+    pub(crate) fn small<const N: usize>(lanes: &mut Lanes<N, C, K>, q: &Affine<N>) -> Self
     where
         C: Curve<N>,
         K: PrimeLanes<C>,
     {
-        let words = fixed::windows(lanes, q, C::FIXED_WINDOW).into_iter().flatten().flatten();
-        Self { words: words.collect(), owner: PhantomData }
+        Self::new(lanes, q, SMALL_WINDOW)
+    }
+
+    /// About 250 KiB for either curve; takes one to two milliseconds.
+    pub(crate) fn large<const N: usize>(lanes: &mut Lanes<N, C, K>, q: &Affine<N>) -> Self
+    where
+        C: Curve<N>,
+        K: PrimeLanes<C>,
+    {
+        Self::new(lanes, q, C::FIXED_WINDOW)
+    }
+
+    fn new<const N: usize>(lanes: &mut Lanes<N, C, K>, q: &Affine<N>, window: usize) -> Self
+    where
+        C: Curve<N>,
+        K: PrimeLanes<C>,
+    {
+        let words = fixed::windows(lanes, q, window).into_iter().flatten().flatten();
+        Self { window, words: words.collect(), owner: PhantomData }
+    }
+
+    /// Whether it is one of the large ones.
+    pub(crate) fn is_large(&self) -> bool {
+        self.window > SMALL_WINDOW
+    }
+
+    /// The memory that it takes.
+    pub(crate) fn bytes(&self) -> usize {
+        size_of_val(&*self.words)
     }
 }
 
 impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
-    /// The verdicts, in order, as [`Lanes::check`] gives them; `tables` are those of the checks' keys.
+    /// The verdicts, in order, as [`Lanes::check`] gives them; `tables` are those of the checks' keys, all of one size.
     pub(crate) fn check_prepared(
         &mut self,
         checks: &[Scalars<N>],
@@ -39,58 +71,66 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
     ) -> Vec<Option<bool>> {
         assert!(checks.len() == tables.len() && checks.len() <= K::LANES);
         self.kernel.assert_environment();
+        let window = tables.first().map_or(C::FIXED_WINDOW, |table| table.window);
+        assert!(tables.iter().all(|table| table.window == window));
         // A batch that leaves lanes empty has several for each check, which share its windows.
         let parts = parts(K::LANES, checks.len());
-        let stride = K::LANES / parts;
-        let windows = Odd::<N, K::Vec>::digits(C::FIXED_WINDOW).next_multiple_of(parts);
         let (u1, u2): (Vec<_>, Vec<_>) = checks.iter().map(|c| (c.u1, c.u2)).unzip();
-        let [u1, u2] = [u1, u2].map(|scalars| {
-            let mut odd = Odd::<N, K::Vec>::new(&scalars, C::ORDER);
-            odd.spread(stride);
-            odd
-        });
         let entry_len = 2 * self.one.digits().len();
         let base = self.table.clone();
-        let entry_of_g = |_, window: usize, index, i| base.windows[window].word_vartime(index, i);
-        let entry_of_q = |lane: usize, window: usize, index, i| match tables.get(lane % stride) {
-            Some(table) => table.words[((window << (C::FIXED_WINDOW - 1)) + index) * entry_len + i],
+        let of_g = |_, i: usize, index, digit| base.windows[i].word_vartime(index, digit);
+        let of_q = |lane: usize, i: usize, index, digit| match tables.get(lane) {
+            Some(table) => table.words[((i << (window - 1)) + index) * entry_len + digit],
             None => 0,
         };
-        let mut sum: Option<Point<K::Reduced>> = None;
-        for first in (0..windows).step_by(parts) {
-            let window = |lane: usize| first + lane / stride;
-            let of_g = self.addends(&u1, windows, window, entry_of_g);
-            let of_q = self.addends(&u2, windows, window, entry_of_q);
-            for addend in [of_g, of_q] {
-                match &mut sum {
-                    None => sum = Some([addend[0], addend[1], self.one]),
-                    Some(sum) => self.add_affine(sum, &addend),
-                }
-            }
-        }
+        let mut sum = None;
+        self.add_multiples_vartime(&mut sum, &u1, (parts, C::FIXED_WINDOW), of_g);
+        self.add_multiples_vartime(&mut sum, &u2, (parts, window), of_q);
         let mut sum = sum.expect("there is a first window");
         self.add_parts(&mut sum, parts);
         let lanes = checks.iter().enumerate();
         lanes.map(|(lane, check)| self.has_x(&sum, lane, &check.r)).collect()
     }
 
-    /// One addend in each lane, from its `window` of so many: `word` gives the words of the entry at an index of the lane's
-    /// table.
-    fn addends(
-        &self,
-        scalars: &Odd<N, K::Vec>,
-        windows: usize,
-        window: impl Fn(usize) -> usize,
+    /// Adds what the windows of a table give for the scalars, in `parts` lanes each. `word` gives the words of a window's entry
+    /// at an index, for one of the scalars.
+    fn add_multiples_vartime(
+        &mut self,
+        sum: &mut Option<Point<K::Reduced>>,
+        scalars: &[[u64; N]],
+        (parts, bits): (usize, usize),
         word: impl Fn(usize, usize, usize, usize) -> u64,
+    ) {
+        let stride = K::LANES / parts;
+        let mut odd = Odd::<N, K::Vec>::new(scalars, C::ORDER);
+        odd.spread(stride);
+        let windows = Odd::<N, K::Vec>::digits(bits).next_multiple_of(parts);
+        for first in (0..windows).step_by(parts) {
+            let window = |lane: usize| first + lane / stride;
+            let digit = odd.digit_of_each(|lane| (lane, window(lane)), bits, windows);
+            let word = |lane: usize, index, digit| word(lane % stride, window(lane), index, digit);
+            let addend = self.addend(digit, odd.negate(), word);
+            match sum {
+                None => *sum = Some([addend[0], addend[1], self.one]),
+                Some(sum) => self.add_affine(sum, &addend),
+            }
+        }
+    }
+
+    /// What each lane adds, with the signs of the digit and of the scalar.
+    fn addend(
+        &self,
+        digit: Digit<K::Vec>,
+        negate: &K::Vec,
+        word: impl Fn(usize, usize, usize) -> u64,
     ) -> [K::Reduced; 2] {
-        let at = |lane| (lane, window(lane));
-        let Digit { index, mut negative } = scalars.digit_of_each(at, C::FIXED_WINDOW, windows);
+        let Digit { index, mut negative } = digit;
         let mut both = [K::Reduced::default(); 2];
         for (i, digit) in Digits::all_digits_mut(&mut both).iter_mut().enumerate() {
             let words = digit.as_mut().iter_mut().zip(index.as_ref()).enumerate();
-            words.for_each(|(lane, (out, index))| *out = word(lane, window(lane), *index as usize, i));
+            words.for_each(|(lane, (out, index))| *out = word(lane, *index as usize, i));
         }
-        let signs = negative.as_mut().iter_mut().zip(scalars.negate().as_ref());
+        let signs = negative.as_mut().iter_mut().zip(negate.as_ref());
         signs.for_each(|(sign, negate)| *sign ^= negate);
         self.kernel.negate_if(&mut both[1], &negative);
         both

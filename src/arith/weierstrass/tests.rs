@@ -134,8 +134,17 @@ fn check_prepared<const N: usize, C: Curve<N>, K: PrimeLanes<C>>(kernel: K) {
     let mut lanes = Lanes::<N, C, K>::new(kernel);
     let sums = sums::<N, C>();
     let some = &sums[sums.len() - 10..];
-    let tables: Vec<_> = some.iter().map(|sum| PublicTable::new(&mut lanes, &sum.q)).collect();
-    let tables: Vec<_> = tables.iter().collect();
+    for make in [PublicTable::small, PublicTable::large] {
+        let tables: Vec<_> = some.iter().map(|sum| make(&mut lanes, &sum.q)).collect();
+        check_tables(&mut lanes, some, &tables.iter().collect::<Vec<_>>());
+    }
+}
+
+fn check_tables<const N: usize, C: Curve<N>, K: PrimeLanes<C>>(
+    lanes: &mut Lanes<N, C, K>,
+    some: &[Sum<N>],
+    tables: &[&PublicTable<C, K>],
+) {
     for fill in 1..=K::LANES {
         for (chunk, tables) in some.chunks(fill).zip(tables.chunks(fill)) {
             for wrong in [0, 1] {

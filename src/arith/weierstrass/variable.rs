@@ -29,6 +29,7 @@ impl<const N: usize> Multiples<N> {
 }
 
 /// One verification: whether the point u₁·G + u₂·Q has an x-coordinate congruent to r modulo n. 0 < u₁, u₂ < n.
+#[derive(Clone, Copy)]
 pub(crate) struct Scalars<const N: usize> {
     pub(crate) u1: [u64; N],
     pub(crate) u2: [u64; N],

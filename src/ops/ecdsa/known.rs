@@ -1,65 +1,126 @@
 //! Public keys that are met often: certification authorities above all, and peers that come back.
 //!
-//! A key whose signatures were verified in lanes, and valid, often enough gets a table of its multiples, with which a
-//! verification costs a third. (Batches below the break-even fill are not counted: they have no lanes at hand.)
-//! Tables hold public keys and nothing else; all threads share them. Peers may learn from the time that a verification
-//! takes whether a key was met often, and may displace others' keys, which costs what making a table costs.
+//! A key whose signatures were valid often enough gets a table of its multiples, with which a verification costs a third or
+//! less: first a small one, which a few verifications pay for, then, if it stays, a large one. It does not matter who verified,
+//! lanes or aws-lc-rs. Tables hold public keys and nothing else; all threads share them. Peers may learn from the time that
+//! a verification takes whether a key was met often, and may displace others' keys, which costs what making a table costs.
 
 use crate::ops::nist::NistCurve;
 use std::any::Any;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::{Arc, LazyLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// Valid signatures after which a key gets its table: making it costs as much as this many verifications save.
-pub(super) const THRESHOLD: u64 = 64;
+/// Valid signatures after which a key gets a table of that size: making it costs as much as so many verifications save.
+pub(super) const SMALL: u64 = 8;
+pub(super) const LARGE: u64 = 64;
 
-/// The most keys that are counted, and of these the most that have a table: 4 to 5 MiB.
-const COUNTED: usize = 128;
-const PREPARED: usize = 16;
+/// The most keys that are counted.
+const COUNTED: usize = 1024;
+
+/// The most bytes of all tables, unless [`limit_table_bytes`] says otherwise.
+const BYTES: usize = 16 << 20;
 
 /// A table that was used within the last so many uses of all keys is not displaced: else more keys than there is room for
 /// would displace each other's tables again and again.
 const RECENT: u64 = 1 << 14;
 
+/// A table, for one tier: the type tells which.
+type Table = Arc<dyn Any + Send + Sync>;
+
+/// How large a table is to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Size {
+    Small,
+    Large,
+}
+
 /// A key that was met.
 pub(super) struct Known {
     curve: NistCurve,
-    /// Its uncompressed encoding.
-    key: Box<[u8]>,
     uses: AtomicU64,
     /// When it was last used, in uses of all keys.
     last: AtomicU64,
-    /// For one tier: the type tells which.
-    table: OnceLock<Box<dyn Any + Send + Sync>>,
+    /// With its size and its bytes.
+    table: RwLock<Option<(Table, Size, usize)>>,
 }
 
 impl Known {
     /// The table, if there is one of this type.
-    pub(super) fn table<T: Any>(&self) -> Option<&T> {
-        self.table.get()?.downcast_ref()
+    pub(super) fn table<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        table.as_ref().and_then(|(table, ..)| table.clone().downcast().ok())
     }
 
-    fn has_table(&self) -> bool {
-        self.table.get().is_some()
+    /// The bytes of its table, zero without one.
+    fn bytes(&self) -> usize {
+        self.table.read().unwrap_or_else(PoisonError::into_inner).as_ref().map_or(0, |(.., bytes)| *bytes)
+    }
+
+    /// Which table is due after so many uses. A large one for which there was no room is due again later.
+    fn due(&self, uses: u64) -> Option<Size> {
+        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
+        match (uses, table.as_ref().map(|(_, size, _)| *size)) {
+            (SMALL, None) => Some(Size::Small),
+            (uses, None | Some(Size::Small)) if uses.is_multiple_of(LARGE) => Some(Size::Large),
+            _ => None,
+        }
     }
 }
+
+/// By its uncompressed encoding, whose length tells the curve.
+type Keys = HashMap<Box<[u8]>, Arc<Known>>;
 
 /// The keys that were met.
 struct Registry {
-    keys: RwLock<Vec<Arc<Known>>>,
+    keys: RwLock<Keys>,
+    limit: AtomicUsize,
     /// Uses of all keys so far: the clock of [`Known::last`].
     uses: AtomicU64,
+    made: AtomicU64,
+    displaced: AtomicU64,
 }
 
-static KEYS: Registry = Registry::new();
+static KEYS: LazyLock<Registry> = LazyLock::new(Registry::new);
+
+/// What the process holds of public keys that it meets often.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KnownKeys {
+    /// Keys that are counted.
+    pub keys: usize,
+    /// Those of them that have a table.
+    pub tables: usize,
+    /// The bytes of the tables.
+    pub bytes: usize,
+    /// Tables made so far.
+    pub made: u64,
+    /// Tables that made room for others so far.
+    pub displaced: u64,
+}
+
+/// The ECDSA public keys that this process meets often.
+pub fn known_keys() -> KnownKeys {
+    KEYS.statistics()
+}
+
+/// Bounds the tables of public keys that are met often, for the whole process: 16 MiB at first. Tables take 50 to 280 KiB each.
+/// Those that are there stay until others want their room.
+pub fn limit_table_bytes(bytes: usize) {
+    KEYS.limit.store(bytes, Relaxed);
+}
 
 /// The key, if it has a table.
 pub(super) fn prepared(curve: NistCurve, key: &[u8]) -> Option<Arc<Known>> {
     KEYS.prepared(curve, key)
 }
 
-/// Counts a valid signature by `key`; `make` makes the table when it is due.
-pub(super) fn count<T: Any + Send + Sync>(curve: NistCurve, key: &[u8], make: impl FnOnce() -> T) {
+/// Counts a valid signature by `key`. `make` makes its table when one is due, and says how many bytes that has.
+pub(super) fn count<T: Any + Send + Sync>(
+    curve: NistCurve,
+    key: &[u8],
+    make: impl FnOnce(Size) -> (T, usize),
+) {
     KEYS.count(curve, key, make);
 }
 
@@ -69,87 +130,97 @@ pub(in crate::ops) fn forget() {
 }
 
 impl Registry {
-    const fn new() -> Self {
-        Self { keys: RwLock::new(Vec::new()), uses: AtomicU64::new(0) }
+    fn new() -> Self {
+        let [uses, made, displaced] = [0; 3].map(AtomicU64::new);
+        Self { keys: RwLock::default(), limit: AtomicUsize::new(BYTES), uses, made, displaced }
     }
 
     fn prepared(&self, curve: NistCurve, key: &[u8]) -> Option<Arc<Known>> {
         let keys = self.read();
-        let known = &keys[position(&keys, curve, key)?];
+        let known = keys.get(key).filter(|known| known.curve == curve)?;
         known.last.store(self.uses.fetch_add(1, Relaxed), Relaxed);
-        known.table.get().map(|_| known.clone())
+        (known.bytes() > 0).then(|| known.clone())
     }
 
-    fn count<T: Any + Send + Sync>(&self, curve: NistCurve, key: &[u8], make: impl FnOnce() -> T) {
+    fn count<T: Any + Send + Sync>(
+        &self,
+        curve: NistCurve,
+        key: &[u8],
+        make: impl FnOnce(Size) -> (T, usize),
+    ) {
         let now = self.uses.fetch_add(1, Relaxed);
-        let known = {
-            let keys = self.read();
-            position(&keys, curve, key).map(|i| keys[i].clone())
-        };
+        let known = self.read().get(key).cloned();
         let Some(known) = known else { return self.insert(curve, key, now) };
         known.last.store(now, Relaxed);
-        // Exactly one use is the one that is due.
-        if known.uses.fetch_add(1, Relaxed) + 1 == THRESHOLD {
-            known.uses.store(0, Relaxed);
-            if self.has_room(now) {
-                self.keep(&known, Box::new(make()));
-            }
+        // Exactly one use has that number.
+        let due = known.due(known.uses.fetch_add(1, Relaxed) + 1);
+        if let Some(size) = due.filter(|_| self.has_room(now)) {
+            let (table, bytes) = make(size);
+            self.keep(key, &known, (Arc::new(table), size, bytes));
         }
     }
 
-    /// Whether one more table may be made.
+    /// Whether another table would find room: what is left, or a table that nobody uses.
     fn has_room(&self, now: u64) -> bool {
         let keys = self.read();
-        let tables = || keys.iter().filter(|known| known.has_table());
-        let oldest = tables().map(|known| known.last.load(Relaxed)).min();
-        tables().count() < PREPARED || oldest.is_some_and(|last| last + RECENT < now)
+        let tables = || keys.values().filter(|known| known.bytes() > 0);
+        let bytes: usize = tables().map(|known| known.bytes()).sum();
+        bytes < self.limit.load(Relaxed) || tables().any(|known| known.last.load(Relaxed) + RECENT < now)
     }
 
-    /// Gives a key its table, if it is still counted and has none. Tables that were not used for the longest time make
-    /// room.
-    fn keep(&self, known: &Arc<Known>, table: Box<dyn Any + Send + Sync>) {
+    /// Gives a key its table, if it is still counted. Tables that were not used for the longest time make room.
+    fn keep(&self, key: &[u8], known: &Arc<Known>, table: (Table, Size, usize)) {
         let mut keys = self.write();
-        if known.has_table() || !keys.iter().any(|other| Arc::ptr_eq(other, known)) {
+        if !keys.get(key).is_some_and(|other| Arc::ptr_eq(other, known)) {
             return;
         }
-        while keys.iter().filter(|known| known.has_table()).count() >= PREPARED {
-            remove_oldest(&mut keys, Known::has_table);
+        *known.table.write().unwrap_or_else(PoisonError::into_inner) = Some(table);
+        self.made.fetch_add(1, Relaxed);
+        while keys.values().map(|known| known.bytes()).sum::<usize>() > self.limit.load(Relaxed) {
+            remove_oldest(&mut keys, |known| known.bytes() > 0);
+            self.displaced.fetch_add(1, Relaxed);
         }
-        let _ = known.table.set(table);
     }
 
     /// Begins to count a key, in the place of the one that was not used for the longest time if there are too many.
     fn insert(&self, curve: NistCurve, key: &[u8], now: u64) {
         let mut keys = self.write();
-        if position(&keys, curve, key).is_some() {
+        if keys.contains_key(key) {
             return;
         }
         if keys.len() >= COUNTED {
-            remove_oldest(&mut keys, |known| !known.has_table());
+            remove_oldest(&mut keys, |known| known.bytes() == 0);
         }
         let (uses, last) = (AtomicU64::new(1), AtomicU64::new(now));
-        keys.push(Arc::new(Known { curve, key: key.into(), uses, last, table: OnceLock::new() }));
+        keys.insert(key.into(), Arc::new(Known { curve, uses, last, table: RwLock::default() }));
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, Vec<Arc<Known>>> {
+    fn statistics(&self) -> KnownKeys {
+        let keys = self.read();
+        let bytes = || keys.values().map(|known| known.bytes());
+        KnownKeys {
+            keys: keys.len(),
+            tables: bytes().filter(|bytes| *bytes > 0).count(),
+            bytes: bytes().sum(),
+            made: self.made.load(Relaxed),
+            displaced: self.displaced.load(Relaxed),
+        }
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Keys> {
         self.keys.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, Vec<Arc<Known>>> {
+    fn write(&self) -> RwLockWriteGuard<'_, Keys> {
         self.keys.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn position(keys: &[Arc<Known>], curve: NistCurve, key: &[u8]) -> Option<usize> {
-    // The ends of keys differ, nearly always: one word tells.
-    let tag = |key: &[u8]| key.last_chunk::<8>().copied();
-    keys.iter().position(|known| tag(&known.key) == tag(key) && *known.key == *key && known.curve == curve)
-}
-
-fn remove_oldest(keys: &mut Vec<Arc<Known>>, of: impl Fn(&Known) -> bool) {
-    let candidates = keys.iter().enumerate().filter(|(_, known)| of(known));
-    if let Some((oldest, _)) = candidates.min_by_key(|(_, known)| known.last.load(Relaxed)) {
-        keys.swap_remove(oldest);
+fn remove_oldest(keys: &mut Keys, of: impl Fn(&Known) -> bool) {
+    let candidates = keys.iter().filter(|(_, known)| of(known));
+    let oldest = candidates.min_by_key(|(_, known)| known.last.load(Relaxed)).map(|(key, _)| key.clone());
+    if let Some(oldest) = oldest {
+        keys.remove(&oldest);
     }
 }
 
@@ -159,64 +230,77 @@ mod tests {
 
     const CURVE: NistCurve = NistCurve::P256;
 
+    /// Bytes of a table here.
+    const TABLE: usize = BYTES / 16;
+
     fn key(number: usize) -> [u8; 8] {
         number.to_be_bytes()
     }
 
-    /// Uses a key until its table is due; says whether one was made.
+    /// Uses a key until its first table is due; says whether it was made.
     fn meet(registry: &Registry, number: usize) -> bool {
         let mut made = false;
-        for _ in 0..THRESHOLD {
-            registry.count(CURVE, &key(number), || made = true);
+        for _ in 0..SMALL {
+            registry.count(CURVE, &key(number), |size| {
+                made = size == Size::Small;
+                ((), TABLE)
+            });
         }
         made
     }
 
     fn has_table(registry: &Registry, number: usize) -> bool {
-        let keys = registry.read();
-        position(&keys, CURVE, &key(number)).is_some_and(|i| keys[i].has_table())
+        registry.read().get(&key(number)[..]).is_some_and(|known| known.bytes() > 0)
     }
 
     #[test]
-    fn the_threshold_makes_one_table_for_one_curve() {
+    fn a_key_gets_a_small_table_and_then_a_large_one() {
         let registry = Registry::new();
-        let mut made = 0;
-        for uses in 1..=10 * THRESHOLD {
-            registry.count(CURVE, &key(1), || made += 1);
-            assert_eq!(registry.prepared(CURVE, &key(1)).is_some(), uses >= THRESHOLD);
+        let mut made = Vec::new();
+        for uses in 1..=10 * LARGE {
+            registry.count(CURVE, &key(1), |size| {
+                made.push((uses, size));
+                ((), TABLE * made.len())
+            });
+            assert_eq!(registry.prepared(CURVE, &key(1)).is_some(), uses >= SMALL);
         }
+        assert_eq!(made, [(SMALL, Size::Small), (LARGE, Size::Large)]);
         assert!(registry.prepared(NistCurve::P384, &key(1)).is_none());
         assert!(registry.prepared(CURVE, &key(2)).is_none());
         let known = registry.prepared(CURVE, &key(1)).unwrap();
         assert!(known.table::<()>().is_some() && known.table::<u8>().is_none());
+        let expected = KnownKeys { keys: 1, tables: 1, bytes: 2 * TABLE, made: 2, displaced: 0 };
+        assert_eq!(registry.statistics(), expected);
     }
 
     #[test]
     fn tables_in_use_are_not_displaced() {
         let registry = Registry::new();
-        assert!((0..PREPARED).all(|i| meet(&registry, i)));
-        assert!(!meet(&registry, PREPARED));
-        assert!((0..PREPARED).all(|i| has_table(&registry, i)));
+        assert!((0..16).all(|i| meet(&registry, i)));
+        assert!(!meet(&registry, 16));
+        assert!((0..16).all(|i| has_table(&registry, i)));
+        assert_eq!(registry.statistics().bytes, BYTES);
     }
 
     #[test]
     fn the_table_that_was_not_used_for_longest_makes_room() {
         let registry = Registry::new();
-        assert!((0..PREPARED).all(|i| meet(&registry, i)));
+        assert!((0..16).all(|i| meet(&registry, i)));
         for _ in 0..=RECENT {
             assert!(registry.prepared(CURVE, &key(0)).is_some());
         }
-        assert!(meet(&registry, PREPARED));
-        assert!(has_table(&registry, 0) && has_table(&registry, PREPARED) && !has_table(&registry, 1));
-        assert_eq!(registry.read().iter().filter(|known| known.has_table()).count(), PREPARED);
+        assert!(meet(&registry, 16));
+        assert!(has_table(&registry, 0) && has_table(&registry, 16) && !has_table(&registry, 1));
+        let statistics = registry.statistics();
+        assert_eq!((statistics.tables, statistics.bytes, statistics.displaced), (16, BYTES, 1));
     }
 
     #[test]
     fn a_crowd_of_keys_takes_no_more_room_and_displaces_no_table() {
         let registry = Registry::new();
         assert!(meet(&registry, 0));
-        for i in 1..10 * COUNTED {
-            registry.count(CURVE, &key(i), || unreachable!("it was met once"));
+        for i in 1..3 * COUNTED {
+            registry.count(CURVE, &key(i), |_| -> ((), usize) { unreachable!("it was met once") });
         }
         assert_eq!(registry.read().len(), COUNTED);
         assert!(has_table(&registry, 0));

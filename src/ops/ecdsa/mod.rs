@@ -12,8 +12,9 @@ pub(super) mod traces;
 mod verify;
 
 pub use key::{EcdsaPrivateKey, SignRequest};
+pub use known::{KnownKeys, known_keys, limit_table_bytes};
 pub use verify::{VerifyRequest, verify};
 
 pub(super) use known::forget;
 pub(super) use sign::sign_batch;
-pub(super) use verify::verify_batch;
+pub(super) use verify::{count, verify_batch};

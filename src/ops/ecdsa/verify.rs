@@ -1,7 +1,7 @@
 //! A batch of signatures to verify.
 
 use super::encode::decode;
-use super::known::{self, Known};
+use super::known::{self, Known, Size};
 use crate::arch::prime::PrimeLanes;
 use crate::arith::limbs::is_zero;
 use crate::arith::modular::is_unit;
@@ -141,7 +141,7 @@ pub(in crate::ops) fn verify_batch<const N: usize, C: ServedCurve<N>, K: PrimeLa
     for (work, valid) in work.iter_mut().zip(valid) {
         *work.verdict = match valid {
             Some(true) => {
-                count::<N, C, K>(lanes, work.request);
+                count(|| &mut *lanes, work.request);
                 Ok(())
             }
             Some(false) => Err(Error::InvalidSignature),
@@ -163,7 +163,7 @@ fn check<const N: usize, C: ServedCurve<N>, K: PrimeLanes<C>>(
         Key::Point(_) => None,
     });
     match tables.collect::<Option<Vec<_>>>() {
-        Some(tables) => lanes.check_prepared(scalars, &tables),
+        Some(tables) => check_prepared(lanes, scalars, &tables),
         None => {
             let points: Vec<_> = work.iter().map(|w| w.request.point().affine()).collect();
             lanes.check(scalars, &points)
@@ -171,14 +171,39 @@ fn check<const N: usize, C: ServedCurve<N>, K: PrimeLanes<C>>(
     }
 }
 
-/// Counts the use of a key that has no table yet.
-fn count<const N: usize, C: ServedCurve<N>, K: PrimeLanes<C>>(
+/// Lanes can share a batch if their tables have the same size.
+fn check_prepared<const N: usize, C: ServedCurve<N>, K: PrimeLanes<C>>(
     lanes: &mut Lanes<N, C, K>,
+    scalars: &[Scalars<N>],
+    tables: &[Arc<PublicTable<C, K>>],
+) -> Vec<Option<bool>> {
+    let mut verdicts = vec![None; scalars.len()];
+    for is_large in [false, true] {
+        let places: Vec<_> = (0..tables.len()).filter(|i| tables[*i].is_large() == is_large).collect();
+        if places.is_empty() {
+            continue;
+        }
+        let (scalars, tables): (Vec<_>, Vec<_>) = places.iter().map(|i| (scalars[*i], &*tables[*i])).unzip();
+        let found = lanes.check_prepared(&scalars, &tables);
+        places.into_iter().zip(found).for_each(|(place, verdict)| verdicts[place] = verdict);
+    }
+    verdicts
+}
+
+/// Counts a valid signature towards the table of its key, which is made in `lanes` when it is due.
+pub(in crate::ops) fn count<'a, const N: usize, C: ServedCurve<N>, K: PrimeLanes<C>>(
+    lanes: impl FnOnce() -> &'a mut Lanes<N, C, K>,
     request: &VerifyRequest,
 ) {
-    if let Key::Point(point) = &request.key {
-        known::count(C::NAME, &request.public_key, || PublicTable::new(lanes, &point.affine()));
-    }
+    known::count(C::NAME, &request.public_key, |size| {
+        let point = request.point().affine();
+        let table = match size {
+            Size::Small => PublicTable::small(lanes(), &point),
+            Size::Large => PublicTable::large(lanes(), &point),
+        };
+        let bytes = table.bytes();
+        (table, bytes)
+    });
 }
 
 /// No fault of a lane, so not counted as one.

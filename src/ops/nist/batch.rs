@@ -18,11 +18,21 @@ impl<const N: usize, C: ServedCurve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
     pub(in crate::ops) fn new(kernel: K) -> Self {
         Self { kernel, curve: None }
     }
+
+    fn lanes(&mut self) -> &mut weierstrass::Lanes<N, C, K> {
+        self.curve.get_or_insert_with(|| Box::new(weierstrass::Lanes::new(self.kernel)))
+    }
 }
 
 impl<const N: usize, C: ServedCurve<N>, K: PrimeLanes<C>> LaneRunner for Lanes<N, C, K> {
     fn capacity(&self, _: Op) -> usize {
         K::LANES
+    }
+
+    fn verified(&mut self, request: &Request) {
+        if let Request::EcdsaVerify(request) = request {
+            ecdsa::count(|| self.lanes(), request);
+        }
     }
 
     fn run(
@@ -32,8 +42,7 @@ impl<const N: usize, C: ServedCurve<N>, K: PrimeLanes<C>> LaneRunner for Lanes<N
         counters: &mut Counters,
         results: &mut Vec<Result<Response, Error>>,
     ) {
-        let kernel = self.kernel;
-        let lanes = self.curve.get_or_insert_with(|| Box::new(weierstrass::Lanes::new(kernel)));
+        let lanes = self.lanes();
         match requests {
             [Request::EcdsaSign(_), ..] => {
                 let signatures = ecdsa::sign_batch(lanes, &of_kind!(requests, EcdsaSign), counters);
