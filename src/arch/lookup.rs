@@ -68,12 +68,14 @@ impl<V: LaneVec> SharedTable<V> {
     }
 }
 
-/// How many lanes each of some requests may have, when several can share the windows of one.
-pub fn parts(lanes: usize, requests: usize) -> usize {
-    lanes / requests.max(1).next_power_of_two()
+/// How far apart the lanes of one request are when several share its windows: request r of some has the lanes
+/// r, r + spacing, r + 2·spacing and so on. A power of two, and in a full batch the number of lanes.
+pub fn spacing(requests: usize) -> usize {
+    requests.max(1).next_power_of_two()
 }
 
-/// The tables of many windows in groups of as many as there are lanes, for lanes that look up each in a window of its own.
+/// The tables of many windows in groups of as many as there are lanes, for lanes that look up each in a
+/// window of its own.
 ///
 /// A group is a table for [`LookupLanes::select_own`]: in lane i are the entries of its window i.
 #[derive(Debug)]
@@ -91,13 +93,14 @@ impl<V: LaneVec> SplitTable<V> {
         let lanes = V::default().as_ref().len();
         assert!(windows.len().is_multiple_of(lanes));
         let group = |windows: &[Vec<Vec<u64>>]| {
-            let (entries, digits) = (windows[0].len(), windows[0][0].len());
-            let mut vectors = vec![V::default(); entries * digits];
-            for (i, vector) in vectors.iter_mut().enumerate() {
+            let side_by_side = |entry: usize, digit: usize| {
+                let mut vector = V::default();
                 let words = vector.as_mut().iter_mut().zip(windows);
-                words.for_each(|(word, entries)| *word = entries[i / digits][i % digits]);
-            }
-            vectors.into()
+                words.for_each(|(word, entries)| *word = entries[entry][digit]);
+                vector
+            };
+            let entry = |entry| (0..windows[0][0].len()).map(move |digit| side_by_side(entry, digit));
+            (0..windows[0].len()).flat_map(entry).collect()
         };
         Self(windows.chunks_exact(lanes).map(group).collect())
     }

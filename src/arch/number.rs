@@ -66,7 +66,8 @@ pub trait Digits: Number {
     /// The digits of several elements, one after the other.
     fn all_digits_mut(elements: &mut [Self]) -> &mut [Self::Vec];
 
-    /// In each lane the element that is `by` lanes further on, or that many from the first one after the last.
+    /// In each lane the element that is `by` lanes further on, or that many from the first one after the
+    /// last.
     fn rotated(&self, by: usize) -> Self {
         let mut rotated = Self::default();
         for (out, digit) in rotated.digits_mut().iter_mut().zip(self.digits()) {

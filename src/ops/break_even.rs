@@ -9,8 +9,8 @@ use crate::arch::TierKind;
 /// The smallest fill that runs in lanes: from there on they are not slower, shared core or not.
 pub(super) fn fill(tier: TierKind, op: Op) -> usize {
     match (tier, op) {
-        // Multiplications of fixed points are split: a request alone has all lanes, and costs what its share of a full batch
-        // costs, or little more.
+        // Multiplications of fixed points are split: a request alone has all lanes, and costs what its share
+        // of a full batch costs, or little more.
         (
             _,
             Op::X25519Keygen

@@ -1,14 +1,15 @@
 //! Multiples of the base point, from a table.
 //!
-//! Every window of a scalar has a table of its own, of the odd multiples of 2^(w·i)·G, so that nothing is doubled. All
-//! lanes share the tables. A batch that leaves lanes empty computes one multiple in several of them: see [`split`].
+//! Every window of a scalar has a table of its own, of the odd multiples of 2^(w·i)·G, so that nothing is
+//! doubled. All lanes share the tables. A batch that leaves lanes empty computes one multiple in several of
+//! them: see [`split`].
 
 use super::Curve;
 use super::group::{Affine, Lanes, Point};
 use super::recode::{Digit, Odd};
 use super::split;
 use crate::arch::lanes::LaneVec;
-use crate::arch::lookup::{SharedTable, SplitTable, parts};
+use crate::arch::lookup::{SharedTable, SplitTable, spacing};
 use crate::arch::prime::{Digits, PrimeLanes};
 use std::any::{Any, TypeId};
 use std::collections::HashMap;
@@ -52,8 +53,8 @@ impl<V: LaneVec> FixedTable<V> {
     }
 }
 
-/// For each window i of w bits, lowest first, the digits of the odd multiples of 2^(w·i)·Q: for as many windows as scalars
-/// have, and more until they are a multiple of the number of lanes.
+/// For each window i of w bits, lowest first, the digits of the odd multiples of 2^(w·i)·Q: for as many
+/// windows as scalars have, and more until they are a multiple of the number of lanes.
 pub(super) fn windows<const N: usize, C: Curve<N>, K: PrimeLanes<C>>(
     lanes: &mut Lanes<N, C, K>,
     q: &Affine<N>,
@@ -114,9 +115,8 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
     /// k·G in each of the first lanes, for 0 < k < n; constant-time.
     pub(super) fn multiply_base(&mut self, scalars: &[[u64; N]]) -> Point<K::Reduced> {
         assert!(scalars.len() <= K::LANES);
-        let parts = parts(K::LANES, scalars.len());
-        if parts > 1 {
-            return self.multiply_base_split(scalars, parts);
+        if spacing(scalars.len()) < K::LANES {
+            return self.multiply_base_split(scalars);
         }
         let scalars = Odd::<N, K::Vec>::new(scalars, C::ORDER);
         let windows = Odd::<N, K::Vec>::digits(C::FIXED_WINDOW);

@@ -7,7 +7,7 @@ use super::fixed;
 use super::group::{Affine, Lanes, Point};
 use super::recode::{Digit, Odd};
 use super::variable::Scalars;
-use crate::arch::lookup::parts;
+use crate::arch::lookup::spacing;
 use crate::arch::prime::{Digits, PrimeLanes};
 use std::marker::PhantomData;
 
@@ -63,7 +63,8 @@ impl<C, K> PublicTable<C, K> {
 }
 
 impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
-    /// The verdicts, in order, as [`Lanes::check`] gives them; `tables` are those of the checks' keys, all of one size.
+    /// The verdicts, in order, as [`Lanes::check`] gives them; `tables` are those of the checks' keys, all of
+    /// one size.
     pub(crate) fn check_prepared(
         &mut self,
         checks: &[Scalars<N>],
@@ -74,7 +75,7 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
         let window = tables.first().map_or(C::FIXED_WINDOW, |table| table.window);
         assert!(tables.iter().all(|table| table.window == window));
         // A batch that leaves lanes empty has several for each check, which share its windows.
-        let parts = parts(K::LANES, checks.len());
+        let spacing = spacing(checks.len());
         let (u1, u2): (Vec<_>, Vec<_>) = checks.iter().map(|c| (c.u1, c.u2)).unzip();
         let entry_len = 2 * self.one.digits().len();
         let base = self.table.clone();
@@ -84,36 +85,42 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
             None => 0,
         };
         let mut sum = None;
-        self.add_multiples_vartime(&mut sum, &u1, (parts, C::FIXED_WINDOW), of_g);
-        self.add_multiples_vartime(&mut sum, &u2, (parts, window), of_q);
+        self.add_multiples_vartime(&mut sum, &u1, (spacing, C::FIXED_WINDOW), of_g);
+        self.add_multiples_vartime(&mut sum, &u2, (spacing, window), of_q);
         let mut sum = sum.expect("there is a first window");
-        self.add_parts(&mut sum, parts);
+        self.add_parts(&mut sum, spacing);
         let lanes = checks.iter().enumerate();
         lanes.map(|(lane, check)| self.has_x(&sum, lane, &check.r)).collect()
     }
 
-    /// Adds what the windows of a table give for the scalars, in `parts` lanes each. `word` gives the words of a window's entry
-    /// at an index, for one of the scalars.
+    /// Adds what the windows of a table give for the scalars, in lanes so far apart. `word` gives the words
+    /// of a window's entry at an index, for one of the scalars.
     fn add_multiples_vartime(
         &mut self,
         sum: &mut Option<Point<K::Reduced>>,
         scalars: &[[u64; N]],
-        (parts, bits): (usize, usize),
+        (spacing, bits): (usize, usize),
         word: impl Fn(usize, usize, usize, usize) -> u64,
     ) {
-        let stride = K::LANES / parts;
         let mut odd = Odd::<N, K::Vec>::new(scalars, C::ORDER);
-        odd.spread(stride);
-        let windows = Odd::<N, K::Vec>::digits(bits).next_multiple_of(parts);
-        for first in (0..windows).step_by(parts) {
-            let window = |lane: usize| first + lane / stride;
+        odd.spread(spacing);
+        let windows = match Odd::<N, K::Vec>::digits(bits) {
+            windows if spacing == K::LANES => windows,
+            windows => windows.next_multiple_of(K::LANES),
+        };
+        let shift = spacing.trailing_zeros();
+        let parts = K::LANES >> shift;
+        let mut first = 0;
+        while first < windows {
+            let window = |lane: usize| first + (lane >> shift);
             let digit = odd.digit_of_each(|lane| (lane, window(lane)), bits, windows);
-            let word = |lane: usize, index, digit| word(lane % stride, window(lane), index, digit);
+            let word = |lane: usize, index, digit| word(lane & (spacing - 1), window(lane), index, digit);
             let addend = self.addend(digit, odd.negate(), word);
             match sum {
                 None => *sum = Some([addend[0], addend[1], self.one]),
                 Some(sum) => self.add_affine(sum, &addend),
             }
+            first += parts;
         }
     }
 

@@ -38,11 +38,12 @@ impl<const N: usize, V: LaneVec> Odd<N, V> {
         odd
     }
 
-    /// Puts each of the scalars in the first `stride` lanes into every lane that is a multiple of `stride` further on.
-    pub(super) fn spread(&mut self, stride: usize) {
+    /// Puts each of the scalars in the first `spacing` lanes into every lane that is a multiple of that
+    /// further on.
+    pub(super) fn spread(&mut self, spacing: usize) {
         for vector in self.k.iter_mut().chain([&mut self.negate]) {
             let lanes = vector.as_mut();
-            (stride..lanes.len()).for_each(|lane| lanes[lane] = lanes[lane - stride]);
+            (spacing..lanes.len()).for_each(|lane| lanes[lane] = lanes[lane - spacing]);
         }
     }
 
@@ -71,8 +72,9 @@ impl<const N: usize, V: LaneVec> Odd<N, V> {
         digit
     }
 
-    /// In each lane the digit that `at` names, by the lane of its scalar and its position among `count`; constant-time
-    /// but for these. With more digits than a scalar has bits for, the upper ones are those of zeros.
+    /// In each lane the digit that `at` names, by the lane of its scalar and its position among `count`;
+    /// constant-time but for these. With more digits than a scalar has bits for, the upper ones are those of
+    /// zeros.
     #[inline(always)]
     pub(super) fn digit_of_each(
         &self,
@@ -93,7 +95,8 @@ impl<const N: usize, V: LaneVec> Odd<N, V> {
     }
 }
 
-/// Index and sign of the digit whose bits are the lowest of `word`. The last digit takes what is left, and is positive.
+/// Index and sign of the digit whose bits are the lowest of `word`. The last digit takes what is left, and is
+/// positive.
 ///
 /// Without barriers, so that the compiler may do this in vectors: it sees no condition here, only words.
 #[inline(always)]

@@ -1,37 +1,41 @@
 //! One multiple of the base point in several lanes: a batch that is not full costs less for it.
 //!
-//! k·G is a sum over windows, each with a table of its own, and it does not matter who adds what. With `p` parts to a
-//! scalar, a lane adds every p-th of its windows, and log₂ p additions across the lanes make the parts one.
+//! k·G is a sum over windows, each with a table of its own, and it does not matter who adds what. With p
+//! lanes for a scalar, each adds one of p windows, and log₂ p additions across the lanes make their parts
+//! one.
 //!
-//! **Lanes and windows.** Scalar `s` of a batch has the lanes s, s + m, s + 2·m, …, for m = lanes / p. A [`SplitTable`](crate::arch::lookup::SplitTable)
-//! holds as many windows side by side as there are lanes. In pass j of m, lane l is served by window l + j (modulo the
-//! lanes) of such a group: every lane gets an entry from a window of its own, and in m passes every scalar from each of
-//! the group's windows. So one table serves any number of parts, by the same look-up that reads a lane's own table.
+//! **Lanes and windows.** Scalar s of a batch has the lanes s, s + m, s + 2·m, …, for the [`spacing`] m. A
+//! [`SplitTable`](crate::arch::lookup::SplitTable) holds as many windows side by side as there are lanes. In
+//! pass j of m, lane l is served by window l + j (modulo the lanes) of such a group: every lane gets an entry
+//! from a window of its own, and in m passes every scalar from each of the group's windows. So one table
+//! serves any number of parts, by the same look-up that reads a lane's own table.
 //!
-//! **Exceptional sums.** As elsewhere, they make Z zero, and the result is none ([`group`](super::group)). They do not
-//! occur, but with negligible probability:
+//! **Exceptional sums.** As elsewhere, they make Z zero, and the result is none ([`group`](super::group)).
+//! They do not occur, but with negligible probability:
 //!
-//! * All points that are added are those of numbers Σ dᵢ·2^(w·i), over distinct windows i and for odd digits dᵢ. P ± Q is at
-//!   infinity if and only if such a number, with the digits of P and perhaps the opposite ones of Q, is a multiple
-//!   of n. It is not zero, as its lowest digit is odd.
-//! * Before the last addition the windows are a part of those of each group. No multiple of n has such digits, with gaps
-//!   between them: a test looks for one. So these additions have no exceptions, whatever k is.
-//! * In the last addition P + Q is ±k·G, never at infinity, and P − Q is there for at most one k for each multiple of n below
-//!   2^(w·windows): for less than 2^33 scalars of 2^256, or two of 2^384. For a secret k that is negligible; who chooses a
-//!   public one gets no result, as with any other exceptional sum.
+//! * All points that are added are those of numbers Σ dᵢ·2^(w·i), over distinct windows i and for odd digits
+//!   dᵢ. P ± Q is at infinity if and only if such a number, with the digits of P and perhaps the opposite
+//!   ones of Q, is a multiple of n. It is not zero, as its lowest digit is odd.
+//! * Before the last addition the windows are a part of those of each group. No multiple of n has such
+//!   digits, with gaps between them: a test looks for one. So these additions have no exceptions, whatever k
+//!   is.
+//! * In the last addition P + Q is ±k·G, never at infinity, and P − Q is there for at most one k for each
+//!   multiple of n below 2^(w·windows): for less than 2^33 scalars of 2^256, or two of 2^384. For a secret k
+//!   that is negligible; who chooses a public one gets no result, as with any other exceptional sum.
 
 use super::Curve;
 use super::group::{Lanes, Point};
 use super::recode::{Digit, Odd};
+use crate::arch::lookup::spacing;
 use crate::arch::prime::{Digits, PrimeLanes};
 
 /// Bits of a window: a larger one saves no addition, a smaller one few loads.
 pub(super) const WINDOW: usize = 6;
 
 impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
-    /// k·G for 0 < k < n in `parts` lanes each, with the result in the first of them; constant-time.
-    pub(super) fn multiply_base_split(&mut self, scalars: &[[u64; N]], parts: usize) -> Point<K::Reduced> {
-        let passes = K::LANES / parts;
+    /// k·G for 0 < k < n in several lanes each, with the result in all of them; constant-time.
+    pub(super) fn multiply_base_split(&mut self, scalars: &[[u64; N]]) -> Point<K::Reduced> {
+        let passes = spacing(scalars.len());
         let mut scalars = Odd::<N, K::Vec>::new(scalars, C::ORDER);
         scalars.spread(passes);
         let mut sum: Option<Point<K::Reduced>> = None;
@@ -45,7 +49,7 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
             }
         }
         let mut sum = sum.expect("there is a window");
-        self.add_parts(&mut sum, parts);
+        self.add_parts(&mut sum, passes);
         self.kernel.negate_if(&mut sum[1], scalars.negate());
         sum
     }
@@ -66,10 +70,10 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
         }
     }
 
-    /// Adds the points in the lanes of each scalar; all of these have the sum then.
-    pub(super) fn add_parts(&mut self, sum: &mut Point<K::Reduced>, parts: usize) {
+    /// Adds the points in the lanes of each scalar, so far apart; all of these have the sum then.
+    pub(super) fn add_parts(&mut self, sum: &mut Point<K::Reduced>, spacing: usize) {
         let mut distance = K::LANES / 2;
-        while distance * parts >= K::LANES {
+        while distance >= spacing {
             let other = self.cached(&sum.map(|coordinate| coordinate.rotated(distance)));
             self.add(sum, &other);
             distance /= 2;
@@ -84,8 +88,8 @@ mod tests {
     use crate::arith::testing::big;
     use num_bigint::BigInt;
 
-    /// The places in a group of windows that have been added in one lane, before and after each addition across lanes but
-    /// the last: a bit for each.
+    /// The places in a group of windows that have been added in one lane, before and after each addition
+    /// across lanes but the last: a bit for each.
     fn places(lanes: usize) -> Vec<u32> {
         let mut all = Vec::new();
         for passes in (0..).map(|i| 1 << i).take_while(|passes| *passes < lanes) {
@@ -105,7 +109,8 @@ mod tests {
         all
     }
 
-    /// Sums of digits in some places of each group of windows; of the lowest group, perhaps not all of them yet.
+    /// Sums of digits in some places of each group of windows; of the lowest group, perhaps not all of them
+    /// yet.
     #[derive(Clone, Copy)]
     struct Sums {
         lanes: usize,
@@ -134,8 +139,9 @@ mod tests {
             digits.iter().any(|digit| self.contain(&((x - *digit) >> WINDOW), i + 1))
         }
 
-        /// Calls `found` for all m below 2^33 in absolute value for which the lowest eight digits may be those of m·n: what they
-        /// are determines m modulo 2^48. `digit` is 1/n modulo 2^64 times the value of window i.
+        /// Calls `found` for all m below 2^33 in absolute value for which the lowest eight digits may be
+        /// those of m·n: what they are determines m modulo 2^48. `digit` is 1/n modulo 2^64 times the value
+        /// of window i.
         fn multipliers(&self, m: u64, i: usize, digit: u64, found: &mut impl FnMut(i64)) {
             if i == 8 {
                 let m = (m << 16) as i64 >> 16;

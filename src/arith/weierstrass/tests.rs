@@ -159,7 +159,8 @@ fn check_tables<const N: usize, C: Curve<N>, K: PrimeLanes<C>>(
     }
 }
 
-/// The scalars whose last digit is added to its opposite in a full batch: there is no result, and so no wrong one.
+/// The scalars whose last digit is added to its opposite in a full batch: there is no result, and so no wrong
+/// one.
 fn check_exceptional_scalars<K: PrimeLanes<P384>>(kernel: K) {
     let mut lanes = Lanes::<6, P384, K>::new(kernel);
     let scalar = |k: u64| std::array::from_fn(|i| if i == 0 { k } else { 0 });

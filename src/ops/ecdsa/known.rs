@@ -1,9 +1,10 @@
 //! Public keys that are met often: certification authorities above all, and peers that come back.
 //!
-//! A key whose signatures were valid often enough gets a table of its multiples, with which a verification costs a third or
-//! less: first a small one, which a few verifications pay for, then, if it stays, a large one. It does not matter who verified,
-//! lanes or aws-lc-rs. Tables hold public keys and nothing else; all threads share them. Peers may learn from the time that
-//! a verification takes whether a key was met often, and may displace others' keys, which costs what making a table costs.
+//! A key whose signatures were valid often enough gets a table of its multiples, with which a verification
+//! costs a third or less: first a small one, which a few verifications pay for, then, if it stays, a large
+//! one. It does not matter who verified, lanes or aws-lc-rs. Tables hold public keys and nothing else; all
+//! threads share them. Peers may learn from the time that a verification takes whether a key was met often,
+//! and may displace others' keys, which costs what making a table costs.
 
 use crate::ops::nist::NistCurve;
 use std::any::Any;
@@ -11,7 +12,8 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, LazyLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// Valid signatures after which a key gets a table of that size: making it costs as much as so many verifications save.
+/// Valid signatures after which a key gets a table of that size: making it costs as much as so many
+/// verifications save.
 pub(super) const SMALL: u64 = 8;
 pub(super) const LARGE: u64 = 64;
 
@@ -104,8 +106,8 @@ pub fn known_keys() -> KnownKeys {
     KEYS.statistics()
 }
 
-/// Bounds the tables of public keys that are met often, for the whole process: 16 MiB at first. Tables take 50 to 280 KiB each.
-/// Those that are there stay until others want their room.
+/// Bounds the tables of public keys that are met often, for the whole process: 16 MiB at first. Tables take
+/// 50 to 280 KiB each. Those that are there stay until others want their room.
 pub fn limit_table_bytes(bytes: usize) {
     KEYS.limit.store(bytes, Relaxed);
 }
@@ -115,7 +117,8 @@ pub(super) fn prepared(curve: NistCurve, key: &[u8]) -> Option<Arc<Known>> {
     KEYS.prepared(curve, key)
 }
 
-/// Counts a valid signature by `key`. `make` makes its table when one is due, and says how many bytes that has.
+/// Counts a valid signature by `key`. `make` makes its table when one is due, and says how many bytes that
+/// has.
 pub(super) fn count<T: Any + Send + Sync>(
     curve: NistCurve,
     key: &[u8],
@@ -168,7 +171,8 @@ impl Registry {
         bytes < self.limit.load(Relaxed) || tables().any(|known| known.last.load(Relaxed) + RECENT < now)
     }
 
-    /// Gives a key its table, if it is still counted. Tables that were not used for the longest time make room.
+    /// Gives a key its table, if it is still counted. Tables that were not used for the longest time make
+    /// room.
     fn keep(&self, key: &[u8], known: &Arc<Known>, table: (Table, Size, usize)) {
         let mut keys = self.write();
         if !keys.get(key).is_some_and(|other| Arc::ptr_eq(other, known)) {

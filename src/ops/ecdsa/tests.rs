@@ -193,8 +193,8 @@ where
     check(&cases);
 }
 
-/// A key that is met often gets a table, and later a larger one, wherever its signatures were verified; its good and bad
-/// signatures have the same verdicts as before.
+/// A key that is met often gets a table, and later a larger one, wherever its signatures were verified; its
+/// good and bad signatures have the same verdicts as before.
 #[test]
 fn keys_that_are_met_often() {
     // Other tests may have filled all places with tables that are in use.

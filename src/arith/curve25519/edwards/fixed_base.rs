@@ -56,8 +56,8 @@ table_homes!(Portable: Vec4, Avx2Fma: Vec4, AvxIfma: Vec4, Avx512Ifma: Vec8);
 #[cfg(all(test, target_arch = "x86_64"))]
 table_homes!(crate::arch::PlainIfma: Vec4);
 
-/// For each window i, the entries of (2·j + 1)·64^i·B: half of y + x, half of y − x, and d·x·y. More windows than a scalar has
-/// make their number a multiple of the lanes'.
+/// For each window i, the entries of (2·j + 1)·64^i·B: half of y + x, half of y − x, and d·x·y. More windows
+/// than a scalar has make their number a multiple of the lanes'.
 #[derive(Debug)]
 pub(crate) struct FixedBase<V> {
     windows: Vec<[SharedTable<V>; 3]>,
@@ -147,11 +147,11 @@ fn entries<K: Field25519Lanes>(point: &Point<K::Reduced>) -> Vec<Entry> {
     inverses.iter().enumerate().map(entry).collect()
 }
 
-/// Which entry an odd scalar below 2^256 takes in window i of `count`, at least [`WINDOWS`], and whether with a minus
-/// sign, all ones for yes.
+/// Which entry an odd scalar below 2^256 takes in window i of `count`, at least [`WINDOWS`], and whether with
+/// a minus sign, all ones for yes.
 ///
-/// With k' = (k + 64^count − 1)/2 = ⌊k/2⌋ + 64^count/2 the digit is 2·b + 1 − 64, for the window b of k': positive from
-/// b = 32 on.
+/// With k' = (k + 64^count − 1)/2 = ⌊k/2⌋ + 64^count/2 the digit is 2·b + 1 − 64, for the window b of k':
+/// positive from b = 32 on.
 pub(super) fn digit(scalar: &[u64; 4], i: usize, count: usize) -> (u64, u64) {
     let bit = WINDOW * i + 1;
     let limb = |at: usize| scalar.get(at).copied().unwrap_or(0);

@@ -4,7 +4,7 @@ use super::fixed_base::{self, Kernel, WINDOWS};
 use super::{Entry, Group, Point, TWICE_D, Undecodable, codec, constant};
 use crate::arch::Secret;
 use crate::arch::field25519::{Digits, Field25519Lanes};
-use crate::arch::lookup::parts;
+use crate::arch::lookup::spacing;
 use crate::arith::curve25519::order;
 use subtle::Choice;
 use zeroize::Zeroizing;
@@ -59,9 +59,9 @@ impl<K: Kernel> BaseMultiplier<K> {
     fn multiply(&mut self, scalars: &[[u64; 4]]) {
         self.group.kernel.assert_environment();
         self.point.expose_mut()[0] = Point::neutral::<K>();
-        match parts(K::LANES, scalars.len()) {
-            1 => self.add_multiples(scalars),
-            parts => self.add_multiples_split(scalars, parts),
+        match spacing(scalars.len()) {
+            passes if passes < K::LANES => self.add_multiples_split(scalars, passes),
+            _ => self.add_multiples(scalars),
         }
     }
 
@@ -86,14 +86,15 @@ impl<K: Kernel> BaseMultiplier<K> {
         }
     }
 
-    /// The same with several lanes for each scalar: s, s + m, s + 2·m, … for scalar `s`, and m = lanes / `parts`.
+    /// The same with several lanes for each scalar: s, s + m, s + 2·m, … for scalar s, with m = `passes`.
     ///
-    /// In pass j of m, lane l adds an entry from window l + j of a group of windows, as many as there are lanes. So each
-    /// scalar gets all windows, and no two lanes read the same one. Then the lanes of a scalar add what they have.
-    fn add_multiples_split(&mut self, scalars: &[[u64; 4]], parts: usize) {
+    /// In pass j of m, lane l adds an entry from window l + j of a group of windows, as many as there are
+    /// lanes. So each scalar gets all windows, and no two lanes read the same one. Then the lanes of a scalar
+    /// add what they have.
+    fn add_multiples_split(&mut self, scalars: &[[u64; 4]], passes: usize) {
         let kernel = self.group.kernel;
         let groups = fixed_base::table(kernel).split().groups();
-        let (passes, windows) = (K::LANES / parts, groups.len() * K::LANES);
+        let windows = groups.len() * K::LANES;
         let odd = odd(scalars);
         for (group, table) in groups.iter().enumerate() {
             for pass in 0..passes {
@@ -101,13 +102,13 @@ impl<K: Kernel> BaseMultiplier<K> {
                 let words = index.as_mut().iter_mut().zip(negative.as_mut()).enumerate();
                 for (lane, (index, negative)) in words {
                     // The entry is for the lane that is `pass` lanes before.
-                    let scalar = &odd[(lane + K::LANES - pass) % passes];
+                    let scalar = &odd[(lane + K::LANES - pass) & (passes - 1)];
                     (*index, *negative) = fixed_base::digit(scalar, group * K::LANES + lane, windows);
                 }
                 self.add_entries(table, pass, &index, &negative);
             }
         }
-        self.add_parts(parts);
+        self.add_parts(passes);
     }
 
     /// Adds what each lane finds `pass` lanes further on in a group's table.
@@ -123,12 +124,12 @@ impl<K: Kernel> BaseMultiplier<K> {
         self.group.add(&mut self.point.expose_mut()[0], entry, None, &negative);
     }
 
-    /// Adds the points in the lanes of each scalar; all of these have the sum then.
-    fn add_parts(&mut self, parts: usize) {
+    /// Adds the points in the lanes of each scalar, so far apart; all of these have the sum then.
+    fn add_parts(&mut self, spacing: usize) {
         let twice_d = constant::<K>(&TWICE_D);
         let [point] = self.point.expose_mut() else { unreachable!("one point") };
         let mut distance = K::LANES / 2;
-        while distance * parts >= K::LANES {
+        while distance >= spacing {
             let Point { x, y, z, t } = *point;
             let [x, y, z, t] = [x, y, z, t].map(|coordinate| coordinate.rotated(distance));
             let (entry, z) = self.group.entry(&Point { x, y, z, t }, &twice_d);
@@ -138,8 +139,8 @@ impl<K: Kernel> BaseMultiplier<K> {
     }
 }
 
-/// The scalars, made odd: the base point has the order L, so adding L to an even scalar changes nothing else. Ones for the
-/// other lanes.
+/// The scalars, made odd: the base point has the order L, so adding L to an even scalar changes nothing else.
+/// Ones for the other lanes.
 fn odd(scalars: &[[u64; 4]]) -> Zeroizing<[[u64; 4]; super::MAX_LANES]> {
     let mut odd = Zeroizing::new([[1, 0, 0, 0]; super::MAX_LANES]);
     odd.iter_mut().zip(scalars).for_each(|(odd, scalar)| *odd = order::odd(scalar));
