@@ -130,7 +130,7 @@ impl Shell {
     /// Pastes a block; the lines that it prints.
     fn paste(&mut self, block: &Block) -> Vec<String> {
         let stdin = self.bash.stdin.as_mut().unwrap();
-        write!(stdin, "{}echo '{DONE}'\n", block.commands).unwrap();
+        writeln!(stdin, "{}echo '{DONE}'", block.commands).unwrap();
         let mut printed = Vec::new();
         loop {
             let line = self.output.recv_timeout(PATIENCE);
