@@ -10,6 +10,7 @@
 //! | 2 | [`ops`] | one public-key operation over one batch |
 //! | 3 | [`batch`], [`fiber`] | the queue that forms batches; stacks that can be parked |
 //! | 4 | [`provider`] | what rustls sees: signing keys, `CryptoProvider` |
+//! | 4 | `validation` | what of Envoy's validation context is enforced; PEM files (features `config`, `spiffe`) |
 //! | 5 | [`handshake`] | the engine, and the tokio acceptor and connector |
 //! | 6 | `spiffe` | SPIFFE identities that rotate (feature `spiffe`) |
 //! | 7 | `config` (feature `config`) | the configuration of Envoy, Istio and ASM |
@@ -28,6 +29,8 @@ pub mod ops;
 pub mod provider;
 #[cfg(feature = "spiffe")]
 pub mod spiffe;
+#[cfg(any(feature = "config", feature = "spiffe"))]
+mod validation;
 
 pub use arch::{Tier, TierKind};
 pub use error::{Error, KeyError};

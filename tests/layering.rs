@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module's level. What is not listed may not exist.
-const LEVELS: [(&str, u32); 10] = [
+const LEVELS: [(&str, u32); 11] = [
     ("arch", 0),
     ("error", 0),
     ("arith", 1),
@@ -21,6 +21,7 @@ const LEVELS: [(&str, u32); 10] = [
     ("batch", 3),
     ("fiber", 3),
     ("provider", 4),
+    ("validation", 4),
     ("handshake", 5),
     // Identities come with an acceptor and a connector, which are made of the handshake's.
     ("spiffe", 6),
@@ -45,10 +46,11 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("provider", &["rustls", "zeroize"]),
     ("provider/unaccelerated.rs", &["log"]),
     ("handshake", &["rustls", "tokio", "tokio_rustls", "crossbeam_channel", "core_affinity", "log"]),
+    ("validation", &["rustls", "zeroize", "regex"]),
     ("spiffe/proto", &["prost"]),
     ("spiffe/channel.rs", &["tonic"]),
     ("spiffe/sds", &["prost", "tonic", "tonic_prost"]),
-    ("spiffe/workload_api.rs", &["tonic"]),
+    ("spiffe/workload_api", &["tonic", "tonic_prost"]),
     ("spiffe/authority", &["rcgen", "pkcs8", "prost", "tonic", "tonic_prost"]),
     (
         "spiffe",

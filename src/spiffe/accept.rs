@@ -1,6 +1,7 @@
 //! The acceptance rules: what must hold of material before anybody uses it.
 
-use super::bundles::{Bundles, Chain};
+use super::bundles::Bundles;
+use super::chain::{Chain, ChainError};
 use super::clock::unix_time;
 use super::leaf::{Leaf, LeafError};
 use super::refusal::Refusal;
@@ -43,7 +44,8 @@ pub(super) fn examine(
     let certified = certify(svid)?;
     let Leaf { id, not_before, not_after } = leaf;
     let svid = OwnSvid { id, not_before, not_after, certified: Arc::new(certified) };
-    let accepted = Accepted { svid, bundles: Bundles::new(bundles)? };
+    let bundles = Bundles::new(bundles, svid.id.trust_domain())?;
+    let accepted = Accepted { svid, bundles };
     verify_own(&accepted.svid, &accepted.bundles, now)?;
     Ok(accepted)
 }
@@ -65,10 +67,8 @@ pub(super) fn verify_own(svid: &OwnSvid, bundles: &Bundles, now: SystemTime) -> 
     let algorithms = default_provider().signature_verification_algorithms.all;
     for usage in [KeyUsage::server_auth(), KeyUsage::client_auth()] {
         let chain = Chain { leaf, intermediates, now, usage, algorithms };
-        roots.verify(chain, domain).map_err(|e| match e {
-            super::bundles::ChainError::WebPki(webpki::Error::RequiredEkuNotFoundContext(_)) => {
-                Refusal::ExtendedKeyUsage
-            }
+        roots.verify_unrevoked(chain, domain).map_err(|e| match e {
+            ChainError::WebPki(webpki::Error::RequiredEkuNotFoundContext(_)) => Refusal::ExtendedKeyUsage,
             other => Refusal::NotInBundle(other.to_string()),
         })?;
     }
@@ -77,6 +77,19 @@ pub(super) fn verify_own(svid: &OwnSvid, bundles: &Bundles, now: SystemTime) -> 
 
 fn too_early(why: &str) -> Refusal {
     Refusal::NotInBundle(why.to_owned())
+}
+
+/// Whether our own chain is in a revocation list of its bundle, so that our peers refuse it.
+pub(super) fn is_revoked(svid: &OwnSvid, bundles: &Bundles, now: SystemTime) -> bool {
+    let domain = svid.id.trust_domain();
+    let (Some(roots), Some((leaf, intermediates)), Some(now)) =
+        (bundles.get(domain), svid.certified.cert.split_first(), unix_time(now.max(svid.not_before)))
+    else {
+        return false;
+    };
+    let algorithms = default_provider().signature_verification_algorithms.all;
+    let chain = Chain { leaf, intermediates, now, usage: KeyUsage::client_auth(), algorithms };
+    matches!(roots.verify(chain, domain), Err(ChainError::WebPki(webpki::Error::CertRevoked)))
 }
 
 impl From<LeafError> for Refusal {

@@ -1,6 +1,6 @@
 //! The server's side.
 
-use super::connection::{Connection, Context, count_failure};
+use super::connection::{Connection, Context, count_failure, in_words};
 use super::endpoint::Endpoint;
 use super::metric::Side;
 use super::{Authorizer, Identity, LivePolicy, TlsOptions};
@@ -91,7 +91,7 @@ impl<E: HandshakeEngine> Acceptor<E> {
         async move {
             let result = async {
                 let (handshake, context) = begun?;
-                let stream = handshake.run(io).await?;
+                let stream = handshake.run(io).await.map_err(in_words)?;
                 let connection = context.admit(stream.get_ref().1)?;
                 Ok((stream, connection))
             }

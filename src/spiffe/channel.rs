@@ -9,6 +9,9 @@ use tonic::transport::{self, Channel};
 /// minutes, unless they were told otherwise.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(6 * 60);
 
+/// The largest message that is accepted unless said otherwise, in bytes: bundles of hundreds of domains, and revocation lists.
+pub(super) const MAX_MESSAGE_SIZE: usize = 64 << 20;
+
 /// How long it may take to answer that.
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 

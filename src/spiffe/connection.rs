@@ -187,6 +187,14 @@ fn invalid_data(e: impl std::error::Error + Send + Sync + 'static) -> io::Error 
     io::Error::new(io::ErrorKind::InvalidData, e)
 }
 
+/// A refused peer's reason itself, which rustls only shows as Rust prints it for debugging.
+pub(super) fn in_words(error: io::Error) -> io::Error {
+    match PeerError::of(&error) {
+        Some(reason) => io::Error::new(error.kind(), reason.clone()),
+        None => error,
+    }
+}
+
 /// Counts a handshake that failed, by its reason.
 pub(super) fn count_failure<T>(result: &io::Result<T>, store: &Store, side: Side) {
     if let Err(error) = result {

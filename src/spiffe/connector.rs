@@ -1,6 +1,6 @@
 //! The client's side.
 
-use super::connection::{Connection, Context, count_failure};
+use super::connection::{Connection, Context, count_failure, in_words};
 use super::endpoint::Endpoint;
 use super::metric::Side;
 use super::{Authorizer, Identity, LivePolicy, TlsOptions};
@@ -95,7 +95,7 @@ impl<E: HandshakeEngine> Connector<E> {
         async move {
             let result = async {
                 let (handshake, context) = begun?;
-                let stream = handshake.run(name, io).await?;
+                let stream = handshake.run(name, io).await.map_err(in_words)?;
                 let connection = context.admit(stream.get_ref().1)?;
                 Ok((stream, connection))
             }

@@ -29,6 +29,8 @@ pub struct Health {
     pub connected: bool,
     /// Why it was lost last, while it is not connected.
     pub source_error: Option<String>,
+    /// Whether the source refuses our request itself (InvalidArgument). It is asked rarely then: somebody has to look at it.
+    pub source_rejects: bool,
     /// When the source last delivered something that was accepted.
     pub last_success: Option<SystemTime>,
     /// Updates that were accepted.
@@ -42,9 +44,9 @@ pub struct Health {
 }
 
 impl Health {
-    /// Whether new handshakes are made, and the source's last update was accepted.
+    /// Whether new handshakes are made, the source's last update was accepted, and it does not reject our request.
     pub fn is_good(&self) -> bool {
-        self.unavailable.is_none() && !self.refused_since
+        self.unavailable.is_none() && !self.refused_since && !self.source_rejects
     }
 
     pub(super) fn new(current: Published, report: &Report, held_back_until: Option<SystemTime>) -> Self {
@@ -60,6 +62,7 @@ impl Health {
             held_back_until,
             connected: report.connected,
             source_error: report.source_error,
+            source_rejects: report.source_rejects,
             last_success: report.last_success,
             accepted: report.accepted,
             refused: report.refused,
@@ -75,6 +78,7 @@ pub(super) struct Report {
     last: Option<Last>,
     pub(super) connected: bool,
     pub(super) source_error: Option<String>,
+    pub(super) source_rejects: bool,
     last_success: Option<SystemTime>,
     accepted: u64,
     refused: u64,

@@ -131,6 +131,7 @@ pub struct IdentityBuilder {
     trust_domain: Option<TrustDomain>,
     clock: Arc<dyn Clock>,
     backoff: Backoff,
+    rejected: Backoff,
 }
 
 impl Default for IdentityBuilder {
@@ -140,6 +141,7 @@ impl Default for IdentityBuilder {
             trust_domain: None,
             clock: Arc::new(SystemClock),
             backoff: Backoff { first: Duration::from_millis(200), longest: Duration::from_secs(10) },
+            rejected: Backoff { first: Duration::from_secs(30), longest: Duration::from_secs(600) },
         }
     }
 }
@@ -173,6 +175,13 @@ impl IdentityBuilder {
         self
     }
 
+    /// The same for a source that rejects our request itself (InvalidArgument); default: 30 s and 10 minutes.
+    #[must_use]
+    pub fn rejected_backoff(mut self, first: Duration, longest: Duration) -> Self {
+        self.rejected = Backoff { first, longest: longest.max(first) };
+        self
+    }
+
     /// Starts the identity: its tasks run on the current tokio runtime.
     ///
     /// # Panics
@@ -182,7 +191,7 @@ impl IdentityBuilder {
         let store = Arc::new(Store::new(self.clock, self.trust_domain, metrics));
         let tasks = [
             tokio::spawn(supervisor::keep_time(store.clone())),
-            tokio::spawn(supervisor::run(source, store.clone(), self.backoff)),
+            tokio::spawn(supervisor::run(source, store.clone(), self.backoff, self.rejected)),
         ];
         Identity(Arc::new(Running { store, tasks }))
     }

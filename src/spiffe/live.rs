@@ -1,9 +1,10 @@
 //! What becomes of live connections when identities rotate.
 
-use super::bundles::{Chain, Roots};
+use super::chain::{Chain, ChainError};
 use super::label::labels;
+use super::roots::Roots;
 use super::store::Store;
-use ::spiffe::{SpiffeId, TrustDomain};
+use ::spiffe::SpiffeId;
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, UnixTime};
 use std::fmt;
@@ -42,8 +43,9 @@ impl LivePolicy {
     }
 
     /// A connection should be closed when the bundle of its peer's trust domain is removed, when the peer's chain does
-    /// not verify any more with the roots that are left in it, or when our own identity is withdrawn; after a random
-    /// part of `spread`, because that concerns many connections at once.
+    /// not verify any more with the roots that are left in it, when its rules do not admit the peer any more, when the chain
+    /// is revoked, or when our own identity is withdrawn; after a random part of `spread`, because that concerns many
+    /// connections at once.
     #[must_use]
     pub fn close_on_bundle_removal(mut self, spread: Duration) -> Self {
         self.bundle_removal = Some(spread);
@@ -70,6 +72,8 @@ pub enum CloseReason {
     BundleRemoved,
     /// The roots that the peer's chain leads to were removed from its trust domain's bundle.
     RootRemoved,
+    /// A certificate of the peer's chain was revoked, or its bundle does not admit the peer any more.
+    Revoked,
     /// Our own identity was withdrawn.
     Withdrawn,
 }
@@ -79,6 +83,7 @@ labels! {
     CloseReason::MaxAge => "max_age",
     CloseReason::BundleRemoved => "bundle_removed",
     CloseReason::RootRemoved => "root_removed",
+    CloseReason::Revoked => "revoked",
     CloseReason::Withdrawn => "withdrawn",
 }
 
@@ -88,6 +93,7 @@ impl fmt::Display for CloseReason {
             Self::MaxAge => "the connection is as old as the policy allows",
             Self::BundleRemoved => "the bundle of the peer's trust domain was removed",
             Self::RootRemoved => "the roots that the peer's chain leads to were removed",
+            Self::Revoked => "the peer was revoked",
             Self::Withdrawn => "our own identity was withdrawn",
         })
     }
@@ -106,7 +112,7 @@ pub(super) struct PeerChain {
 pub(super) struct TrustWatch {
     store: Arc<Store>,
     changes: watch::Receiver<u64>,
-    domain: TrustDomain,
+    peer: SpiffeId,
     /// The roots that the chain is known to verify with.
     roots: Option<Arc<Roots>>,
     chain: PeerChain,
@@ -122,7 +128,7 @@ impl TrustWatch {
         let mut changes = store.changes();
         // What changed while the handshake ran is a change, too.
         changes.mark_changed();
-        Self { changes, store, domain: peer.trust_domain().clone(), roots, chain }
+        Self { changes, store, peer: peer.clone(), roots, chain }
     }
 
     /// Ready when trust is taken back. Dropping the future loses nothing.
@@ -139,22 +145,32 @@ impl TrustWatch {
     fn judge(&mut self) -> Option<CloseReason> {
         let published = self.store.last_published();
         let Ok(snapshot) = &*published else { return Some(CloseReason::Withdrawn) };
-        let Some(roots) = snapshot.bundles().get(&self.domain) else {
+        let Some(roots) = snapshot.bundles().get(self.peer.trust_domain()) else {
             return Some(CloseReason::BundleRemoved);
         };
         let is_covered =
             self.roots.as_ref().is_some_and(|known| Arc::ptr_eq(known, roots) || roots.covers(known));
-        if !is_covered && !self.verifies(roots) {
-            return Some(CloseReason::RootRemoved);
+        if !is_covered && let Err(reason) = self.verify(roots) {
+            return Some(reason);
         }
         self.roots = Some(roots.clone());
         None
     }
 
-    fn verifies(&self, roots: &Roots) -> bool {
+    /// An expired revocation list closes nothing: like expiry, it is no removal.
+    fn verify(&self, roots: &Roots) -> Result<(), CloseReason> {
         let PeerChain { certificates, usage, algorithms, at } = &self.chain;
-        let Some((leaf, intermediates)) = certificates.split_first() else { return false };
+        let Some((leaf, intermediates)) = certificates.split_first() else {
+            return Err(CloseReason::RootRemoved);
+        };
+        if !roots.admits(&self.peer) {
+            return Err(CloseReason::Revoked);
+        }
         let chain = Chain { leaf, intermediates, now: *at, usage: *usage, algorithms: algorithms.all };
-        roots.verify(chain, &self.domain).is_ok()
+        let domain = self.peer.trust_domain();
+        match roots.verify(chain, domain) {
+            Err(ChainError::WebPki(webpki::Error::CertRevoked)) => Err(CloseReason::Revoked),
+            _ => roots.verify_unrevoked(chain, domain).map_err(|_| CloseReason::RootRemoved),
+        }
     }
 }

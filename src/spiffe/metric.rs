@@ -5,6 +5,7 @@ use super::live::CloseReason;
 use super::refusal::Refusal;
 use super::snapshot::Snapshot;
 use super::source::Withdrawal;
+use ::spiffe::TrustDomain;
 use metrics::{Counter, counter, describe_counter, describe_gauge, gauge};
 use std::time::SystemTime;
 
@@ -22,7 +23,7 @@ const WITHDRAWALS: &str = "spiffe_withdrawals_total";
 const HANDSHAKE_FAILURES: &str = "spiffe_handshake_failures_total";
 const CONNECTIONS_CLOSED: &str = "spiffe_connections_closed_total";
 
-const DESCRIPTIONS: [(&str, &str); 6] = [
+const DESCRIPTIONS: [(&str, &str); 10] = [
     ("spiffe_identity_available", "1 while new handshakes can be made, else 0."),
     (
         "spiffe_svid_not_before_seconds",
@@ -35,6 +36,13 @@ const DESCRIPTIONS: [(&str, &str); 6] = [
     ("spiffe_generation", "Number of the generation that was published last."),
     ("spiffe_last_success_seconds", "When an update was last accepted, in seconds since 1970."),
     ("spiffe_source_connected", "1 while the source is connected, else 0."),
+    ("spiffe_source_rejected", "1 while the source refuses our request itself, else 0."),
+    ("spiffe_unusable_roots", "Certificates of a trust domain's bundle that cannot be used as roots."),
+    ("spiffe_unusable_bundle", "1 while a trust domain's new bundle cannot be used, else 0."),
+    (
+        "spiffe_crl_next_update_seconds",
+        "When the first of a trust domain's revocation lists expires, in seconds since 1970.",
+    ),
 ];
 
 impl Metrics {
@@ -47,6 +55,7 @@ impl Metrics {
         describe_counter!(CONNECTIONS_CLOSED, "Connections that were told to close, by the reason.");
         let metrics = Self { identity };
         metrics.connected(false);
+        metrics.rejected(false);
         for result in Refusal::LABELS.iter().chain(&[OK]) {
             metrics.updates(result).increment(0);
         }
@@ -87,6 +96,24 @@ impl Metrics {
         self.gauge("spiffe_svid_not_after_seconds", seconds(snapshot.not_after()));
     }
 
+    /// Whether the source refuses our request itself.
+    pub(super) fn rejected(&self, rejected: bool) {
+        self.gauge("spiffe_source_rejected", f64::from(u8::from(rejected)));
+    }
+
+    /// What there is to say of a trust domain's bundle.
+    pub(super) fn bundle(&self, domain: &TrustDomain, status: BundleStatus) {
+        let gauge = |name: &'static str, value: f64| {
+            gauge!(name, "identity" => self.identity.clone(), "trust_domain" => domain.to_string())
+                .set(value);
+        };
+        gauge("spiffe_unusable_roots", f64::from(status.unusable_roots));
+        gauge("spiffe_unusable_bundle", f64::from(u8::from(status.is_unusable)));
+        if let Some(next_update) = status.crl_next_update {
+            gauge("spiffe_crl_next_update_seconds", seconds(next_update));
+        }
+    }
+
     pub(super) fn handshake_failed(&self, side: Side, reason: &'static str) {
         self.failures(side, reason).increment(1);
     }
@@ -116,6 +143,14 @@ impl Metrics {
     fn gauge(&self, name: &'static str, value: f64) {
         gauge!(name, "identity" => self.identity.clone()).set(value);
     }
+}
+
+/// What metrics say of a trust domain's bundle.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct BundleStatus {
+    pub(super) unusable_roots: u32,
+    pub(super) is_unusable: bool,
+    pub(super) crl_next_update: Option<SystemTime>,
 }
 
 /// Seconds since 1970.

@@ -18,7 +18,8 @@
 //!    valid; that the peer has the leaf's key it proves each time.
 //! 6. The [`Connection`] that comes with the stream tells who the peer is, and when the [`LivePolicy`] wants it closed.
 //!
-//! Own keys are wiped when their last user drops them. A peer without certificate is refused. Revocation lists are no part of X.509-SVID.
+//! Own keys are wiped when their last user drops them. A peer without certificate is refused. Revocation lists are no part
+//! of X.509-SVID, but those that a bundle holds are enforced.
 //!
 //! ```no_run
 //! use rustls_multibuffer::handshake::{Engine, EngineConfig};
@@ -56,6 +57,10 @@
 //! | `spiffe_generation` | gauge | | number of the generation that was published last |
 //! | `spiffe_last_success_seconds` | gauge | | when an update was last accepted |
 //! | `spiffe_source_connected` | gauge | | 1 while the source is connected, else 0 |
+//! | `spiffe_source_rejected` | gauge | | 1 while the source refuses our request itself (InvalidArgument), else 0 |
+//! | `spiffe_unusable_roots` | gauge | `trust_domain` | certificates in the bundle that cannot be used as roots |
+//! | `spiffe_unusable_bundle` | gauge | `trust_domain` | 1 while the bundle that another trust domain publishes cannot be used, so that the last good one counts; else 0 |
+//! | `spiffe_crl_next_update_seconds` | gauge | `trust_domain` | when the first of the bundle's revocation lists expires, and with it the trust in whoever it is about |
 //! | `spiffe_updates_total` | counter | `result` | updates: `ok`, or the label of the [`Refusal`] |
 //! | `spiffe_withdrawals_total` | counter | `reason` | withdrawals of the identity, by the label of the [`Withdrawal`]; the same again is none |
 //! | `spiffe_handshake_failures_total` | counter | `side`, `reason` | handshakes that failed, by [`handshake_failure`] |
@@ -67,6 +72,7 @@ mod acceptor;
 pub mod authority;
 mod authorizer;
 mod bundles;
+mod chain;
 mod channel;
 mod clock;
 mod connection;
@@ -86,6 +92,7 @@ mod options;
 mod peer_error;
 mod proto;
 mod refusal;
+mod roots;
 mod sds;
 mod snapshot;
 mod source;
@@ -112,7 +119,10 @@ pub use self::peer_error::PeerError;
 pub use self::refusal::Refusal;
 pub use self::sds::SdsSource;
 pub use self::snapshot::Snapshot;
-pub use self::source::{Material, Offered, Source, SourceError, Svid, SvidKey, Updates, Withdrawal};
+pub use self::source::{
+    Material, Offered, Source, SourceError, Svid, SvidKey, TrustBundle, Updates, Withdrawal,
+};
 pub use self::unavailable::Unavailable;
 pub use self::workload_api::{EndpointError, WorkloadApiSource};
+pub use crate::validation::UriMatcher;
 pub use ::spiffe::{SpiffeId, SpiffeIdError, TrustDomain};

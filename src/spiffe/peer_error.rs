@@ -52,6 +52,11 @@ pub enum PeerError {
     },
     /// The chain leads to a root, and something else is wrong with it: a signature, an intermediate.
     BadChain(String),
+    /// A certificate of the chain is in a revocation list.
+    Revoked,
+    /// Whether the chain is revoked is not known: the revocation list of one of its authorities is missing, has expired or
+    /// is not signed by it.
+    RevocationUnknown(String),
     /// The peer is who it says, and the authorizer does not let it in.
     NotAuthorized(SpiffeId),
 }
@@ -72,6 +77,8 @@ labels! {
     PeerError::NotInBundle(_) => "not_in_bundle",
     PeerError::ForeignAuthority { .. } => "foreign_authority",
     PeerError::BadChain(_) => "bad_chain",
+    PeerError::Revoked => "revoked",
+    PeerError::RevocationUnknown(_) => "revocation_unknown",
     PeerError::NotAuthorized(_) => "not_authorized",
 }
 
@@ -138,6 +145,10 @@ impl fmt::Display for PeerError {
                 write!(f, "the peer claims {domain}, but its chain was made by {authority}")
             }
             Self::BadChain(why) => write!(f, "the peer's chain does not verify: {why}"),
+            Self::Revoked => f.write_str("the peer's chain is revoked"),
+            Self::RevocationUnknown(why) => {
+                write!(f, "whether the peer's chain is revoked is not known: {why}")
+            }
             Self::NotAuthorized(id) => write!(f, "{id} is not authorized"),
         }
     }

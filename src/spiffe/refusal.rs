@@ -39,8 +39,12 @@ pub enum Refusal {
     WrongTrustDomain(SpiffeId),
     /// There is no bundle, or an empty one, for the SVID's own trust domain.
     NoBundle(TrustDomain),
-    /// A certificate in a bundle cannot be used as a root: it is malformed, or it is no CA.
-    BadRoot(TrustDomain),
+    /// No certificate in the bundle can be used as a root: they are malformed, or no CAs.
+    BadRoot(TrustDomain, String),
+    /// A revocation list cannot be used, so that what it revokes would be admitted.
+    BadCrl(TrustDomain, String),
+    /// It restricts who is admitted, or how, in a way that is not enforced here.
+    Unsupported(String),
     /// The SVID does not verify with the bundle of its own trust domain.
     NotInBundle(String),
 }
@@ -60,7 +64,9 @@ labels! {
     Refusal::KeyMismatch => "key_mismatch",
     Refusal::WrongTrustDomain(_) => "wrong_trust_domain",
     Refusal::NoBundle(_) => "no_bundle",
-    Refusal::BadRoot(_) => "bad_root",
+    Refusal::BadRoot(..) => "bad_root",
+    Refusal::BadCrl(..) => "bad_crl",
+    Refusal::Unsupported(_) => "unsupported",
     Refusal::NotInBundle(_) => "not_in_bundle",
 }
 
@@ -84,7 +90,11 @@ impl fmt::Display for Refusal {
             Self::KeyMismatch => f.write_str("the private key does not belong to the leaf"),
             Self::WrongTrustDomain(id) => write!(f, "{id} is not of the expected trust domain"),
             Self::NoBundle(domain) => write!(f, "there is no bundle for our own trust domain {domain}"),
-            Self::BadRoot(domain) => write!(f, "the bundle of {domain} has a certificate that is no root"),
+            Self::BadRoot(domain, why) => write!(f, "the bundle of {domain} holds no root: {why}"),
+            Self::BadCrl(domain, why) => {
+                write!(f, "the bundle of {domain} holds a revocation list that cannot be used: {why}")
+            }
+            Self::Unsupported(what) => write!(f, "it asks for what is not enforced here: {what}"),
             Self::NotInBundle(why) => write!(f, "the SVID does not verify with its own bundle: {why}"),
         }
     }

@@ -2,8 +2,9 @@
 
 use super::label::labels;
 use super::refusal::Refusal;
+use crate::validation::{UriMatcher, trusted};
 use ::spiffe::TrustDomain;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fmt;
@@ -18,8 +19,75 @@ use zeroize::Zeroize;
 pub struct Material {
     /// Who we are.
     pub svid: Svid,
-    /// The trust bundles: the root certificates of our own trust domain, and of each one that we federate with.
-    pub bundles: BTreeMap<TrustDomain, Vec<CertificateDer<'static>>>,
+    /// The trust bundles: of our own trust domain, and of each one that we federate with.
+    pub bundles: BTreeMap<TrustDomain, TrustBundle>,
+}
+
+/// What the peers of one trust domain are verified with.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct TrustBundle {
+    /// The root certificates. One that cannot be used is left out, with a warning, as long as another one can.
+    pub roots: Vec<CertificateDer<'static>>,
+    /// Certificate revocation lists. If there are any, each authority of a peer's chain needs one that has not expired.
+    pub crls: Vec<CertificateRevocationListDer<'static>>,
+    /// Whether only the peer's own certificate is looked up in the revocation lists, so that only its issuer needs one.
+    pub only_verify_leaf_crl: bool,
+    /// Which SPIFFE IDs are admitted, beside what an authorizer says; one that matches is enough. Empty: all.
+    pub uri_matchers: Vec<UriMatcher>,
+    /// What is not used of its file.
+    pub(super) notices: Vec<String>,
+    /// Why it cannot be used at all.
+    pub(super) defect: Option<String>,
+}
+
+impl TrustBundle {
+    /// These roots alone.
+    pub fn new(roots: Vec<CertificateDer<'static>>) -> Self {
+        Self { roots, ..Self::default() }
+    }
+
+    /// From PEM: the blocks `CERTIFICATE` are roots, the blocks `X509 CRL` revocation lists. Other kinds are named in a
+    /// warning when the bundle is used.
+    ///
+    /// # Errors
+    /// [`Refusal::Malformed`], if a block does not end or is not base64.
+    pub fn from_pem(pem: &[u8]) -> Result<Self, Refusal> {
+        let found = trusted(pem).map_err(Refusal::Malformed)?;
+        let notice =
+            |label| format!("a block {label:?} is neither a certificate nor a revocation list: not used");
+        let notices = found.others.iter().map(notice).collect();
+        Ok(Self { roots: found.certificates, crls: found.crls, notices, ..Self::default() })
+    }
+
+    /// One that is there and cannot be used.
+    pub(super) fn unusable(why: impl fmt::Display) -> Self {
+        Self { defect: Some(why.to_string()), ..Self::default() }
+    }
+
+    /// The same, but a file that holds something else than certificates is no bundle.
+    ///
+    /// # Errors
+    /// What is wrong with it, or that there is no certificate in it.
+    pub(super) fn from_pem_with_roots(pem: &[u8]) -> Result<Self, Refusal> {
+        match Self::from_pem(pem)? {
+            bundle if bundle.roots.is_empty() => {
+                Err(Refusal::Malformed("there is no certificate in it".to_owned()))
+            }
+            bundle => Ok(bundle),
+        }
+    }
+
+    /// Whether there is nothing in it, which takes back what was there before.
+    pub(super) fn is_empty(&self) -> bool {
+        self.roots.is_empty() && self.defect.is_none()
+    }
+}
+
+impl From<Vec<CertificateDer<'static>>> for TrustBundle {
+    fn from(roots: Vec<CertificateDer<'static>>) -> Self {
+        Self::new(roots)
+    }
 }
 
 /// An X.509-SVID with its private key, as a source delivers it: nothing is checked yet.
@@ -183,7 +251,10 @@ pub trait Source: Send + 'static {
 pub enum SourceError {
     /// The source may come back: it is tried again.
     Lost(Box<dyn Error + Send + Sync>),
-    /// Trying again is useless, for example because the request itself was refused (Workload API: InvalidArgument).
+    /// The source refuses the request itself, and will most likely do so again (Workload API: InvalidArgument). It is asked
+    /// rarely from now on.
+    Rejected(Box<dyn Error + Send + Sync>),
+    /// Trying again is useless: there is nothing to ask any more.
     Final(Box<dyn Error + Send + Sync>),
 }
 
@@ -191,6 +262,7 @@ impl fmt::Display for SourceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Lost(why) => write!(f, "lost: {why}"),
+            Self::Rejected(why) => write!(f, "rejecting our request: {why}"),
             Self::Final(why) => write!(f, "ended: {why}"),
         }
     }
@@ -199,7 +271,7 @@ impl fmt::Display for SourceError {
 impl Error for SourceError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Lost(why) | Self::Final(why) => Some(&**why),
+            Self::Lost(why) | Self::Rejected(why) | Self::Final(why) => Some(&**why),
         }
     }
 }

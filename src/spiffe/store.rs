@@ -1,6 +1,6 @@
 //! What is published, and to whom: the one place where generations are made.
 
-use super::accept::{Accepted, examine, verify_own};
+use super::accept::{Accepted, examine, is_revoked, verify_own};
 use super::bundles::Bundles;
 use super::clock::Clock;
 use super::health::{Health, Report};
@@ -8,7 +8,7 @@ use super::leaf::is_over;
 use super::metric::Metrics;
 use super::refusal::Refusal;
 use super::snapshot::{OwnSvid, Snapshot};
-use super::source::{Material, Offered, Sink, Withdrawal};
+use super::source::{Material, Offered, Sink, SourceError, Withdrawal};
 use super::unavailable::Unavailable;
 use ::spiffe::TrustDomain;
 use arc_swap::ArcSwap;
@@ -45,6 +45,10 @@ struct Inner {
     report: Report,
     /// Whether the expiry of what is published was noticed.
     told_expiry: bool,
+    /// In how many domains the expiry of a revocation list was noticed.
+    told_crls: usize,
+    /// What was said of the bundles last.
+    notices: Vec<String>,
 }
 
 impl Store {
@@ -105,7 +109,18 @@ impl Store {
         let report = &mut self.lock().report;
         report.connected = connected;
         report.source_error = error;
+        if connected && std::mem::take(&mut report.source_rejects) {
+            self.metrics.rejected(false);
+        }
         self.metrics.connected(connected);
+    }
+
+    /// The source has ended.
+    pub(super) fn lose(&self, why: &SourceError) {
+        self.set_connected(false, Some(why.to_string()));
+        let rejects = matches!(why, SourceError::Rejected(_));
+        self.lock().report.source_rejects = rejects;
+        self.metrics.rejected(rejects);
     }
 
     pub(super) fn is_connected(&self) -> bool {
@@ -125,7 +140,21 @@ impl Store {
         }
         let ripe_at = inner.held.as_ref().map(|held| held.svid.not_before);
         let expires = self.notice_expiry(&mut inner, now);
-        ripe_at.into_iter().chain(expires).min()
+        let crl_expires = self.notice_expired_crls(&mut inner, now);
+        ripe_at.into_iter().chain(expires).chain(crl_expires).min()
+    }
+
+    /// Says once that a revocation list has expired; tells when the next will have.
+    fn notice_expired_crls(&self, inner: &mut Inner, now: SystemTime) -> Option<SystemTime> {
+        let published = self.published.load();
+        let Ok(snapshot) = &**published else { return None };
+        let (over, next) = snapshot.bundles().expired_crls(now);
+        if over.len() > std::mem::replace(&mut inner.told_crls, over.len()) {
+            for domain in over {
+                log::error!("a revocation list of {domain} has expired: peers that it is about are refused");
+            }
+        }
+        next.map(|end| end + Duration::from_secs(1))
     }
 
     /// Says once that our SVID has expired; else tells when it will have.
@@ -156,9 +185,13 @@ impl Store {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn receive(&self, accepted: Accepted) -> Result<Offered, Refusal> {
+    fn receive(&self, mut accepted: Accepted) -> Result<Offered, Refusal> {
         let now = self.clock.now();
         let mut inner = self.lock();
+        if let Ok(current) = &**self.published.load() {
+            accepted.bundles.keep_last_good(current.bundles());
+        }
+        self.tell_notices(&mut inner, &accepted, now);
         let offered = if accepted.svid.not_before > now {
             self.hold_back(&mut inner, accepted, now)
         } else {
@@ -171,6 +204,19 @@ impl Store {
         inner.report.succeed(now);
         self.metrics.accepted(now);
         Ok(offered)
+    }
+
+    /// Says what is wrong with parts of an update that is accepted, unless that was said of the last one, too.
+    fn tell_notices(&self, inner: &mut Inner, accepted: &Accepted, now: SystemTime) {
+        let mut notices = accepted.bundles.notices().to_vec();
+        if is_revoked(&accepted.svid, &accepted.bundles, now) {
+            notices.push(format!("our own SVID {} is revoked: peers may refuse it", accepted.svid.id));
+        }
+        for notice in notices.iter().filter(|notice| !inner.notices.contains(notice)) {
+            log::warn!("{notice}");
+        }
+        inner.notices = notices;
+        accepted.bundles.report(&self.metrics);
     }
 
     /// The generation that holds the same already.
@@ -218,7 +264,7 @@ impl Store {
         let snapshot = Arc::new(Snapshot::new(inner.generation, svid, bundles, self.clock.clone()));
         log::info!("generation {} of {} is published", inner.generation, snapshot.id());
         self.metrics.published(&snapshot);
-        inner.told_expiry = false;
+        (inner.told_expiry, inner.told_crls) = (false, 0);
         inner.report.publish(&snapshot, now);
         self.set(inner, Ok(snapshot));
         inner.generation

@@ -27,18 +27,35 @@ impl Backoff {
     }
 }
 
-/// Runs `source` again and again, until it says that this is useless.
-pub(super) async fn run(mut source: impl Source, store: Arc<Store>, backoff: Backoff) {
+/// Runs `source` again and again, until it says that this is useless: after a loss with the waits of `backoff`, and after
+/// its server has rejected our request with those of `rejected`.
+pub(super) async fn run(mut source: impl Source, store: Arc<Store>, backoff: Backoff, rejected: Backoff) {
     let updates = Updates::new(store.clone());
-    let mut losses = 0;
+    let (mut losses, mut rejections) = (0, 0);
     loop {
         let began = Instant::now();
         let end = run_once(&mut source, &updates).await;
         let was_connected = store.is_connected();
-        store.set_connected(false, Some(end.to_string()));
-        log::warn!("the identity source {} is {end}", source.name());
-        if let SourceError::Final(_) = end {
-            return;
+        store.lose(&end);
+        match end {
+            SourceError::Final(_) => {
+                log::warn!("the identity source {} is {end}", source.name());
+                return;
+            }
+            SourceError::Rejected(_) => {
+                rejections += 1;
+                let wait = rejected.wait(rejections, fastrand::f64());
+                log::error!(
+                    "the identity source {} is {end}; it is asked again in {wait:.0?}",
+                    source.name()
+                );
+                tokio::time::sleep(wait).await;
+                continue;
+            }
+            SourceError::Lost(_) => {
+                log::warn!("the identity source {} is {end}", source.name());
+                rejections = 0;
+            }
         }
         // A source that was well for a while starts from the shortest wait again; one that only waited for an answer does not.
         losses = if was_connected && began.elapsed() > backoff.longest { 1 } else { losses + 1 };

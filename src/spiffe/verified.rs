@@ -4,7 +4,7 @@
 //!
 //! Never remembered is what a handshake proves afresh, that the peer has the leaf's key, nor what the authorizer says.
 
-use super::bundles::Chain;
+use super::chain::Chain;
 use super::fields::Fields;
 use ::spiffe::SpiffeId;
 use arc_swap::ArcSwapOption;
@@ -54,7 +54,7 @@ impl VerifiedChains {
         known.as_ref().filter(|known| known.leaf == *leaf).map(|known| known.id.clone())
     }
 
-    /// Remembers a chain that was just verified up to an authority that is valid until then.
+    /// Remembers a chain that was just verified up to an authority and with revocation lists that are valid until then.
     pub(super) fn insert(&self, chain: Chain<'_>, authority_until: UnixTime, id: &SpiffeId) {
         let (mut bytes, mut until) = (0, authority_until);
         for certificate in std::iter::once(chain.leaf).chain(chain.intermediates) {

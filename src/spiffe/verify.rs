@@ -1,10 +1,12 @@
 //! Peers verified by the rules of the X.509-SVID standard §5, for rustls.
 
 use super::authorizer::Authorizer;
-use super::bundles::{Bundles, Chain, ChainError, Roots};
+use super::bundles::Bundles;
+use super::chain::{Chain, ChainError, words};
 use super::clock::system_time;
 use super::leaf::Leaf;
 use super::peer_error::PeerError;
+use super::roots::Roots;
 use super::snapshot::Snapshot;
 use ::spiffe::{SpiffeId, TrustDomain};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -56,7 +58,9 @@ impl PeerVerifier {
             Some(id) => id,
             None => self.verify_chain(chain)?,
         };
-        authorize(&self.authorizer, id).map(drop)
+        let id = authorize(&self.authorizer, id)?;
+        let roots = self.roots(id.trust_domain())?;
+        if roots.admits(&id) { Ok(()) } else { Err(PeerError::NotAuthorized(id)) }
     }
 
     fn verify_chain(&self, chain: Chain<'_>) -> Result<SpiffeId, PeerError> {
@@ -90,8 +94,11 @@ impl PeerVerifier {
         if matches!(error, webpki::Error::RequiredEkuNotFoundContext(_)) {
             return PeerError::ExtendedKeyUsage;
         }
+        if let Some(revoked) = revocation(&error) {
+            return revoked;
+        }
         if !leads_to_no_root(&error) {
-            return PeerError::BadChain(error.to_string());
+            return PeerError::BadChain(words(&error));
         }
         let others = self.snapshot.bundles().iter().filter(|(other, _)| *other != domain).take(DOMAINS_ASKED);
         // Whatever an intermediate claims to belong to, its root tells whose it is.
@@ -101,6 +108,23 @@ impl PeerVerifier {
             Some((authority, _)) => foreign(authority.clone()),
             None => PeerError::NotInBundle(domain.clone()),
         }
+    }
+}
+
+/// What the revocation lists say.
+fn revocation(error: &webpki::Error) -> Option<PeerError> {
+    use webpki::Error as E;
+    match error {
+        E::CertRevoked => Some(PeerError::Revoked),
+        E::UnknownRevocationStatus
+        | E::CrlExpired { .. }
+        | E::InvalidCrlSignatureForPublicKey
+        | E::IssuerNotCrlSigner
+        | E::UnsupportedCrlSignatureAlgorithmContext(_)
+        | E::UnsupportedCrlSignatureAlgorithmForPublicKeyContext(_) => {
+            Some(PeerError::RevocationUnknown(words(error)))
+        }
+        _ => None,
     }
 }
 

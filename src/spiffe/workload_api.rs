@@ -1,25 +1,32 @@
 //! Identities from a SPIFFE Workload API: SPIRE's agent, and whatever else implements the standard.
 
-use super::channel::connect;
-use super::source::{Material, Source, SourceError, Svid, Updates, Withdrawal};
+mod message;
+
+use super::channel::{MAX_MESSAGE_SIZE, connect};
+use super::proto::workload::{FETCH_X509_SVID, FetchRequest, SECURITY_HEADER, X509SvidResponse};
+use super::source::{Source, SourceError, Updates, Withdrawal};
 use super::{Refusal, SpiffeId};
-use ::spiffe::cert::error::CertificateError;
 use ::spiffe::transport::Endpoint;
-use ::spiffe::workload_api::{WorkloadApiClient, WorkloadApiError, endpoint};
-use ::spiffe::{X509Context, X509SvidError};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use ::spiffe::workload_api::endpoint;
+use std::convert::Infallible;
 use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
-use tonic::codegen::tokio_stream::{Stream, StreamExt};
+use tonic::client::Grpc;
+use tonic::codegen::http::uri::PathAndQuery;
+use tonic::metadata::MetadataValue;
+use tonic::{Code, Request, Status, Streaming};
+use tonic_prost::ProstCodec;
 
 /// A [`Source`] that follows the stream of X.509-SVIDs of a SPIFFE Workload API.
 ///
 /// Every message is the complete state: what it lacks is taken back. PermissionDenied takes the identity back at once, and
-/// is asked again; InvalidArgument ends the source (SPIFFE Workload API §4.4, SPIFFE Workload Endpoint §5). In all other
-/// cases the connection is made anew, while the last good identity stays.
+/// is asked again; after InvalidArgument, which the standard says not to repeat, the API is asked rarely, and
+/// [`Health::source_rejects`](super::Health) tells (SPIFFE Workload API §4.4, SPIFFE Workload Endpoint §5). In all other cases
+/// the connection is made anew, while the last good identity stays. What is wrong with another trust domain's bundle
+/// concerns that domain only.
 ///
 /// ```
 /// use rustls_multibuffer::spiffe::WorkloadApiSource;
@@ -33,6 +40,7 @@ pub struct WorkloadApiSource {
     endpoint: Endpoint,
     id: Option<SpiffeId>,
     patience: Duration,
+    max_message_size: usize,
 }
 
 impl WorkloadApiSource {
@@ -53,7 +61,8 @@ impl WorkloadApiSource {
     }
 
     fn at(endpoint: Endpoint) -> Self {
-        Self { endpoint, id: None, patience: Duration::from_secs(10) }
+        let patience = Duration::from_secs(10);
+        Self { endpoint, id: None, patience, max_message_size: MAX_MESSAGE_SIZE }
     }
 
     /// Takes the SVID with this SPIFFE ID, instead of the default one, which is the first.
@@ -69,30 +78,40 @@ impl WorkloadApiSource {
         Self { patience, ..self }
     }
 
-    async fn follow(&self, updates: &Updates) -> Ended {
+    /// The largest message that is accepted, in bytes; 64 MiB unless said otherwise.
+    #[must_use]
+    pub fn max_message_size(self, bytes: usize) -> Self {
+        Self { max_message_size: bytes, ..self }
+    }
+
+    async fn follow(&self, updates: &Updates) -> Result<Infallible, Ended> {
         let first = async {
-            let channel = connect(&self.endpoint).await.map_err(Ended::Lost)?;
-            let client = WorkloadApiClient::new_with_channel(self.endpoint.clone(), channel);
-            let mut contexts = client.stream_x509_contexts().await?;
-            let context = next(&mut contexts).await?;
-            Ok::<_, Ended>((contexts, context))
+            let mut responses = self.open().await?;
+            let response = next(&mut responses).await?;
+            Ok::<_, Ended>((responses, response))
         };
-        let (mut contexts, mut context) = match tokio::time::timeout(self.patience, first).await {
-            Ok(Ok(first)) => first,
-            Ok(Err(ended)) => return ended,
-            Err(_) => return Ended::Lost("the Workload API does not answer".into()),
-        };
+        let first = tokio::time::timeout(self.patience, first).await;
+        let (mut responses, mut response) =
+            first.map_err(|_| Ended::Lost("the Workload API does not answer".into()))??;
         loop {
-            self.deliver(&context, updates);
-            context = match next(&mut contexts).await {
-                Ok(context) => context,
-                Err(ended) => return ended,
-            }
+            self.deliver(response, updates)?;
+            response = next(&mut responses).await?;
         }
     }
 
-    fn deliver(&self, context: &X509Context, updates: &Updates) {
-        match material(context, self.id.as_ref()) {
+    async fn open(&self) -> Result<Streaming<X509SvidResponse>, Ended> {
+        let channel = connect(&self.endpoint).await.map_err(Ended::Lost)?;
+        let mut grpc = Grpc::new(channel).max_decoding_message_size(self.max_message_size);
+        grpc.ready().await.map_err(|why| Ended::Lost(Box::new(why)))?;
+        let mut request = Request::new(FetchRequest {});
+        request.metadata_mut().insert(SECURITY_HEADER, MetadataValue::from_static("true"));
+        let codec = ProstCodec::<FetchRequest, X509SvidResponse>::default();
+        let path = PathAndQuery::from_static(FETCH_X509_SVID);
+        Ok(grpc.server_streaming(request, path, codec).await?.into_inner())
+    }
+
+    fn deliver(&self, response: X509SvidResponse, updates: &Updates) -> Result<(), Ended> {
+        match message::material(response, self.id.as_ref()).map_err(Ended::Malformed)? {
             // A refusal is counted and told by those who refuse; the next message may be better.
             Some(material) => drop(updates.offer(material)),
             None => {
@@ -100,6 +119,7 @@ impl WorkloadApiSource {
                 updates.withdraw(Withdrawal::Removed);
             }
         }
+        Ok(())
     }
 }
 
@@ -110,16 +130,17 @@ impl Source for WorkloadApiSource {
 
     fn run<'a>(&'a mut self, updates: &'a Updates) -> Pin<Box<dyn Future<Output = SourceError> + Send + 'a>> {
         Box::pin(async {
-            match self.follow(updates).await {
+            let Err(ended) = self.follow(updates).await;
+            match ended {
                 Ended::Denied(why) => {
-                    updates.withdraw(Withdrawal::Denied(why.to_string()));
+                    updates.withdraw(Withdrawal::Denied(why.message().to_owned()));
                     SourceError::Lost(Box::new(why))
                 }
                 Ended::Malformed(refusal) => {
                     updates.refuse(refusal.clone());
                     SourceError::Lost(Box::new(refusal))
                 }
-                Ended::Invalid(why) => SourceError::Final(Box::new(why)),
+                Ended::Invalid(why) => SourceError::Rejected(Box::new(why)),
                 Ended::Lost(why) => SourceError::Lost(why),
             }
         })
@@ -147,74 +168,25 @@ impl Error for EndpointError {}
 /// How the stream ended.
 enum Ended {
     /// We are not entitled to an identity.
-    Denied(WorkloadApiError),
+    Denied(Status),
     /// There was a message that cannot be used.
     Malformed(Refusal),
     /// The API does not like our request, which will be the same the next time.
-    Invalid(WorkloadApiError),
+    Invalid(Status),
     Lost(Box<dyn Error + Send + Sync>),
 }
 
-impl From<WorkloadApiError> for Ended {
-    fn from(why: WorkloadApiError) -> Self {
-        use WorkloadApiError as E;
-        match why {
-            E::NoIdentityIssued | E::PermissionDenied(_) => Self::Denied(why),
-            _ if why.is_invalid_argument() => Self::Invalid(why),
-            E::X509Svid(why) => Self::Malformed(refusal(&why)),
-            E::EmptyResponse | E::MissingRequiredField { .. } => Self::Malformed(Refusal::Empty),
-            E::InvalidResponseField { .. } | E::X509Bundle(_) | E::SpiffeId(_) => {
-                Self::Malformed(Refusal::Malformed(why.to_string()))
-            }
-            _ => Self::Lost(Box::new(why)),
+impl From<Status> for Ended {
+    fn from(status: Status) -> Self {
+        match status.code() {
+            Code::PermissionDenied => Self::Denied(status),
+            Code::InvalidArgument => Self::Invalid(status),
+            _ => Self::Lost(Box::new(status)),
         }
     }
 }
 
-/// The client checks some of what we check, and says it in its own words.
-fn refusal(why: &X509SvidError) -> Refusal {
-    use X509SvidError as E;
-    match why {
-        E::EmptyChain => Refusal::Empty,
-        E::LeafCertificateHasCaFlag => Refusal::CaLeaf,
-        E::LeafCertificateHasCrlSign => Refusal::KeyUsage("has cRLSign"),
-        E::LeafCertificateHasKeyCertSign => Refusal::KeyUsage("has keyCertSign"),
-        E::LeafCertificateMissingDigitalSignature => Refusal::KeyUsage("lacks digitalSignature"),
-        E::LeafSpiffeIdMissingPath => Refusal::InvalidSpiffeId(why.to_string()),
-        E::Certificate(CertificateError::MissingSpiffeId) => Refusal::NoSpiffeId,
-        E::Certificate(CertificateError::MultipleUriSanEntries) => Refusal::SeveralUris,
-        E::PrivateKey(_) => Refusal::Key(why.to_string()),
-        _ => Refusal::Malformed(why.to_string()),
-    }
-}
-
-async fn next(
-    contexts: &mut (impl Stream<Item = Result<X509Context, WorkloadApiError>> + Unpin),
-) -> Result<X509Context, Ended> {
-    match contexts.next().await {
-        Some(context) => Ok(context?),
-        None => Err(Ended::Lost("the Workload API has ended the stream".into())),
-    }
-}
-
-/// The identity that we want, if it is there.
-fn material(context: &X509Context, id: Option<&SpiffeId>) -> Option<Material> {
-    let svid = match id {
-        Some(id) => context.svids().iter().find(|svid| svid.spiffe_id() == id),
-        None => context.default_svid(),
-    }?;
-    let certificate =
-        |certificate: &::spiffe::Certificate| CertificateDer::from(certificate.as_bytes().to_vec());
-    let key = PrivatePkcs8KeyDer::from(svid.private_key().as_bytes().to_vec());
-    let bundles = context.bundle_set().iter().map(|(domain, bundle)| {
-        (domain.clone(), bundle.authorities().iter().map(certificate).collect::<Vec<_>>())
-    });
-    Some(Material {
-        svid: Svid {
-            chain: svid.cert_chain().iter().map(certificate).collect(),
-            key: PrivateKeyDer::from(key).into(),
-        },
-        // A domain without roots is not trusted: leaving it out says the same.
-        bundles: bundles.filter(|(_, roots)| !roots.is_empty()).collect(),
-    })
+async fn next(responses: &mut Streaming<X509SvidResponse>) -> Result<X509SvidResponse, Ended> {
+    let next = responses.message().await?;
+    next.ok_or_else(|| Ended::Lost("the Workload API has ended the stream".into()))
 }

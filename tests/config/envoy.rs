@@ -315,6 +315,64 @@ fn who_is_admitted_by_roots_alone_is_a_warning() {
 }
 
 #[test]
+fn what_says_nothing_new_about_peers_is_accepted() {
+    let defaults = "trust_chain_verification: VERIFY_TRUST_CHAIN, allow_expired_certificate: false, \
+        require_signed_certificate_timestamp: false, max_verify_depth: 100, only_verify_leaf_cert_crl: false, \
+        verify_certificate_hash: []";
+    let read = upstream(&format!(
+        "common_tls_context: {{validation_context: {{trusted_ca: {{filename: /ca}}, {defaults}}}}}"
+    ))
+    .unwrap();
+    assert!(read.value.common.validation.is_some());
+}
+
+#[test]
+fn deprecated_matchers_are_taken_for_uris_and_their_successors_named() {
+    let read = |names: &str| {
+        upstream(&format!(
+            "common_tls_context: {{validation_context: {{trusted_ca: {{filename: /ca}}, {names}}}}}"
+        ))
+    };
+    let deprecated = "match_subject_alt_names: [{prefix: 'spiffe://example.org/'}]";
+    let context = read(deprecated).unwrap();
+    assert!(context.warnings[0].message.contains("match_typed_subject_alt_names"), "{:?}", context.warnings);
+    let validation = context.value.common.validation.unwrap();
+    assert!(validation.admits(["spiffe://example.org/a"]) && !validation.admits(["spiffe://example.com/a"]));
+    let both =
+        format!("{deprecated}, match_typed_subject_alt_names: [{{san_type: URI, matcher: {{exact: a}}}}]");
+    assert!(problems(&read(&both).unwrap_err())[0].contains("not both"));
+}
+
+#[test]
+fn revocation_lists_and_the_spiffe_validator_are_read() {
+    let validator = |domains: &str| {
+        let name = "envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig";
+        upstream(&format!(
+            "common_tls_context:
+  validation_context:
+    crl: {{filename: /crl.pem}}
+    only_verify_leaf_cert_crl: true
+    custom_validator_config:
+      name: envoy.tls.cert_validator.spiffe
+      typed_config: {{'@type': type.googleapis.com/{name}, trust_domains: [{domains}]}}
+"
+        ))
+    };
+    let ours = "{name: example.org, trust_bundle: {filename: /ours.pem}}";
+    let theirs = "{name: example.com, trust_bundle: {filename: /theirs.pem}}";
+    let read = validator(&format!("{ours}, {theirs}")).unwrap();
+    let validation = read.value.common.validation.unwrap();
+    assert!(validation.only_verify_leaf_crl);
+    assert_eq!(validation.crl.unwrap().to_string(), "file /crl.pem");
+    let TrustedCa::PerDomain(bundles) = validation.trusted_ca else { panic!("{:?}", validation.trusted_ca) };
+    let found: Vec<_> = bundles.iter().map(|(name, bundle)| format!("{name}: {bundle}")).collect();
+    assert_eq!(found, ["example.com: file /theirs.pem", "example.org: file /ours.pem"]);
+    for wrong in ["", "{name: example.org}", "{trust_bundle: {filename: /x}}", &format!("{ours}, {ours}")] {
+        assert!(validator(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
 fn servers_of_secrets_are_checked() {
     let cases = [
         ("name: ''", "sds_config: it is required"),

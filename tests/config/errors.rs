@@ -104,11 +104,14 @@ fn unknown_fields_are_errors_or_warnings() {
 #[test]
 fn restrictions_are_never_left_out() {
     for restriction in [
-        "crl: {filename: /crl.pem}",
         "verify_certificate_hash: [abc]",
         "verifyCertificateSpki: [abc]",
-        "match_subject_alt_names: [{exact: a}]",
+        "match_subject_alt_names: [{exact: a, prefix: b}]",
         "max_verify_depth: 1",
+        "require_signed_certificate_timestamp: true",
+        "trust_chain_verification: ACCEPT_UNTRUSTED",
+        "custom_validator_config: {name: other, typed_config: {'@type': other}}",
+        "custom_validator_config: {name: envoy.tls.cert_validator.spiffe}",
         "match_typed_subject_alt_names: [{san_type: DNS, matcher: {exact: a}}]",
         "match_typed_subject_alt_names: [{san_type: URI, matcher: {}}]",
     ] {

@@ -90,7 +90,7 @@ fn offer(leaf: &CertificateDer<'static>) -> Result<(), MemoryError> {
     let domain = TrustDomain::new("home.test").expect("a trust domain");
     let key = PrivatePkcs8KeyDer::from(KEY_DER.clone());
     let svid = Svid { chain: vec![leaf.clone()], key: rustls::pki_types::PrivateKeyDer::from(key).into() };
-    let material = Material { svid, bundles: [(domain, vec![PKI[0].clone()])].into() };
+    let material = Material { svid, bundles: [(domain, vec![PKI[0].clone()].into())].into() };
     RUNTIME.with(|runtime| {
         runtime.block_on(async {
             let (source, handle) = memory_source();

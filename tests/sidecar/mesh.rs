@@ -77,7 +77,8 @@ impl Mesh {
         let folder = self.home.dir.join(name);
         let material = self.authority.material(&id(name)).unwrap();
         let chain: Vec<&[u8]> = material.svid.chain.iter().map(AsRef::as_ref).collect();
-        let roots: Vec<&[u8]> = material.bundles.values().flatten().map(AsRef::as_ref).collect();
+        let roots: Vec<&[u8]> =
+            material.bundles.values().flat_map(|bundle| &bundle.roots).map(AsRef::as_ref).collect();
         write(&folder, "key.pem", &pem("PRIVATE KEY", &[material.svid.key.expose().secret_der()]));
         write(&folder, "chain.pem", &pem("CERTIFICATE", &chain));
         write(&folder, "bundle.pem", &pem("CERTIFICATE", &roots));

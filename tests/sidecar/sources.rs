@@ -1,8 +1,11 @@
 //! Identities from a Workload API and from SDS, and who is let in.
 
 use crate::mesh::{Mesh, Source};
+use crate::pki::{Authority, connect};
+use crate::process::{Home, Sidecar};
 use crate::support::{echo_application, expect_echo, failure, run};
 use std::io::ErrorKind;
+use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
 #[test]
@@ -131,5 +134,78 @@ listeners:
         // Nothing in them turns acceleration on.
         assert_eq!(inbound.metric("mtls_sidecar_tier_info", &["scalar"]), 1.0);
         assert_eq!(inbound.metric("mtls_sidecar_operations_total", &["lanes"]), 0.0);
+    });
+}
+
+/// An inbound listener with a context of Envoy's that has this validation context; `{dir}` stands for the home's directory.
+async fn of_envoy(authority: &Authority, validation: &str) -> Sidecar {
+    let home = Home::with_identity(authority, &authority.issue("server"));
+    let dir = home.dir.display().to_string();
+    home.configure_bare(&format!(
+        "listeners:
+- name: in
+  direction: inbound
+  address: 127.0.0.1:0
+  target: {}
+  peers: {{any: true}}
+  tls:
+    require_client_certificate: true
+    common_tls_context:
+      tls_certificates: [{{certificate_chain: {{filename: {dir}/chain.pem}}, private_key: {{filename: {dir}/key.pem}}}}]
+      validation_context: {}
+",
+        echo_application().await,
+        validation.replace("{dir}", &dir)
+    ));
+    home.start()
+}
+
+#[test]
+fn revocation_lists_of_envoys_contexts_are_enforced_and_followed() {
+    run(async {
+        let authority = Authority::new();
+        let (good, bad) = (authority.issue("good"), authority.issue("bad"));
+        let [good_client, bad_client] = [&good, &bad].map(|issued| authority.client(Some(issued)));
+        let inbound = of_envoy(&authority, "{trusted_ca: {filename: '{dir}/bundle.pem'}}").await;
+        let address = inbound.address("in");
+        expect_echo(&mut connect(&bad_client, "server", address).await.unwrap(), "not yet").await;
+        let bundle = authority.bundle_pem() + &authority.crl_pem(&bad);
+        std::fs::write(inbound.home.dir.join("bundle.pem"), bundle).unwrap();
+        tokio::task::block_in_place(|| inbound.until_metric("spiffe_generation", &["in"], 2.0));
+        expect_echo(&mut connect(&good_client, "server", address).await.unwrap(), "let in").await;
+        // In TLS 1.3 a client learns only afterwards.
+        let refused = async { connect(&bad_client, "server", address).await?.read_u8().await };
+        refused.await.unwrap_err();
+        tokio::task::block_in_place(|| {
+            inbound.until_metric("mtls_sidecar_handshake_failures_total", &["revoked"], 1.0);
+        });
+        inbound.until_logged(|line| line["detail"] == "the peer's chain is revoked");
+    });
+}
+
+#[test]
+fn envoys_spiffe_validator_verifies_each_domain_with_its_own_bundle() {
+    run(async {
+        let (authority, stranger) = (Authority::new(), Authority::new());
+        let message =
+            "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig";
+        let validator = format!(
+            "{{custom_validator_config: {{name: envoy.tls.cert_validator.spiffe, typed_config: {{'@type': {message}, \
+             trust_domains: [{{name: mesh.example, trust_bundle: {{filename: '{{dir}}/bundle.pem'}}}}, \
+             {{name: other.example, trust_bundle: {{filename: '{{dir}}/other.pem'}}}}]}}}}}}"
+        );
+        let inbound = of_envoy(&authority, &validator).await;
+        let address = inbound.address("in");
+        // Of the right name, and of another domain's authority.
+        std::fs::write(inbound.home.dir.join("other.pem"), stranger.bundle_pem()).unwrap();
+        tokio::task::block_in_place(|| inbound.until_metric("spiffe_generation", &["in"], 2.0));
+        let ours = authority.client(Some(&authority.issue("client")));
+        expect_echo(&mut connect(&ours, "server", address).await.unwrap(), "let in").await;
+        let theirs = authority.client(Some(&stranger.issue("client")));
+        let refused = async { connect(&theirs, "server", address).await?.read_u8().await };
+        refused.await.unwrap_err();
+        tokio::task::block_in_place(|| {
+            inbound.until_metric("mtls_sidecar_handshake_failures_total", &["foreign_authority"], 1.0);
+        });
     });
 }

@@ -2,13 +2,17 @@
 
 use rcgen::string::Ia5String;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
-    KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType,
+    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
+    ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
+    RevokedCertParams, SanType,
 };
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls_multibuffer::spiffe::{Material, SpiffeId, Svid, TrustDomain};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, SystemTime};
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer;
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 
@@ -49,6 +53,30 @@ impl Ca {
 
     pub(crate) fn root(&self) -> CertificateDer<'static> {
         self.issuer.der().clone()
+    }
+
+    /// A revocation list with these certificates, valid until then.
+    pub(crate) fn crl(
+        &self,
+        revoked: &[CertificateDer<'_>],
+        until: SystemTime,
+    ) -> CertificateRevocationListDer<'static> {
+        static NUMBER: AtomicU64 = AtomicU64::new(1);
+        let entry = |der: &CertificateDer<'_>| RevokedCertParams {
+            serial_number: X509Certificate::from_der(der).unwrap().1.raw_serial().to_vec().into(),
+            revocation_time: SystemTime::now().into(),
+            reason_code: None,
+            invalidity_date: None,
+        };
+        let params = CertificateRevocationListParams {
+            this_update: (SystemTime::now() - HOUR).into(),
+            next_update: until.into(),
+            crl_number: NUMBER.fetch_add(1, Relaxed).into(),
+            issuing_distribution_point: None,
+            revoked_certs: revoked.iter().map(entry).collect(),
+            key_identifier_method: KeyIdMethod::Sha256,
+        };
+        params.signed_by(&self.issuer).unwrap().into()
     }
 
     /// An SVID that keeps all rules.
@@ -142,6 +170,6 @@ pub(crate) fn material<const N: usize>(
     svid: Svid,
     bundles: [(&str, Vec<CertificateDer<'static>>); N],
 ) -> Material {
-    let bundles = bundles.into_iter().map(|(name, roots)| (domain(name), roots));
+    let bundles = bundles.into_iter().map(|(name, roots)| (domain(name), roots.into()));
     Material { svid, bundles: BTreeMap::from_iter(bundles) }
 }

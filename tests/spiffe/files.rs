@@ -2,12 +2,15 @@
 
 use crate::ca::{Ca, HOUR, Spec, domain, material};
 use crate::clock::TestClock;
-use crate::support::{HOME, SERVER, run, until};
-use rustls_multibuffer::spiffe::{Clock, FileSource, Identity, Material, Refusal, TrustDomain};
+use crate::support::{CLIENT, HOME, SERVER, connects, engine, run, stock_client, until};
+use rustls_multibuffer::spiffe::{
+    Acceptor, Authorizer, Clock, FileSource, Identity, Material, PeerError, Refusal, Svid, TrustDomain,
+};
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
@@ -53,7 +56,9 @@ const NAMES: [&str; 3] = ["tls.crt", "tls.key", "ca.crt"];
 /// The files of `material`: chain, key, bundle.
 fn pem(material: &Material) -> [String; 3] {
     let chain = material.svid.chain.iter().map(|der| section("CERTIFICATE", der)).collect();
-    let bundle = material.bundles[&domain(HOME)].iter().map(|der| section("CERTIFICATE", der)).collect();
+    let bundle = &material.bundles[&domain(HOME)];
+    let roots = bundle.roots.iter().map(|der| section("CERTIFICATE", der));
+    let bundle = roots.chain(bundle.crls.iter().map(|der| section("X509 CRL", der))).collect();
     [chain, section("PRIVATE KEY", material.svid.key.expose().secret_der()), bundle]
 }
 
@@ -90,7 +95,7 @@ fn replace(path: &Path, text: &str) {
 /// Waits until `material` is in use.
 pub(crate) async fn holds(identity: &Identity, material: &Material) {
     until(|| identity.current().is_ok_and(|now| now.chain() == material.svid.chain)).await;
-    let roots = &material.bundles[&domain(HOME)];
+    let roots = &material.bundles[&domain(HOME)].roots;
     until(|| identity.current().unwrap().roots(&domain(HOME)).count() == roots.len()).await;
 }
 
@@ -206,16 +211,66 @@ fn a_directory_that_does_not_exist_yet_is_waited_for() {
     run(async {
         let (directory, ca) = (Directory::new(), Ca::new(HOME));
         fs::remove_dir(&directory.0).unwrap();
-        let identity = Identity::builder()
-            .backoff(Duration::from_millis(20), Duration::from_millis(40))
-            .start(directory.source());
-        until(|| identity.health().source_error.is_some()).await;
+        let identity = Identity::start(directory.source().patience(Duration::from_millis(100)));
+        until(|| identity.health().refused == 1).await;
         assert!(!identity.health().connected);
         fs::create_dir(&directory.0).unwrap();
         let now = update(&ca);
         directory.write(&now);
         holds(&identity, &now).await;
         assert!(identity.health().connected);
+    });
+}
+
+#[test]
+fn revocation_lists_come_with_the_roots_or_in_a_file_of_their_own() {
+    run(async {
+        let (directory, ca) = (Directory::new(), Ca::new(HOME));
+        let (first, second) = (ca.svid(CLIENT), ca.svid("spiffe://home.test/second"));
+        let list = |revoked: &Svid| ca.crl(&revoked.chain[..1], std::time::SystemTime::now() + HOUR);
+        let mut files = update(&ca);
+        directory.write(&files);
+        replace(&directory.join("crl.pem"), &section("X509 CRL", &list(&first)));
+        let identity = Identity::start(directory.source().crl(directory.join("crl.pem")));
+        identity.ready().await;
+        let acceptor = Acceptor::new(engine(1), &identity, Authorizer::anybody_verified());
+        let [first_client, second_client] = [&first, &second].map(|svid| Arc::new(stock_client(svid)).into());
+        assert_eq!(connects(&acceptor, &first_client).await, Err(PeerError::Revoked));
+        assert_eq!(connects(&acceptor, &second_client).await, Ok(false));
+        // A newer list in the same file as the roots.
+        files.bundles.get_mut(&domain(HOME)).unwrap().crls = vec![list(&second)];
+        directory.write(&files);
+        until(|| identity.current().unwrap().generation() == 2).await;
+        assert_eq!(connects(&acceptor, &second_client).await, Err(PeerError::Revoked));
+        // A list that is renewed counts at once.
+        replace(
+            &directory.join("crl.pem"),
+            &section("X509 CRL", &ca.crl(&[], std::time::SystemTime::now() + HOUR)),
+        );
+        until(|| identity.current().unwrap().generation() == 3).await;
+    });
+}
+
+#[test]
+fn files_are_followed_by_polling_alone() {
+    run(async {
+        let (directory, ca) = (Directory::new(), Ca::new(HOME));
+        let elsewhere = Directory::new();
+        let now = update(&ca);
+        elsewhere.write(&now);
+        for name in NAMES {
+            symlink(elsewhere.join(name), directory.join(name)).unwrap();
+        }
+        let identity = Identity::start(directory.source().poll(Duration::from_millis(50)));
+        holds(&identity, &now).await;
+        // A hard link changes in a directory that nobody watches.
+        let next = update(&ca);
+        for (name, text) in NAMES.iter().zip(pem(&next)) {
+            fs::hard_link(elsewhere.join(name), elsewhere.0.with_extension(name)).unwrap();
+            fs::write(elsewhere.0.with_extension(name), text).unwrap();
+            fs::remove_file(elsewhere.0.with_extension(name)).unwrap();
+        }
+        holds(&identity, &next).await;
     });
 }
 
@@ -279,10 +334,20 @@ fn a_federated_bundle_whose_file_is_gone_is_taken_back() {
         replace(&elsewhere.join("away.crt"), &section("CERTIFICATE", &away.root()));
         until(|| identity.current().unwrap().roots(&federated).count() == 1).await;
         fs::remove_file(directory.join("away.crt")).unwrap();
-        // What is there and cannot be read is another matter.
-        let refused = identity.health().refused;
+        // What is no bundle takes nothing back, either.
+        replace(&directory.join("away.crt"), &section("CERTIFICATE", &away.root()));
+        until(|| identity.current().unwrap().roots(&federated).count() == 1).await;
+        replace(&directory.join("away.crt"), "not found");
+        let next = update(&ca);
+        directory.write(&next);
+        holds(&identity, &next).await;
+        assert_eq!(identity.current().unwrap().roots(&federated).count(), 1);
+        fs::remove_file(directory.join("away.crt")).unwrap();
+        // What is there and cannot be read takes nothing back, and is no concern of ours.
         fs::create_dir(directory.join("away.crt")).unwrap();
-        until(|| identity.health().refused > refused).await;
+        let next = update(&ca);
+        directory.write(&next);
+        holds(&identity, &next).await;
         assert_eq!(identity.current().unwrap().roots(&federated).count(), 1);
     });
 }

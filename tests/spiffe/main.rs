@@ -9,6 +9,7 @@ mod live;
 mod metric;
 mod negative;
 mod returning;
+mod revocation;
 mod rotation;
 mod supervisor;
 mod support;

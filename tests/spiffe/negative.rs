@@ -360,7 +360,7 @@ fn not_every_domain_is_asked_who_made_a_chain() {
         let home = Ca::new(HOME);
         let others: Vec<_> = (0..20).map(|i| (format!("away{i:02}.test"), Ca::new(HOME))).collect();
         let mut own = material(home.svid(SERVER), [(HOME, vec![home.root()])]);
-        own.bundles.extend(others.iter().map(|(name, ca)| (domain(name), vec![ca.root()])));
+        own.bundles.extend(others.iter().map(|(name, ca)| (domain(name), vec![ca.root()].into())));
         let (identity, _handle) = identity(own).await;
         let anybody = Authorizer::anybody_verified;
         let first = reason(&identity, anybody(), &others[0].1.svid(CLIENT)).await;

@@ -19,6 +19,7 @@ enum Run {
     Panic,
     Garbage,
     Withdraw,
+    Reject,
     Final,
     Silence,
     /// Nobody answers for so long.
@@ -55,6 +56,7 @@ impl Source for Script {
                     updates.withdraw(Withdrawal::Denied("revoked".to_owned()));
                     lost()
                 }
+                Run::Reject => SourceError::Rejected("the script says so".into()),
                 Run::Final => SourceError::Final("the script says so".into()),
                 Run::Unanswered(patience) => {
                     tokio::time::sleep(patience).await;
@@ -127,6 +129,28 @@ fn a_final_error_ends_the_source_but_not_the_identity() {
         tokio::time::sleep(Duration::from_millis(150)).await;
         assert_eq!(begun.load(SeqCst), 2);
         assert_eq!(identity.current().unwrap().generation(), 1);
+    });
+}
+
+#[test]
+fn a_source_that_rejects_our_request_is_asked_rarely_and_for_ever() {
+    run(async {
+        let ca = Ca::new(HOME);
+        let script = [Run::DeliverAndFail(update(&ca)), Run::Reject, Run::Reject, Run::Reject];
+        let begun = Arc::new(AtomicUsize::new(0));
+        let script = Script { runs: script.into(), begun: begun.clone() };
+        let builder = Identity::builder().backoff(Duration::from_millis(1), Duration::from_millis(1));
+        let rarely = Duration::from_millis(400);
+        let identity = builder.rejected_backoff(rarely, 2 * rarely).start(script);
+        until(|| begun.load(SeqCst) == 2).await;
+        let first = Instant::now();
+        until(|| identity.health().source_rejects).await;
+        assert!(!identity.health().is_good());
+        assert_eq!(identity.acceptable(), Ok(()), "what it has lasts");
+        until(|| begun.load(SeqCst) == 5).await;
+        // At least half of each wait: jitter takes the rest.
+        assert!(first.elapsed() >= (rarely + 4 * rarely) / 2);
+        until(|| identity.health().is_good()).await;
     });
 }
 

@@ -90,7 +90,7 @@ fn truncated_update() {
     assert!(matches!(leaf, Refusal::Malformed(_)), "{leaf:?}");
     assert_eq!(leaf.as_label(), "malformed");
     let root = refused(|ca| material(ca.svid(SERVER), [(HOME, vec![truncated(&ca.root())])]));
-    assert_eq!(root, Refusal::BadRoot(domain(HOME)));
+    assert_eq!(root.as_label(), "bad_root");
     let key = refused(|ca| {
         let mut svid = ca.svid(SERVER);
         let der = svid.key.expose().secret_der();
@@ -128,13 +128,44 @@ fn svid_that_its_bundle_does_not_verify() {
 }
 
 #[test]
-fn roots_that_are_no_authorities() {
-    let reason = refused(|ca| {
-        let leaf = ca.svid("spiffe://home.test/other").chain.remove(0);
-        material(ca.svid(SERVER), [(HOME, vec![ca.root(), leaf])])
+fn roots_that_cannot_be_used_are_left_out_unless_none_is_left() {
+    run(async {
+        let (ca, identity, handle) = home().await;
+        let bad = || vec![ca.svid("spiffe://home.test/other").chain.remove(0), vec![0x30, 0].into()];
+        let some = [bad(), vec![ca.root()]].concat();
+        handle.offer(material(ca.svid(SERVER), [(HOME, some)])).await.unwrap();
+        let current = identity.current().unwrap();
+        assert_eq!((current.generation(), current.roots(&domain(HOME)).count()), (2, 1));
+        let reason = refusal(&handle, material(ca.svid(SERVER), [(HOME, bad())])).await;
+        assert_eq!(reason.as_label(), "bad_root");
+        let said = reason.to_string();
+        assert!(said.contains("no CA") && said.contains("malformed"), "{said}");
     });
-    assert_eq!(reason, Refusal::BadRoot(domain(HOME)));
-    assert_eq!(reason.as_label(), "bad_root");
+}
+
+#[test]
+fn another_domains_bad_bundle_concerns_that_domain_only() {
+    run(async {
+        const AWAY: &str = "away.test";
+        let (ca, identity, handle) = home().await;
+        let away = Ca::new(AWAY);
+        let bad = || away.svid("spiffe://away.test/x").chain;
+        let update = |theirs| material(ca.svid(SERVER), [(HOME, vec![ca.root()]), (AWAY, theirs)]);
+        let theirs = || identity.current().unwrap().roots(&domain(AWAY)).cloned().collect::<Vec<_>>();
+        handle.offer(update(bad())).await.unwrap();
+        assert!(theirs().is_empty(), "there is no last good one");
+        handle.offer(update(vec![away.root()])).await.unwrap();
+        assert_eq!(theirs(), [away.root()]);
+        let next = update(bad());
+        assert_eq!(handle.offer(next.clone()).await, Ok(Offered::Published(4)));
+        assert_eq!(
+            (theirs(), identity.current().unwrap().chain()),
+            (vec![away.root()], &next.svid.chain[..])
+        );
+        assert_eq!(handle.offer(next).await, Ok(Offered::Unchanged(4)));
+        handle.offer(material(ca.svid(SERVER), [(HOME, vec![ca.root()])])).await.unwrap();
+        assert!(theirs().is_empty(), "it is taken back");
+    });
 }
 
 #[test]
@@ -185,12 +216,12 @@ fn what_is_the_same_is_no_new_generation() {
         assert_eq!(handle.offer(update.clone()).await, Ok(Offered::Unchanged(1)));
         assert_eq!(identity.health().accepted, 2);
         let mut more_roots = update;
-        more_roots.bundles.get_mut(&domain(HOME)).unwrap().push(Ca::new(HOME).root());
+        more_roots.bundles.get_mut(&domain(HOME)).unwrap().roots.push(Ca::new(HOME).root());
         assert_eq!(handle.offer(more_roots.clone()).await, Ok(Offered::Published(2)));
         // Their order, and how often they are said, mean nothing.
         let roots = more_roots.bundles.get_mut(&domain(HOME)).unwrap();
-        roots.reverse();
-        roots.extend_from_within(..1);
+        roots.roots.reverse();
+        roots.roots.extend_from_within(..1);
         assert_eq!(handle.offer(more_roots).await, Ok(Offered::Unchanged(2)));
     });
 }

@@ -215,7 +215,7 @@ impl World {
     async fn deliver(&self) -> Result<()> {
         // This one trusts the server, so that it is the server that refuses.
         let mut material = self.other.material(&id("client")).ok_or("it is entitled")?;
-        material.bundles.entry(domain()).or_default().extend(self.authority.bundle());
+        material.bundles.entry(domain()).or_default().roots.extend(self.authority.bundle());
         self.untrusted.offer(material).await?;
         for (id, handle) in &self.handles {
             handle.offer(self.authority.material(id).ok_or("it is entitled")?).await?;

@@ -7,7 +7,7 @@ use rustls_multibuffer::config::{DataSource, TlsAcceleration};
 use rustls_multibuffer::handshake::{EngineConfig, LocalEngine};
 use rustls_multibuffer::spiffe::{
     Acceptor, Authorizer, Connection, Connector, FileSource, Identity, LivePolicy, Material, SdsSource,
-    SpiffeId, SpiffeIdError, TlsOptions, TrustDomain, memory_source,
+    SpiffeId, SpiffeIdError, TlsOptions, TrustBundle, TrustDomain, memory_source,
 };
 use std::collections::BTreeMap;
 use std::io;
@@ -45,15 +45,22 @@ fn start(name: &str, source: &IdentitySource, domain: Option<&str>) -> Result<Id
         builder = builder.trust_domain(domain_of(domain)?);
     }
     Ok(match source {
-        IdentitySource::Files { certificate_chain, private_key, trusted_ca, federated } => {
-            let mut files = FileSource::new(certificate_chain, private_key, trusted_ca);
+        IdentitySource::Files { certificate_chain, private_key, trusted_ca, federated, crl } => {
+            let mut files = match trusted_ca {
+                Some(trusted_ca) => FileSource::new(certificate_chain, private_key, trusted_ca),
+                None => FileSource::federation(certificate_chain, private_key),
+            };
+            files = files.only_verify_leaf_crl(crl.only_verify_leaf_cert_crl);
+            if let Some(crl) = &crl.crl {
+                files = files.crl(crl);
+            }
             for (domain, bundle) in federated {
                 files = files.federated(domain_of(domain)?, bundle);
             }
             builder.start(files)
         }
-        IdentitySource::Static { certificate_chain, private_key, trusted_ca } => {
-            let material = read_once(certificate_chain, private_key, trusted_ca)?;
+        IdentitySource::Static { .. } => {
+            let material = read_once(source)?;
             let (source, handle) = memory_source();
             let identity = builder.start(source);
             // Whether it is accepted is told by the identity's health, as with any other source. The handle is kept for
@@ -81,9 +88,31 @@ fn start(name: &str, source: &IdentitySource, domain: Option<&str>) -> Result<Id
 }
 
 /// What stands in the configuration itself, in the environment, or in files among those.
-fn read_once(chain: &DataSource, key: &DataSource, roots: &DataSource) -> Result<Material, String> {
+fn read_once(source: &IdentitySource) -> Result<Material, String> {
+    let IdentitySource::Static { certificate_chain, private_key, trusted_ca, federated, crl } = source else {
+        return Err("it is not read only once".to_owned());
+    };
     let load = |source: &DataSource| source.load().map_err(|e| format!("{source}: {e}"));
-    Material::from_pem(&load(chain)?, &load(key)?, &load(roots)?).map_err(|e| e.to_string())
+    let (chain, key) = (load(certificate_chain)?, load(private_key)?);
+    let material = match trusted_ca {
+        Some(roots) => Material::from_pem(&chain, &key, &load(roots)?),
+        None => {
+            let bundle = |(name, source): (&String, _)| {
+                let domain = TrustDomain::new(name).map_err(|e| e.to_string())?;
+                Ok((domain, TrustBundle::from_pem(&load(source)?).map_err(|e| format!("{name}: {e}"))?))
+            };
+            let bundles = federated.iter().map(bundle).collect::<Result<_, String>>()?;
+            Material::from_pem_of_domains(&chain, &key, bundles)
+        }
+    };
+    let mut material = material.map_err(|e| e.to_string())?;
+    if let Some(crl) = &crl.crl {
+        material.add_crls(&load(&crl.0)?).map_err(|e| format!("crl: {e}"))?;
+    }
+    for bundle in material.bundles.values_mut() {
+        bundle.only_verify_leaf_crl = crl.only_verify_leaf_cert_crl;
+    }
+    Ok(material)
 }
 
 /// The engine's settings. A handshake's time limit is its listener's.

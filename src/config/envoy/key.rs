@@ -7,6 +7,7 @@ use crate::config::data_source::DataSource;
 use crate::config::problem::{Checked, ConfigError, Problem};
 use crate::error::KeyError;
 use crate::provider;
+use crate::validation::private_key;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
@@ -76,7 +77,7 @@ impl Certificate {
 
     fn read_key(&self) -> Result<WipedKey, Problem> {
         let pem = self.read(&self.private_key, "private_key")?;
-        PrivateKeyDer::from_pem_slice(&pem).map(WipedKey).map_err(|e| self.key_problem(&e))
+        private_key(&pem).map(WipedKey).map_err(|e| self.key_problem(&e))
     }
 
     fn key_problem(&self, e: &dyn fmt::Display) -> Problem {

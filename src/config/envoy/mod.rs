@@ -21,6 +21,7 @@ mod raw;
 mod sds;
 mod validation;
 
+pub use crate::validation::UriMatcher;
 pub use certificate::Certificate;
 pub use context::{CommonTlsContext, DownstreamTlsContext, IdentitySource, UpstreamTlsContext};
 pub use find::{TlsContext, find};
@@ -28,7 +29,7 @@ pub use key::{KeyAcceleration, LoadedCertificate};
 pub use params::TlsParameters;
 pub use provider::{PrivateKeyProvider, ProviderName};
 pub use sds::{SdsSecret, SdsServer};
-pub use validation::{TrustedCa, UriMatcher, ValidationContext};
+pub use validation::{TrustedCa, ValidationContext};
 
 #[cfg(test)]
 pub(super) use raw::{Downstream, Upstream};

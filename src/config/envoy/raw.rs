@@ -162,6 +162,51 @@ messages! {
         watched_directory: Option<WatchedDirectory>,
         /// Which peers are admitted; one that matches is enough. Without any: all that the roots vouch for.
         match_typed_subject_alt_names: Vec<SubjectAltNameMatcher>,
+        /// Deprecated: taken for match_typed_subject_alt_names with san_type URI.
+        match_subject_alt_names: Vec<StringMatcher>,
+        /// Revocation lists, PEM. Those in trusted_ca count, too. If there are any, each authority of a chain needs one.
+        crl: Option<RawDataSource>,
+        /// Look only the peer's own certificate up in the revocation lists; default: false.
+        only_verify_leaf_cert_crl: Option<bool>,
+        /// Envoy's SPIFFE validator, in place of trusted_ca.
+        custom_validator_config: Option<TypedExtensionConfig>,
+        /// Must be VERIFY_TRUST_CHAIN, the default.
+        trust_chain_verification: Option<String>,
+        /// Must be false, the default.
+        allow_expired_certificate: Option<bool>,
+        /// Must be false, the default.
+        require_signed_certificate_timestamp: Option<bool>,
+        /// Must be at least 7, because no longer chain is ever accepted.
+        max_verify_depth: Option<u32>,
+        /// Must be empty: not enforced.
+        verify_certificate_hash: Vec<String>,
+        /// Must be empty: not enforced.
+        verify_certificate_spki: Vec<String>,
+    }
+
+    /// `envoy.config.core.v3.TypedExtensionConfig` with a validator.
+    struct TypedExtensionConfig as "TypedExtensionConfig" {
+        /// The validator's name, envoy.tls.cert_validator.spiffe.
+        name: String,
+        /// The validator's settings.
+        typed_config: Option<SpiffeValidator>,
+    }
+
+    /// `envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig`.
+    struct SpiffeValidator as "SPIFFECertValidatorConfig" {
+        /// The message's name.
+        #[serde(rename = "@type")]
+        type_url: Option<String>,
+        /// The trust domains whose workloads are verified, our own among them.
+        trust_domains: Vec<SpiffeTrustDomain>,
+    }
+
+    /// `envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig.TrustDomain`.
+    struct SpiffeTrustDomain as "SPIFFECertValidatorConfigTrustDomain" {
+        /// Its name, such as example.org.
+        name: String,
+        /// Its roots, PEM, and its revocation lists, if there are any.
+        trust_bundle: Option<RawDataSource>,
     }
 
     /// `envoy.extensions.transport_sockets.tls.v3.SubjectAltNameMatcher`.

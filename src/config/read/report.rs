@@ -7,7 +7,7 @@ use std::cell::RefCell;
 
 /// Fields that narrow down who is admitted, or with which algorithms. To leave one of them out would admit more than its
 /// author wanted.
-const NEVER_LEFT_OUT: [&str; 18] = [
+const NEVER_LEFT_OUT: [&str; 20] = [
     "auto_sni_san_validation",
     "compliance_policies",
     "crl",
@@ -21,6 +21,8 @@ const NEVER_LEFT_OUT: [&str; 18] = [
     "require_signed_certificate_timestamp",
     "require_sni",
     "signature_algorithms",
+    "system_root_certs",
+    "trust_bundles",
     "validation_context_certificate_provider",
     "validation_context_certificate_provider_instance",
     "verify_certificate_hash",

@@ -52,11 +52,12 @@ fn certificate(svid: &IssuedSvid) -> SecretKind {
     SecretKind::TlsCertificate(TlsCertificate {
         certificate_chain: Some(inline(certificates(&svid.chain))),
         private_key: Some(inline(key)),
+        private_key_provider: None,
     })
 }
 
 fn trusting(roots: &[CertificateDer<'_>]) -> ValidationContext {
-    ValidationContext { trusted_ca: Some(inline(certificates(roots))), custom_validator_config: None }
+    ValidationContext { trusted_ca: Some(inline(certificates(roots))), ..Default::default() }
 }
 
 fn validator(view: &View) -> ValidationContext {
@@ -69,7 +70,7 @@ fn validator(view: &View) -> ValidationContext {
         name: "envoy.tls.cert_validator.spiffe".to_owned(),
         typed_config: Some(any(SPIFFE_VALIDATOR_TYPE, &validator)),
     };
-    ValidationContext { trusted_ca: None, custom_validator_config: Some(config) }
+    ValidationContext { custom_validator_config: Some(config), ..Default::default() }
 }
 
 fn any(type_url: &str, message: &impl Message) -> Any {

@@ -47,7 +47,7 @@ impl View {
     pub(super) fn material(&self, id: &SpiffeId) -> Option<Material> {
         let IssuedSvid { chain, key, .. } = self.svid(id)?;
         let svid = Svid { chain: chain.clone(), key: key.clone() };
-        let bundles = self.bundles.iter().map(|(domain, roots)| (domain.clone(), roots.to_vec()));
+        let bundles = self.bundles.iter().map(|(domain, roots)| (domain.clone(), roots.to_vec().into()));
         Some(Material { svid, bundles: bundles.collect() })
     }
 }

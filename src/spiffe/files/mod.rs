@@ -59,28 +59,51 @@ struct Last {
 struct Paths {
     chain: PathBuf,
     key: PathBuf,
-    /// Of our own trust domain.
-    bundle: PathBuf,
+    /// Of our own trust domain; `None` if it is among the others.
+    bundle: Option<PathBuf>,
+    /// Of every trust domain.
+    crl: Option<PathBuf>,
     federated: Vec<(TrustDomain, PathBuf)>,
+    only_verify_leaf_crl: bool,
 }
 
 impl Paths {
-    /// # Errors
-    /// When a directory cannot be watched.
-    fn watch(&self) -> notify::Result<Watch> {
-        let own = [&self.chain, &self.key, &self.bundle];
-        Watch::on(own, self.federated.iter().map(|(_, path)| path))
+    fn all(&self) -> impl Iterator<Item = &PathBuf> {
+        let own = [&self.chain, &self.key].into_iter().chain(&self.bundle).chain(&self.crl);
+        own.chain(self.federated.iter().map(|(_, path)| path))
     }
 }
 
 impl FileSource {
-    /// The certificates of our SVID, leaf first; its private key, in PKCS#8, PKCS#1 or SEC 1; and the roots of our own
-    /// trust domain, which is the one that the leaf says. The files need not exist yet, but their directories.
+    /// The certificates of our SVID, leaf first; its private key, in PKCS#8, PKCS#1 or SEC 1; and the bundle of our own
+    /// trust domain, which is the one that the leaf says: roots, and revocation lists if there are any. Nothing need exist yet.
     pub fn new(chain: impl Into<PathBuf>, key: impl Into<PathBuf>, bundle: impl Into<PathBuf>) -> Self {
+        let mut source = Self::federation(chain, key);
+        source.files.bundle = Some(bundle.into());
+        source
+    }
+
+    /// The same without the bundle of our own trust domain: it is to be among the [`federated`](Self::federated).
+    pub fn federation(chain: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
+        let (chain, key) = (chain.into(), key.into());
         let files =
-            Paths { chain: chain.into(), key: key.into(), bundle: bundle.into(), federated: Vec::new() };
-        let (patience, poll) = (Duration::from_secs(2), Duration::from_secs(60));
+            Paths { chain, key, bundle: None, crl: None, federated: Vec::new(), only_verify_leaf_crl: false };
+        let (patience, poll) = (Duration::from_secs(2), Duration::from_secs(5));
         Self { files, patience, poll, fingerprints: RandomState::new(), last: None }
+    }
+
+    /// A file with more revocation lists, for all trust domains.
+    #[must_use]
+    pub fn crl(mut self, path: impl Into<PathBuf>) -> Self {
+        self.files.crl = Some(path.into());
+        self
+    }
+
+    /// Looks only peers' own certificates up in the revocation lists; default: each certificate of their chains.
+    #[must_use]
+    pub fn only_verify_leaf_crl(mut self, only: bool) -> Self {
+        self.files.only_verify_leaf_crl = only;
+        self
     }
 
     /// Also the roots of a trust domain that we federate with. An empty file takes them back, and so does one that is
@@ -98,24 +121,28 @@ impl FileSource {
         self
     }
 
-    /// How often the files are looked at without any notice of a change, for file systems that give none; default: 60 s.
+    /// How often the files are looked at without any notice of a change: file systems of networks give none, and a system
+    /// may have none left to give; default: 5 s.
     #[must_use]
     pub fn poll(mut self, interval: Duration) -> Self {
         self.poll = interval;
         self
     }
 
-    /// Delivers until the directories cannot be watched.
+    /// Delivers for ever: what cannot be read may be there the next time.
     async fn follow(&mut self, updates: &Updates) -> SourceError {
+        let mut watch = Watch::default();
         loop {
-            // Links may lead elsewhere than last time, so the watch is made anew; and before reading, so that nothing is missed.
+            // Before reading, so that nothing is missed.
             let files = self.files.clone();
-            let watch = match tokio::task::spawn_blocking(move || files.watch()).await {
-                Ok(Ok(watch)) => watch,
-                Ok(Err(e)) => return SourceError::Lost(e.into()),
+            let followed = tokio::task::spawn_blocking(move || {
+                watch.follow(files.all());
+                watch
+            });
+            watch = match followed.await {
+                Ok(watch) => watch,
                 Err(e) => return SourceError::Lost(e.into()),
             };
-            updates.connected();
             self.deliver(updates).await;
             let _either = timeout(self.poll, watch.changed()).await;
             settle(&watch, self.patience).await;
@@ -131,7 +158,10 @@ impl FileSource {
             let files = self.files.clone();
             let read = tokio::task::spawn_blocking(move || Contents::read(&files)).await;
             let contents = match read.unwrap_or_else(|e| Err(Refusal::Malformed(e.to_string()))) {
-                Ok(contents) => contents,
+                Ok(contents) => {
+                    updates.connected();
+                    contents
+                }
                 Err(why) if Instant::now() >= give_up => return self.refuse(None, why, updates),
                 Err(_) => {
                     sleep(RETRY).await;
@@ -177,7 +207,7 @@ impl FileSource {
 
 /// A bundle without a root may be meant, or be a file that was just opened for writing.
 fn has_roots(material: &Material) -> bool {
-    !material.bundles.values().any(Vec::is_empty)
+    !material.bundles.values().any(|bundle| bundle.roots.is_empty())
 }
 
 /// Waits until it has been quiet, but not longer than `at_most`.

@@ -1,8 +1,9 @@
 //! Notices of changes to files, through all the symbolic links that lead to them.
 
 use notify::event::{AccessKind, AccessMode};
-use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
-use std::collections::BTreeSet;
+use notify::{ErrorKind, Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
@@ -11,42 +12,102 @@ use tokio::sync::Notify;
 /// The most links that are followed, as by Linux.
 const MAX_LINKS: usize = 40;
 
-/// A watch on every directory whose entries decide what some files are.
+/// A watch on every directory whose entries decide what some files are. Where the system gives none, it is silent: the files
+/// are polled as well.
+#[derive(Default)]
 pub(super) struct Watch {
     changed: Arc<Notify>,
-    _watcher: RecommendedWatcher,
+    watcher: Option<RecommendedWatcher>,
+    /// What is watched: one that was replaced by another of its name has to be watched anew.
+    watched: BTreeMap<PathBuf, Option<FileId>>,
+    /// Whether it was said that there is no watch.
+    told: bool,
 }
 
+/// Device and inode.
+type FileId = (u64, u64);
+
 impl Watch {
-    /// Of files that are `optional`, the directories may be missing, too: then what is there of the way to them is watched.
-    ///
-    /// # Errors
-    /// When a directory cannot be watched: it does not exist, or there are too many watches.
-    pub(super) fn on<'a>(
-        files: impl IntoIterator<Item = &'a PathBuf>,
-        optional: impl IntoIterator<Item = &'a PathBuf>,
-    ) -> notify::Result<Self> {
-        let changed = Arc::new(Notify::new());
-        let told = changed.clone();
-        let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
-            // After an error there is no knowing what was missed.
-            if event.is_ok_and(|event| is_mere_reading(event.kind)) {
-                return;
+    /// Watches the directories of these files as they are now: links may lead elsewhere than last time. Of those that do not
+    /// exist, what is there of the way to them is watched.
+    pub(super) fn follow<'a>(&mut self, files: impl IntoIterator<Item = &'a PathBuf>) {
+        let all: BTreeSet<_> =
+            files.into_iter().flat_map(|file| directories(file)).filter_map(existing).collect();
+        match self.watch(all) {
+            Ok(()) => self.told = false,
+            Err(e) if !std::mem::replace(&mut self.told, true) => {
+                log::warn!("the files are polled, because changes to them cannot be watched: {}", reason(&e));
             }
-            told.notify_one();
-        })?;
-        let mut all: BTreeSet<_> = files.into_iter().flat_map(|file| directories(file)).collect();
-        all.extend(optional.into_iter().flat_map(|file| directories(file)).filter_map(existing));
-        for directory in all {
-            watcher.watch(&directory, RecursiveMode::NonRecursive)?;
+            Err(_) => {}
         }
-        Ok(Self { changed, _watcher: watcher })
+    }
+
+    fn watch(&mut self, all: BTreeSet<PathBuf>) -> notify::Result<()> {
+        let watcher = match &mut self.watcher {
+            Some(watcher) => watcher,
+            none => {
+                self.watched.clear();
+                none.insert(new_watcher(self.changed.clone())?)
+            }
+        };
+        let is_there = |path: &Path, id: &Option<FileId>| all.contains(path) && *id == file_id(path);
+        self.watched.retain(|path, id| {
+            let stays = is_there(path, id);
+            if !stays {
+                // It may be gone, and the watch with it.
+                let _gone = watcher.unwatch(path);
+            }
+            stays
+        });
+        for directory in all {
+            if let Entry::Vacant(new) = self.watched.entry(directory) {
+                let id = file_id(new.key());
+                watcher.watch(new.key(), RecursiveMode::NonRecursive)?;
+                new.insert(id);
+            }
+        }
+        Ok(())
     }
 
     /// Ready when something has changed since the last call, or since the watch began. Dropping the future loses nothing.
     pub(super) async fn changed(&self) {
         self.changed.notified().await;
     }
+}
+
+fn new_watcher(told: Arc<Notify>) -> notify::Result<RecommendedWatcher> {
+    notify::recommended_watcher(move |event: notify::Result<Event>| {
+        // After an error there is no knowing what was missed.
+        if event.is_ok_and(|event| is_mere_reading(event.kind)) {
+            return;
+        }
+        told.notify_one();
+    })
+}
+
+/// What the system's words mean: "too many open files" are not always files.
+fn reason(error: &notify::Error) -> String {
+    match &error.kind {
+        ErrorKind::Io(e) if e.raw_os_error() == Some(EMFILE) => {
+            format!("fs.inotify.max_user_instances, or this process's limit of open files, is used up ({e})")
+        }
+        ErrorKind::MaxFilesWatch => "fs.inotify.max_user_watches is used up".to_owned(),
+        _ => error.to_string(),
+    }
+}
+
+/// As on every Unix.
+const EMFILE: i32 = 24;
+
+#[cfg(unix)]
+fn file_id(path: &Path) -> Option<FileId> {
+    use std::os::unix::fs::MetadataExt;
+    path.metadata().ok().map(|data| (data.dev(), data.ino()))
+}
+
+#[cfg(not(unix))]
+fn file_id(_: &Path) -> Option<FileId> {
+    None
 }
 
 /// Our own reading must not look like a change.
@@ -128,6 +189,35 @@ mod tests {
         symlink("circle", mount.join("circle")).unwrap();
         assert!(directories(&mount.join("circle")).contains(&mount));
         fs::remove_dir_all(top).unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_directory_that_is_replaced_is_watched_anew() {
+        let top = std::env::temp_dir().join(format!("rustls-multibuffer-watch-{}", std::process::id()));
+        let inside = top.join("inside");
+        fs::create_dir_all(&inside).unwrap();
+        let file = inside.join("file");
+        let mut watch = Watch::default();
+        watch.follow([&file]);
+        for round in 0..3 {
+            fs::write(&file, round.to_string()).unwrap();
+            tokio::time::timeout(std::time::Duration::from_secs(60), watch.changed())
+                .await
+                .expect("a notice");
+            fs::rename(&inside, top.join(round.to_string())).unwrap();
+            fs::create_dir(&inside).unwrap();
+            watch.follow([&file]);
+            // Notices of what happened before.
+            while tokio::time::timeout(std::time::Duration::from_millis(50), watch.changed()).await.is_ok() {}
+        }
+        fs::remove_dir_all(top).unwrap();
+    }
+
+    #[test]
+    fn limits_are_named() {
+        let used_up = notify::Error::io(std::io::Error::from_raw_os_error(EMFILE));
+        assert!(reason(&used_up).contains("fs.inotify.max_user_instances"));
+        assert!(reason(&notify::Error::new(ErrorKind::MaxFilesWatch)).contains("max_user_watches"));
     }
 
     #[test]

@@ -109,6 +109,37 @@ pub(in crate::spiffe) struct TlsCertificate {
     pub(in crate::spiffe) certificate_chain: Option<DataSource>,
     #[prost(message, optional, tag = "2")]
     pub(in crate::spiffe) private_key: Option<DataSource>,
+    #[prost(message, optional, tag = "6")]
+    pub(in crate::spiffe) private_key_provider: Option<PrivateKeyProvider>,
+}
+
+/// `envoy.extensions.transport_sockets.tls.v3.PrivateKeyProvider`
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::spiffe) struct PrivateKeyProvider {
+    #[prost(string, tag = "1")]
+    pub(in crate::spiffe) provider_name: String,
+    #[prost(message, optional, tag = "3")]
+    pub(in crate::spiffe) typed_config: Option<Any>,
+    #[prost(bool, tag = "4")]
+    pub(in crate::spiffe) fallback: bool,
+}
+
+/// `envoy.extensions.private_key_providers.cryptomb.v3alpha.CryptoMbPrivateKeyMethodConfig`
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::spiffe) struct CryptoMbConfig {
+    #[prost(message, optional, tag = "1")]
+    pub(in crate::spiffe) private_key: Option<DataSource>,
+    #[prost(message, optional, tag = "2")]
+    pub(in crate::spiffe) poll_delay: Option<Duration>,
+}
+
+/// `google.protobuf.Duration`
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::spiffe) struct Duration {
+    #[prost(int64, tag = "1")]
+    pub(in crate::spiffe) seconds: i64,
+    #[prost(int32, tag = "2")]
+    pub(in crate::spiffe) nanos: i32,
 }
 
 /// `envoy.extensions.transport_sockets.tls.v3.CertificateValidationContext`
@@ -116,8 +147,84 @@ pub(in crate::spiffe) struct TlsCertificate {
 pub(in crate::spiffe) struct ValidationContext {
     #[prost(message, optional, tag = "1")]
     pub(in crate::spiffe) trusted_ca: Option<DataSource>,
+    #[prost(string, repeated, tag = "2")]
+    pub(in crate::spiffe) verify_certificate_hash: Vec<String>,
+    #[prost(string, repeated, tag = "3")]
+    pub(in crate::spiffe) verify_certificate_spki: Vec<String>,
+    #[prost(message, optional, tag = "6")]
+    pub(in crate::spiffe) require_signed_certificate_timestamp: Option<BoolValue>,
+    #[prost(message, optional, tag = "7")]
+    pub(in crate::spiffe) crl: Option<DataSource>,
+    #[prost(bool, tag = "8")]
+    pub(in crate::spiffe) allow_expired_certificate: bool,
+    #[prost(message, repeated, tag = "9")]
+    pub(in crate::spiffe) match_subject_alt_names: Vec<StringMatcher>,
+    #[prost(int32, tag = "10")]
+    pub(in crate::spiffe) trust_chain_verification: i32,
     #[prost(message, optional, tag = "12")]
     pub(in crate::spiffe) custom_validator_config: Option<ExtensionConfig>,
+    #[prost(bool, tag = "14")]
+    pub(in crate::spiffe) only_verify_leaf_cert_crl: bool,
+    #[prost(message, repeated, tag = "15")]
+    pub(in crate::spiffe) match_typed_subject_alt_names: Vec<SubjectAltNameMatcher>,
+    #[prost(message, optional, tag = "16")]
+    pub(in crate::spiffe) max_verify_depth: Option<UInt32Value>,
+}
+
+/// `google.protobuf.BoolValue`
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(in crate::spiffe) struct BoolValue {
+    #[prost(bool, tag = "1")]
+    pub(in crate::spiffe) value: bool,
+}
+
+/// `google.protobuf.UInt32Value`
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(in crate::spiffe) struct UInt32Value {
+    #[prost(uint32, tag = "1")]
+    pub(in crate::spiffe) value: u32,
+}
+
+/// `envoy.extensions.transport_sockets.tls.v3.SubjectAltNameMatcher`
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::spiffe) struct SubjectAltNameMatcher {
+    #[prost(int32, tag = "1")]
+    pub(in crate::spiffe) san_type: i32,
+    #[prost(message, optional, tag = "2")]
+    pub(in crate::spiffe) matcher: Option<StringMatcher>,
+}
+
+/// `envoy.type.matcher.v3.StringMatcher`
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::spiffe) struct StringMatcher {
+    #[prost(oneof = "MatchPattern", tags = "1, 2, 3, 5, 7, 8")]
+    pub(in crate::spiffe) pattern: Option<MatchPattern>,
+    #[prost(bool, tag = "6")]
+    pub(in crate::spiffe) ignore_case: bool,
+}
+
+/// `envoy.type.matcher.v3.StringMatcher.match_pattern`
+#[derive(Clone, PartialEq, Oneof)]
+pub(in crate::spiffe) enum MatchPattern {
+    #[prost(string, tag = "1")]
+    Exact(String),
+    #[prost(string, tag = "2")]
+    Prefix(String),
+    #[prost(string, tag = "3")]
+    Suffix(String),
+    #[prost(message, tag = "5")]
+    SafeRegex(RegexMatcher),
+    #[prost(string, tag = "7")]
+    Contains(String),
+    #[prost(message, tag = "8")]
+    Custom(ExtensionConfig),
+}
+
+/// `envoy.type.matcher.v3.RegexMatcher`
+#[derive(Clone, PartialEq, Message)]
+pub(in crate::spiffe) struct RegexMatcher {
+    #[prost(string, tag = "2")]
+    pub(in crate::spiffe) regex: String,
 }
 
 /// `envoy.config.core.v3.TypedExtensionConfig`
@@ -148,18 +255,22 @@ pub(in crate::spiffe) struct DomainBundle {
 /// `envoy.config.core.v3.DataSource`
 #[derive(Clone, PartialEq, Message)]
 pub(in crate::spiffe) struct DataSource {
-    #[prost(oneof = "Specifier", tags = "2, 3")]
+    #[prost(oneof = "Specifier", tags = "1, 2, 3, 4")]
     pub(in crate::spiffe) specifier: Option<Specifier>,
 }
 
-/// `envoy.config.core.v3.DataSource.specifier`. Names of files and environment variables are not ours to follow.
+/// `envoy.config.core.v3.DataSource.specifier`
 #[derive(Clone, PartialEq, Oneof)]
 #[prost(skip_debug)]
 pub(in crate::spiffe) enum Specifier {
+    #[prost(string, tag = "1")]
+    Filename(String),
     #[prost(bytes, tag = "2")]
     InlineBytes(Vec<u8>),
     #[prost(string, tag = "3")]
     InlineString(String),
+    #[prost(string, tag = "4")]
+    EnvironmentVariable(String),
 }
 
 impl fmt::Debug for Specifier {

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 pub(in crate::spiffe) const SECURITY_HEADER: &str = "workload.spiffe.io";
 
 pub(in crate::spiffe) const FETCH_X509_SVID: &str = "/SpiffeWorkloadAPI/FetchX509SVID";
+#[cfg(feature = "spiffe-authority")]
 pub(in crate::spiffe) const FETCH_X509_BUNDLES: &str = "/SpiffeWorkloadAPI/FetchX509Bundles";
 
 /// `X509SVIDRequest` and `X509BundlesRequest`, which have no fields.
@@ -50,6 +51,7 @@ impl std::fmt::Debug for X509Svid {
 }
 
 /// `X509BundlesResponse`
+#[cfg(feature = "spiffe-authority")]
 #[derive(Clone, PartialEq, Message)]
 pub(in crate::spiffe) struct X509BundlesResponse {
     /// DER certificates one after the other, by trust domain.

@@ -1,12 +1,13 @@
 //! Identities from Envoy's secret discovery service, version 3: istio-agent, SPIRE's agent.
 
+mod context;
 mod parse;
 mod resources;
 #[cfg(all(test, feature = "spiffe-authority"))]
 mod tests;
 
 use self::resources::{Federated, Resources};
-use super::channel::connect;
+use super::channel::{MAX_MESSAGE_SIZE, connect};
 use super::proto::discovery::{
     DiscoveryRequest, DiscoveryResponse, Node, SECRET_TYPE, STREAM_SECRETS, Status as Detail,
 };
@@ -35,13 +36,16 @@ use tonic_prost::ProstCodec;
 /// does: those that a response does not name stay as they are. PermissionDenied takes the identity back at once.
 ///
 /// A bundle may be a validation context with trusted CAs, or one for Envoy's SPIFFE validator, which holds the bundles of
-/// several trust domains (SPIRE's resource `ALL`).
+/// several trust domains (SPIRE's resource `ALL`). Whatever else a context says is enforced, or the response is refused: it is
+/// judged as a static configuration is. All data must be in the messages; names of files are refused. A key may stand in the
+/// settings of a `private_key_provider`, as istio-agent sends it.
 #[derive(Debug)]
 pub struct SdsSource {
     endpoint: Endpoint,
     names: Names,
     node: Node,
     patience: Duration,
+    max_message_size: usize,
     /// What the streams so far had accepted.
     federated: Federated,
 }
@@ -81,6 +85,7 @@ impl SdsSource {
             },
             node,
             patience: Duration::from_secs(10),
+            max_message_size: MAX_MESSAGE_SIZE,
             federated: Federated::new(),
         })
     }
@@ -125,6 +130,12 @@ impl SdsSource {
         Self { patience, ..self }
     }
 
+    /// The largest message that is accepted, in bytes; 64 MiB unless said otherwise.
+    #[must_use]
+    pub fn max_message_size(self, bytes: usize) -> Self {
+        Self { max_message_size: bytes, ..self }
+    }
+
     async fn follow(&mut self, updates: &Updates) -> Result<Infallible, Ended> {
         let opening = async {
             let mut session = Session::open(self).await?;
@@ -139,7 +150,7 @@ impl SdsSource {
             let answered = session.take(response, updates).await;
             self.federated.clone_from(session.resources.federated());
             answered?;
-            next = session.responses.message().await?;
+            next = session.next(self.patience).await?;
         }
         Err(Ended::Lost("the secret discovery service has ended the stream".into()))
     }
@@ -159,6 +170,7 @@ impl Source for SdsSource {
                     updates.withdraw(Withdrawal::Denied(why.message().to_owned()));
                     SourceError::Lost(Box::new(why))
                 }
+                Ended::Invalid(why) => SourceError::Rejected(Box::new(why)),
                 Ended::Lost(why) => SourceError::Lost(why),
             }
         })
@@ -169,6 +181,8 @@ impl Source for SdsSource {
 enum Ended {
     /// We are not entitled to an identity.
     Denied(Status),
+    /// The server does not like our request, which will be the same the next time.
+    Invalid(Status),
     Lost(Box<dyn Error + Send + Sync>),
 }
 
@@ -176,6 +190,7 @@ impl From<Status> for Ended {
     fn from(status: Status) -> Self {
         match status.code() {
             Code::PermissionDenied => Self::Denied(status),
+            Code::InvalidArgument => Self::Invalid(status),
             _ => Self::Lost(Box::new(status)),
         }
     }
@@ -189,11 +204,14 @@ struct Session {
     resources: Resources,
     /// The version that was accepted last.
     version: String,
+    /// Whether it was said that secrets are missing.
+    told_missing: bool,
 }
 
 impl Session {
     async fn open(source: &SdsSource) -> Result<Self, Ended> {
-        let mut grpc = Grpc::new(connect(&source.endpoint).await.map_err(Ended::Lost)?);
+        let channel = connect(&source.endpoint).await.map_err(Ended::Lost)?;
+        let mut grpc = Grpc::new(channel).max_decoding_message_size(source.max_message_size);
         grpc.ready().await.map_err(|why| Ended::Lost(Box::new(why)))?;
         let names = source.names.all();
         let (requests, outgoing) = mpsc::channel(1);
@@ -213,7 +231,24 @@ impl Session {
             responses: responses.into_inner(),
             resources: Resources::new(source.names.clone(), source.federated.clone()),
             version: String::new(),
+            told_missing: false,
         })
+    }
+
+    /// The next response. If our own secrets are not there in time, says so once.
+    async fn next(&mut self, patience: Duration) -> Result<Option<DiscoveryResponse>, Status> {
+        let missing = self.resources.missing();
+        if missing.is_empty() || self.told_missing {
+            return self.responses.message().await;
+        }
+        match tokio::time::timeout(patience, self.responses.message()).await {
+            Ok(next) => next,
+            Err(_) => {
+                log::warn!("the secret discovery service has not sent {} yet", missing.join(" and "));
+                self.told_missing = true;
+                self.responses.message().await
+            }
+        }
     }
 
     /// Uses a response if it can be used, and answers it.

@@ -1,24 +1,34 @@
 //! Secrets as identity material.
 
+use super::super::Refusal;
 use super::super::proto::discovery::{
-    Any, DataSource, SECRET_TYPE, SPIFFE_VALIDATOR_TYPE, Secret, SecretKind, Specifier, SpiffeValidator,
-    TlsCertificate, ValidationContext,
+    Any, CryptoMbConfig, DataSource, PrivateKeyProvider, SECRET_TYPE, Secret, SecretKind, Specifier,
+    TlsCertificate,
 };
-use super::super::source::Svid;
-use super::super::{Refusal, TrustDomain};
+use super::super::source::{Svid, TrustBundle};
+use super::context::bundle;
+use crate::validation::private_key;
+use ::spiffe::TrustDomain;
 use prost::Message;
+use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
+use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
-/// The roots that a resource holds.
+/// The messages of Envoy's CryptoMB provider.
+const CRYPTOMB: [&str; 2] = [
+    "type.googleapis.com/envoy.extensions.private_key_providers.cryptomb.v3alpha.CryptoMbPrivateKeyMethodConfig",
+    "type.googleapis.com/envoy.extensions.private_key_providers.cryptomb.v3.CryptoMbPrivateKeyMethodConfig",
+];
+
+/// What a resource says of trust domains.
 #[derive(Clone, Debug)]
 pub(super) enum Bundle {
     /// Of one domain, which the resource does not name.
-    Roots(Vec<CertificateDer<'static>>),
+    OfOne(TrustBundle),
     /// Of each of these domains, and of no other.
-    PerDomain(BTreeMap<TrustDomain, Vec<CertificateDer<'static>>>),
+    PerDomain(BTreeMap<TrustDomain, TrustBundle>),
 }
 
 /// What a resource holds.
@@ -27,67 +37,143 @@ pub(super) enum Parsed {
     Bundle(Bundle),
 }
 
-/// A resource by its name.
-pub(super) fn secret(resource: Any) -> Result<(String, Parsed), Refusal> {
+/// A resource by its name, and what is in it.
+///
+/// # Errors
+/// It is no secret.
+pub(super) fn secret(resource: Any) -> Result<(String, Result<Parsed, Refusal>), Refusal> {
     let value = Zeroizing::new(resource.value);
     if resource.type_url != SECRET_TYPE {
         return Err(malformed(format!("a resource of type {}", resource.type_url)));
     }
     let secret = Secret::decode(&value[..]).map_err(malformed)?;
-    let parsed = match secret.kind {
-        Some(SecretKind::TlsCertificate(certificate)) => Parsed::Certificate(svid(certificate)?),
-        Some(SecretKind::ValidationContext(context)) => Parsed::Bundle(bundle(context)?),
-        None => return Err(malformed(format!("secret {} is of no kind that we know", secret.name))),
-    };
-    Ok((secret.name, parsed))
+    let parsed = parse(secret.kind, &value);
+    Ok((secret.name.clone(), parsed.map_err(|refusal| in_secret(&secret.name, refusal))))
+}
+
+/// `secret` is the whole message.
+fn parse(kind: Option<SecretKind>, secret: &[u8]) -> Result<Parsed, Refusal> {
+    match kind {
+        Some(SecretKind::TlsCertificate(certificate)) => {
+            check_fields(secret, 2, &TLS_CERTIFICATE)?;
+            Ok(Parsed::Certificate(svid(certificate)?))
+        }
+        Some(SecretKind::ValidationContext(context)) => {
+            check_fields(secret, 4, &VALIDATION_CONTEXT)?;
+            Ok(Parsed::Bundle(bundle(context)?))
+        }
+        None => Err(malformed("it is of no kind that we know")),
+    }
+}
+
+/// Says which secret it is about.
+fn in_secret(name: &str, refusal: Refusal) -> Refusal {
+    match refusal {
+        Refusal::Malformed(why) => Refusal::Malformed(format!("secret {name:?}: {why}")),
+        Refusal::Unsupported(why) => Refusal::Unsupported(format!("secret {name:?}: {why}")),
+        other => other,
+    }
+}
+
+/// The fields of Envoy's `TlsCertificate` that are used, and those that may be left aside: watched_directory is about files,
+/// and an OCSP staple or a certificate's timestamps would only add to what we present.
+const TLS_CERTIFICATE: [u32; 6] = [1, 2, 4, 5, 6, 7];
+
+/// The fields of Envoy's `CertificateValidationContext` that are judged; watched_directory (11) is about files.
+const VALIDATION_CONTEXT: [u32; 13] = [1, 2, 3, 6, 7, 8, 9, 10, 11, 12, 14, 15, 16];
+
+/// Refuses a field of a message inside of `message` that nobody looks at: it may restrict who is admitted.
+pub(super) fn check_fields(message: &[u8], inside: u32, known: &[u32]) -> Result<(), Refusal> {
+    for (_, content) in fields(message)?.into_iter().filter(|(tag, _)| *tag == inside) {
+        check_tags(content, known)?;
+    }
+    Ok(())
+}
+
+pub(super) fn check_tags(message: &[u8], known: &[u32]) -> Result<(), Refusal> {
+    match fields(message)?.into_iter().find(|(tag, _)| !known.contains(tag)) {
+        Some((tag, _)) => Err(Refusal::Unsupported(format!("the field with number {tag}"))),
+        None => Ok(()),
+    }
+}
+
+/// The numbers of a message's fields, and what is in those that have a length.
+fn fields(mut message: &[u8]) -> Result<Vec<(u32, &[u8])>, Refusal> {
+    let mut fields = Vec::new();
+    while !message.is_empty() {
+        let (tag, wire_type) = decode_key(&mut message).map_err(malformed)?;
+        let mut content = &[][..];
+        if wire_type == WireType::LengthDelimited {
+            let length = decode_varint(&mut message).map_err(malformed)?;
+            let length = usize::try_from(length).map_err(malformed)?;
+            (content, message) =
+                message.split_at_checked(length).ok_or_else(|| malformed("a field that does not end"))?;
+        } else {
+            skip_field(wire_type, tag, &mut message, DecodeContext::default()).map_err(malformed)?;
+        }
+        fields.push((tag, content));
+    }
+    Ok(fields)
 }
 
 fn svid(certificate: TlsCertificate) -> Result<Svid, Refusal> {
-    // First, so that it is wiped whatever becomes of the rest.
-    let key = Zeroizing::new(inline(certificate.private_key)?);
-    let chain = certificates(&inline(certificate.certificate_chain)?)?;
-    let key = PrivateKeyDer::from_pem_slice(&key).map_err(|why| Refusal::Key(why.to_string()))?;
-    Ok(Svid { chain, key: key.into() })
-}
-
-fn bundle(context: ValidationContext) -> Result<Bundle, Refusal> {
-    let Some(config) = context.custom_validator_config else {
-        return Ok(Bundle::Roots(certificates(&inline(context.trusted_ca)?)?));
+    // First, so that they are wiped whatever becomes of the rest.
+    let beside = certificate.private_key.map(|key| inline("private_key", Some(key)).map(Zeroizing::new));
+    let inside = certificate.private_key_provider.map(provided_key).transpose()?.flatten();
+    let key = match (inside, beside) {
+        (Some(key), _) => key,
+        (None, Some(key)) => key?,
+        (None, None) => return Err(malformed("private_key is not there, nor one in private_key_provider")),
     };
-    match config.typed_config {
-        Some(config) if config.type_url == SPIFFE_VALIDATOR_TYPE => {
-            Ok(Bundle::PerDomain(per_domain(SpiffeValidator::decode(&config.value[..]).map_err(malformed)?)?))
-        }
-        _ => Err(malformed(format!("a validator that we do not know, {}", config.name))),
+    let chain = inline("certificate_chain", certificate.certificate_chain)?;
+    let chain = CertificateDer::pem_slice_iter(&chain).collect::<Result<Vec<_>, _>>().map_err(malformed)?;
+    if chain.is_empty() {
+        return Err(Refusal::Empty);
     }
+    Ok(Svid { chain, key: private_key(&key).map_err(Refusal::Key)?.into() })
 }
 
-fn per_domain(
-    validator: SpiffeValidator,
-) -> Result<BTreeMap<TrustDomain, Vec<CertificateDer<'static>>>, Refusal> {
-    let entries = validator.trust_domains.into_iter().map(|entry| {
-        let domain = TrustDomain::new(&entry.name).map_err(malformed)?;
-        Ok((domain, certificates(&inline(entry.trust_bundle)?)?))
-    });
-    entries.collect()
+/// The key in a provider's settings. Its other settings concern engines, which are made before any secret comes.
+fn provided_key(provider: PrivateKeyProvider) -> Result<Option<Zeroizing<Vec<u8>>>, Refusal> {
+    let unsupported = |why: String| Err(Refusal::Unsupported(format!("private_key_provider: {why}")));
+    if provider.provider_name != "cryptomb" {
+        return unsupported(format!("there is no provider {:?}; known is cryptomb", provider.provider_name));
+    }
+    let Some(config) = provider.typed_config else {
+        return unsupported("typed_config is required".to_owned());
+    };
+    let value = Zeroizing::new(config.value);
+    if !CRYPTOMB.contains(&config.type_url.as_str()) {
+        return unsupported(format!("typed_config: expected {}", CRYPTOMB[0]));
+    }
+    let config = CryptoMbConfig::decode(&value[..]).map_err(malformed)?;
+    if config.poll_delay.as_ref().is_some_and(|delay| delay.seconds < 0 || delay.nanos < 0) {
+        return unsupported("poll_delay is negative".to_owned());
+    }
+    log::debug!(
+        "a private_key_provider with fallback {} and poll delay {:?}: the engine's own settings count",
+        provider.fallback,
+        config.poll_delay
+    );
+    let key =
+        config.private_key.map(|key| inline("private_key_provider.typed_config.private_key", Some(key)));
+    Ok(key.transpose()?.map(Zeroizing::new))
 }
 
-fn inline(source: Option<DataSource>) -> Result<Vec<u8>, Refusal> {
+/// The data of a field, which must be in the message.
+pub(super) fn inline(field: &str, source: Option<DataSource>) -> Result<Vec<u8>, Refusal> {
+    let elsewhere = |what: &str, name: &str| {
+        Err(Refusal::Unsupported(format!("{field} names the {what} {name:?}: secrets must carry their data")))
+    };
     match source.and_then(|source| source.specifier) {
         Some(Specifier::InlineBytes(bytes)) => Ok(bytes),
         Some(Specifier::InlineString(text)) => Ok(text.into_bytes()),
-        None => Err(malformed("data that is not in the message")),
+        Some(Specifier::Filename(name)) => elsewhere("file", &name),
+        Some(Specifier::EnvironmentVariable(name)) => elsewhere("environment variable", &name),
+        None => Err(malformed(format!("{field} is not there"))),
     }
 }
 
-fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, Refusal> {
-    let certificates = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
-    match certificates.map_err(malformed)? {
-        none if none.is_empty() => Err(Refusal::Empty),
-        certificates => Ok(certificates),
-    }
-}
-
-fn malformed(why: impl std::fmt::Display) -> Refusal {
+pub(super) fn malformed(why: impl std::fmt::Display) -> Refusal {
     Refusal::Malformed(why.to_string())
 }

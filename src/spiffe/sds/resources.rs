@@ -2,11 +2,10 @@
 
 use super::super::leaf::Leaf;
 use super::super::proto::discovery::{Any, DiscoveryResponse, SECRET_TYPE};
-use super::super::source::{Material, Offered, Svid, Updates};
+use super::super::source::{Material, Offered, Svid, TrustBundle, Updates};
 use super::super::{Refusal, TrustDomain};
 use super::Names;
 use super::parse::{Bundle, Parsed, secret};
-use rustls::pki_types::CertificateDer;
 use std::collections::BTreeMap;
 
 /// Resources by their kind and name.
@@ -32,6 +31,8 @@ pub(super) struct Resources {
     names: Names,
     accepted: Parts,
     latest: Parts,
+    /// What is wrong with other domains' bundles in the response at hand.
+    strangers: Option<Refusal>,
     /// Whether something in `latest` was refused.
     has_refused: bool,
     federated: Federated,
@@ -40,7 +41,14 @@ pub(super) struct Resources {
 impl Resources {
     pub(super) fn new(names: Names, federated: Federated) -> Self {
         let accepted = Parts { svid: None, bundles: federated.clone() };
-        Self { names, latest: accepted.clone(), accepted, has_refused: false, federated }
+        Self { names, latest: accepted.clone(), accepted, strangers: None, has_refused: false, federated }
+    }
+
+    /// Those of our own secrets that the server has not sent yet.
+    pub(super) fn missing(&self) -> Vec<&str> {
+        let certificate = self.latest.svid.is_none().then_some(self.names.certificate.as_str());
+        let bundle = !self.latest.bundles.contains_key(&self.names.bundle);
+        certificate.into_iter().chain(bundle.then_some(self.names.bundle.as_str())).collect()
     }
 
     /// What was accepted of other domains' bundles, as parts of a complete identity.
@@ -48,8 +56,20 @@ impl Resources {
         &self.federated
     }
 
-    /// Offers what is there after a response, if that is complete.
+    /// Offers what is there after a response, if that is complete. What is wrong with another domain's bundle is told the
+    /// server, and concerns that bundle only.
     pub(super) fn take(&mut self, response: DiscoveryResponse, updates: &Updates) -> Result<(), Refusal> {
+        self.use_all(response, updates)?;
+        match self.strangers.take() {
+            Some(refusal) => {
+                updates.refuse(refusal.clone());
+                Err(refusal)
+            }
+            None => Ok(()),
+        }
+    }
+
+    fn use_all(&mut self, response: DiscoveryResponse, updates: &Updates) -> Result<(), Refusal> {
         let news = match self.read(response) {
             Ok(news) => news,
             Err(refusal) => {
@@ -85,22 +105,31 @@ impl Resources {
     }
 
     /// Those of our resources that are in the response. All of it is refused if any of them cannot be read.
-    fn read(&self, response: DiscoveryResponse) -> Result<Parts, Refusal> {
+    fn read(&mut self, response: DiscoveryResponse) -> Result<Parts, Refusal> {
         if response.type_url != SECRET_TYPE {
             return Err(Refusal::Malformed(format!("resources of type {}", response.type_url)));
         }
         let mut news = Parts::default();
+        self.strangers = None;
         for resource in response.resources {
             self.sort(resource, &mut news)?;
         }
-        if news.svid.is_none() && news.bundles.is_empty() {
+        if news.svid.is_none() && news.bundles.is_empty() && self.strangers.is_none() {
             return Err(Refusal::Empty);
         }
         Ok(news)
     }
 
-    fn sort(&self, resource: Any, news: &mut Parts) -> Result<(), Refusal> {
+    fn sort(&mut self, resource: Any, news: &mut Parts) -> Result<(), Refusal> {
         let (name, parsed) = secret(resource)?;
+        let parsed = match parsed {
+            Ok(parsed) => parsed,
+            Err(refusal) if self.names.federated.contains_key(&name) && name != self.names.bundle => {
+                self.strangers = Some(refusal);
+                return Ok(());
+            }
+            Err(refusal) => return Err(refusal),
+        };
         let is_bundle = name == self.names.bundle || self.names.federated.contains_key(&name);
         match parsed {
             Parsed::Certificate(svid) if name == self.names.certificate => news.svid = Some(svid),
@@ -152,13 +181,9 @@ impl Parts {
 }
 
 /// Adds what `bundle` holds; `domain` is meant if it names none.
-fn trust(
-    bundles: &mut BTreeMap<TrustDomain, Vec<CertificateDer<'static>>>,
-    bundle: &Bundle,
-    domain: &TrustDomain,
-) {
+fn trust(bundles: &mut BTreeMap<TrustDomain, TrustBundle>, bundle: &Bundle, domain: &TrustDomain) {
     match bundle {
-        Bundle::Roots(roots) => drop(bundles.insert(domain.clone(), roots.clone())),
+        Bundle::OfOne(bundle) => drop(bundles.insert(domain.clone(), bundle.clone())),
         Bundle::PerDomain(domains) => bundles.extend(domains.clone()),
     }
 }

@@ -4,8 +4,9 @@ use super::super::authority::{Authority, AuthorityConfig};
 use super::super::clock::SystemClock;
 use super::super::metric::Metrics;
 use super::super::proto::discovery::{
-    Any, DataSource, DomainBundle, ExtensionConfig, SPIFFE_VALIDATOR_TYPE, Secret, SecretKind, Specifier,
-    SpiffeValidator, TlsCertificate, ValidationContext,
+    Any, BoolValue, CryptoMbConfig, DataSource, DomainBundle, Duration, ExtensionConfig, MatchPattern,
+    PrivateKeyProvider, RegexMatcher, SPIFFE_VALIDATOR_TYPE, Secret, SecretKind, Specifier, SpiffeValidator,
+    StringMatcher, SubjectAltNameMatcher, TlsCertificate, UInt32Value, ValidationContext,
 };
 use super::super::store::Store;
 use super::super::{Material, SpiffeId, Unavailable};
@@ -38,16 +39,17 @@ fn certificate(material: &Material) -> Any {
     let certificate = TlsCertificate {
         certificate_chain: inline(pem(&material.svid.chain)),
         private_key: inline(encode_string("PRIVATE KEY", LineEnding::LF, key).unwrap()),
+        private_key_provider: None,
     };
     resource("default", SecretKind::TlsCertificate(certificate))
 }
 
 fn bundle(material: &Material) -> Any {
-    roots("ROOTCA", &material.bundles[web().trust_domain()])
+    roots("ROOTCA", &material.bundles[web().trust_domain()].roots)
 }
 
 fn roots(name: &str, roots: &[CertificateDer<'_>]) -> Any {
-    let context = ValidationContext { trusted_ca: inline(pem(roots)), custom_validator_config: None };
+    let context = ValidationContext { trusted_ca: inline(pem(roots)), ..Default::default() };
     resource(name, SecretKind::ValidationContext(context))
 }
 
@@ -208,7 +210,7 @@ fn nobody_else_speaks_for_our_own_domain() {
             let validator = SpiffeValidator { trust_domains: vec![trusted] };
             let typed = Any { type_url: SPIFFE_VALIDATOR_TYPE.to_owned(), value: validator.encode_to_vec() };
             let config = ExtensionConfig { name: String::new(), typed_config: Some(typed) };
-            let context = ValidationContext { trusted_ca: None, custom_validator_config: Some(config) };
+            let context = ValidationContext { custom_validator_config: Some(config), ..Default::default() };
             resource(name, SecretKind::ValidationContext(context))
         };
         let theirs = per_domain("partner", web().trust_domain(), &impostor.bundle());
@@ -229,7 +231,7 @@ fn nonsense_is_refused_whole_and_counted() {
         let mut cut = bundle(&material);
         cut.value.truncate(cut.value.len() / 2);
         let context = |trusted_ca| {
-            let context = ValidationContext { trusted_ca, custom_validator_config: None };
+            let context = ValidationContext { trusted_ca, ..Default::default() };
             resource("ROOTCA", SecretKind::ValidationContext(context))
         };
         let untyped = Any { type_url: "type.googleapis.com/other".to_owned(), value: Vec::new() };
@@ -256,6 +258,172 @@ fn nonsense_is_refused_whole_and_counted() {
             .encode_to_vec();
         let new = world.material();
         assert_eq!(world.take(vec![stranger, certificate(&new)]), Ok(()));
+        world.assert_published(&new, 1);
+    });
+}
+
+/// A context with these roots, and more in it.
+fn restricted(roots: &[CertificateDer<'_>], restrict: impl FnOnce(&mut ValidationContext)) -> Any {
+    let mut context = ValidationContext { trusted_ca: inline(pem(roots)), ..Default::default() };
+    restrict(&mut context);
+    resource("ROOTCA", SecretKind::ValidationContext(context))
+}
+
+fn string_matcher(pattern: MatchPattern) -> StringMatcher {
+    StringMatcher { pattern: Some(pattern), ignore_case: false }
+}
+
+#[test]
+fn what_a_context_asks_for_is_refused_if_it_is_not_enforced() {
+    run(|mut world| {
+        let material = world.material();
+        let roots = material.bundles[web().trust_domain()].roots.clone();
+        type Restrict = fn(&mut ValidationContext);
+        let cases: [Restrict; 13] = [
+            |context| context.verify_certificate_hash = vec!["00".repeat(32)],
+            |context| context.verify_certificate_spki = vec!["A".repeat(44)],
+            |context| context.require_signed_certificate_timestamp = Some(BoolValue { value: true }),
+            |context| context.allow_expired_certificate = true,
+            |context| context.trust_chain_verification = 1,
+            |context| context.max_verify_depth = Some(UInt32Value { value: 1 }),
+            |context| {
+                context.crl = Some(DataSource { specifier: Some(Specifier::Filename("/crl.pem".into())) })
+            },
+            |context| {
+                context.trusted_ca =
+                    Some(DataSource { specifier: Some(Specifier::Filename("/ca.pem".into())) })
+            },
+            |context| context.custom_validator_config = Some(ExtensionConfig::default()),
+            |context| {
+                let matcher = Some(string_matcher(MatchPattern::Exact("web.test".to_owned())));
+                context.match_typed_subject_alt_names = vec![SubjectAltNameMatcher { san_type: 2, matcher }];
+            },
+            |context| {
+                let matcher = Some(string_matcher(MatchPattern::Custom(ExtensionConfig::default())));
+                context.match_typed_subject_alt_names = vec![SubjectAltNameMatcher { san_type: 3, matcher }];
+            },
+            |context| {
+                let broken = MatchPattern::SafeRegex(RegexMatcher { regex: "(".to_owned() });
+                context.match_subject_alt_names = vec![string_matcher(broken)];
+            },
+            |context| {
+                let text = string_matcher(MatchPattern::Exact("spiffe://example.org/web".to_owned()));
+                context.match_subject_alt_names = vec![text.clone()];
+                let typed = SubjectAltNameMatcher { san_type: 3, matcher: Some(text) };
+                context.match_typed_subject_alt_names = vec![typed];
+            },
+        ];
+        for (i, restrict) in cases.into_iter().enumerate() {
+            let all = vec![certificate(&material), restricted(&roots, restrict)];
+            assert_eq!(world.take(all), Err("unsupported"), "case {i}");
+            assert_eq!(world.store.current().unwrap_err(), Unavailable::NotYet);
+        }
+        // Fields that are not known, or newer than this: ca_certificate_provider_instance (13), system_root_certs (17).
+        for tag in [13_u32, 17, 99] {
+            let context = ValidationContext { trusted_ca: inline(pem(&roots)), ..Default::default() };
+            let mut content = context.encode_to_vec();
+            prost::encoding::bytes::encode(tag, &vec![], &mut content);
+            let mut value = Secret { name: "ROOTCA".to_owned(), kind: None }.encode_to_vec();
+            prost::encoding::bytes::encode(4, &content, &mut value);
+            let unknown = Any { type_url: SECRET_TYPE.to_owned(), value };
+            assert_eq!(world.take(vec![certificate(&material), unknown]), Err("unsupported"), "field {tag}");
+        }
+        // Defaults that are written out are no restrictions.
+        let defaults = restricted(&roots, |context| {
+            context.require_signed_certificate_timestamp = Some(BoolValue { value: false });
+            context.max_verify_depth = Some(UInt32Value { value: 100 });
+        });
+        assert_eq!(world.take(vec![certificate(&material), defaults]), Ok(()));
+        world.assert_published(&material, 1);
+    });
+}
+
+#[test]
+fn names_that_a_context_wants_matched_decide() {
+    run(|mut world| {
+        let material = world.material();
+        let roots = material.bundles[web().trust_domain()].roots.clone();
+        let other = SpiffeId::new("spiffe://example.org/other").unwrap();
+        for is_typed in [true, false] {
+            let only_web = restricted(&roots, |context| {
+                let text = string_matcher(MatchPattern::Suffix("/web".to_owned()));
+                match is_typed {
+                    true => context
+                        .match_typed_subject_alt_names
+                        .push(SubjectAltNameMatcher { san_type: 3, matcher: Some(text) }),
+                    false => context.match_subject_alt_names.push(text),
+                }
+            });
+            assert_eq!(world.take(vec![certificate(&material), only_web]), Ok(()));
+            let current = world.store.current().unwrap();
+            let trusted = current.bundles().get(web().trust_domain()).unwrap();
+            assert!(trusted.admits(&web()) && !trusted.admits(&other));
+            assert_eq!(world.take(vec![bundle(&material)]), Ok(()));
+            let current = world.store.current().unwrap();
+            assert!(
+                current.bundles().get(web().trust_domain()).unwrap().admits(&other),
+                "nobody is named any more"
+            );
+        }
+    });
+}
+
+#[test]
+fn a_key_may_stand_in_a_provider() {
+    run(|mut world| {
+        let material = world.material();
+        let key =
+            encode_string("PRIVATE KEY", LineEnding::LF, material.svid.key.expose().secret_der()).unwrap();
+        let secret = |provider: &str, message: &str, key: Option<DataSource>, beside: Option<DataSource>| {
+            let config = CryptoMbConfig {
+                private_key: key,
+                poll_delay: Some(Duration { seconds: 0, nanos: 2_000_000 }),
+            };
+            let type_url =
+                format!("type.googleapis.com/envoy.extensions.private_key_providers.cryptomb.{message}");
+            let provider = PrivateKeyProvider {
+                provider_name: provider.to_owned(),
+                typed_config: Some(Any { type_url, value: config.encode_to_vec() }),
+                fallback: true,
+            };
+            let certificate = TlsCertificate {
+                certificate_chain: inline(pem(&material.svid.chain)),
+                private_key: beside,
+                private_key_provider: Some(provider),
+            };
+            resource("default", SecretKind::TlsCertificate(certificate))
+        };
+        let (alpha, v3) = ("v3alpha.CryptoMbPrivateKeyMethodConfig", "v3.CryptoMbPrivateKeyMethodConfig");
+        let file = Some(DataSource { specifier: Some(Specifier::Filename("/key.pem".to_owned())) });
+        for (refused, label) in [
+            (secret("qat", alpha, inline(key.clone()), None), "unsupported"),
+            (secret("cryptomb", "v3.Other", inline(key.clone()), None), "unsupported"),
+            (secret("cryptomb", alpha, file, inline(key.clone())), "unsupported"),
+            (secret("cryptomb", alpha, None, None), "malformed"),
+        ] {
+            assert_eq!(world.take(vec![refused, bundle(&material)]), Err(label));
+        }
+        for served in [
+            secret("cryptomb", alpha, inline(key.clone()), None),
+            secret("cryptomb", v3, None, inline(key.clone())),
+            secret("cryptomb", alpha, inline(key.clone()), inline("not used".to_owned())),
+        ] {
+            assert_eq!(world.take(vec![served, bundle(&material)]), Ok(()));
+            world.assert_published(&material, 1);
+        }
+    });
+}
+
+#[test]
+fn another_domains_bad_resource_is_refused_alone() {
+    run(|mut world| {
+        let old = world.material();
+        assert_eq!(world.take(vec![certificate(&old), bundle(&old)]), Ok(()));
+        world.authority.rotate_svid(&web()).unwrap();
+        let new = world.material();
+        let pinned = ValidationContext { verify_certificate_hash: vec![String::new()], ..Default::default() };
+        let theirs = resource("partner", SecretKind::ValidationContext(pinned));
+        assert_eq!(world.take(vec![theirs, certificate(&new)]), Err("unsupported"));
         world.assert_published(&new, 1);
     });
 }

@@ -1,16 +1,17 @@
 //! A listener's `tls`: a TLS context as Envoy has it.
 
 use super::later::Later;
-use super::source::IdentitySource;
+use super::source::{Crl, IdentitySource, Shown};
 use super::{Config, Direction};
 use rustls::pki_types::ServerName;
 use rustls_multibuffer::config::envoy::{
-    self, CommonTlsContext, DownstreamTlsContext, SdsSecret, SdsServer, TlsContext, TrustedCa,
+    self, Certificate, CommonTlsContext, DownstreamTlsContext, SdsSecret, SdsServer, TlsContext, TrustedCa,
     UpstreamTlsContext, ValidationContext,
 };
 use rustls_multibuffer::config::{Checked, ConfigError, DataSource, Document, Location, Mode, Path, Problem};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// What a listener has from its TLS context.
@@ -118,7 +119,10 @@ fn source(common: &CommonTlsContext, config: &Config) -> Result<IdentitySource, 
     };
     match (identity, &validation.trusted_ca) {
         (envoy::IdentitySource::Certificate(ours), TrustedCa::Source { source, .. }) => {
-            Ok(of_data(&ours.certificate_chain, &ours.private_key, source))
+            Ok(of_data(ours, Some(source), &BTreeMap::new(), validation))
+        }
+        (envoy::IdentitySource::Certificate(ours), TrustedCa::PerDomain(bundles)) => {
+            Ok(of_data(ours, None, bundles, validation))
         }
         (envoy::IdentitySource::Sds(ours), TrustedCa::Sds(roots)) => of_secrets(ours, roots, config),
         _ => Err("certificate and trusted_ca must both come from SDS, or neither of them".into()),
@@ -126,24 +130,37 @@ fn source(common: &CommonTlsContext, config: &Config) -> Result<IdentitySource, 
 }
 
 /// Files are followed; Envoy does that with a `watched_directory` only.
-fn of_data(chain: &DataSource, key: &DataSource, roots: &DataSource) -> IdentitySource {
-    let file = |source: &DataSource| match source {
+fn of_data(
+    ours: &Certificate,
+    roots: Option<&DataSource>,
+    bundles: &BTreeMap<String, DataSource>,
+    validation: &ValidationContext,
+) -> IdentitySource {
+    let only_verify_leaf_cert_crl = validation.only_verify_leaf_crl;
+    let files = || {
+        let federated = bundles.iter().map(|(domain, bundle)| Some((domain.clone(), file(bundle)?)));
+        let crl = validation.crl.as_ref().map(file);
+        Some(IdentitySource::Files {
+            certificate_chain: file(&ours.certificate_chain)?,
+            private_key: file(&ours.private_key)?,
+            trusted_ca: roots.map(file).map_or(Some(None), |file| file.map(Some))?,
+            federated: federated.collect::<Option<_>>()?,
+            crl: Crl { crl: crl.map_or(Some(None), |file| file.map(Some))?, only_verify_leaf_cert_crl },
+        })
+    };
+    files().unwrap_or_else(|| IdentitySource::Static {
+        certificate_chain: ours.certificate_chain.clone(),
+        private_key: ours.private_key.clone(),
+        trusted_ca: roots.cloned(),
+        federated: bundles.clone(),
+        crl: Crl { crl: validation.crl.clone().map(Shown), only_verify_leaf_cert_crl },
+    })
+}
+
+fn file(source: &DataSource) -> Option<PathBuf> {
+    match source {
         DataSource::File(path) => Some(path.clone()),
         _ => None,
-    };
-    let files: Option<Vec<PathBuf>> = [chain, key, roots].into_iter().map(file).collect();
-    match files.as_deref() {
-        Some([chain, key, roots]) => IdentitySource::Files {
-            certificate_chain: chain.clone(),
-            private_key: key.clone(),
-            trusted_ca: roots.clone(),
-            federated: Default::default(),
-        },
-        _ => IdentitySource::Static {
-            certificate_chain: chain.clone(),
-            private_key: key.clone(),
-            trusted_ca: roots.clone(),
-        },
     }
 }
 

@@ -15,9 +15,12 @@ pub(crate) enum IdentitySource {
     Files {
         certificate_chain: PathBuf,
         private_key: PathBuf,
-        trusted_ca: PathBuf,
+        /// The bundle of our own trust domain; none if it is among the others.
+        trusted_ca: Option<PathBuf>,
         #[serde(skip_serializing_if = "BTreeMap::is_empty")]
         federated: BTreeMap<String, PathBuf>,
+        #[serde(flatten)]
+        crl: Crl<PathBuf>,
     },
     /// Read once, when the process starts.
     Static {
@@ -25,8 +28,12 @@ pub(crate) enum IdentitySource {
         certificate_chain: DataSource,
         #[serde(serialize_with = "show")]
         private_key: DataSource,
-        #[serde(serialize_with = "show")]
-        trusted_ca: DataSource,
+        #[serde(serialize_with = "show_option")]
+        trusted_ca: Option<DataSource>,
+        #[serde(serialize_with = "show_map", skip_serializing_if = "BTreeMap::is_empty")]
+        federated: BTreeMap<String, DataSource>,
+        #[serde(flatten)]
+        crl: Crl<Shown>,
     },
     /// Two resources of an SDS server.
     Sds {
@@ -44,9 +51,37 @@ pub(crate) enum IdentitySource {
     },
 }
 
+/// Revocation lists beside those that stand among the roots.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Crl<T> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) crl: Option<T>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) only_verify_leaf_cert_crl: bool,
+}
+
+/// A source that shows where it is.
+#[derive(Clone, Debug)]
+pub(crate) struct Shown(pub(crate) DataSource);
+
+impl Serialize for Shown {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        show(&self.0, serializer)
+    }
+}
+
 /// Sources show where they are, never what is in them.
 fn show<S: Serializer>(source: &DataSource, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_str(source)
+}
+
+#[expect(clippy::ref_option, reason = "serde passes the field by reference")]
+fn show_option<S: Serializer>(source: &Option<DataSource>, serializer: S) -> Result<S::Ok, S::Error> {
+    source.clone().map(Shown).serialize(serializer)
+}
+
+fn show_map<S: Serializer>(sources: &BTreeMap<String, DataSource>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(sources.iter().map(|(name, source)| (name, Shown(source.clone()))))
 }
 
 impl IdentitySource {
@@ -54,10 +89,12 @@ impl IdentitySource {
     pub(super) fn of(identity: TlsIdentity) -> Option<Self> {
         Some(match identity {
             TlsIdentity::Files { certificate_chain, private_key, trusted_ca, federated } => {
-                Self::Files { certificate_chain, private_key, trusted_ca, federated }
+                let trusted_ca = Some(trusted_ca);
+                Self::Files { certificate_chain, private_key, trusted_ca, federated, crl: Crl::default() }
             }
             TlsIdentity::Directory { certificate_chain, private_key, trusted_ca, .. } => {
-                Self::Files { certificate_chain, private_key, trusted_ca, federated: BTreeMap::new() }
+                let (trusted_ca, federated, crl) = (Some(trusted_ca), BTreeMap::new(), Crl::default());
+                Self::Files { certificate_chain, private_key, trusted_ca, federated, crl }
             }
             TlsIdentity::Sds { address, certificate, trusted_ca } => {
                 Self::Sds { address, certificate, trusted_ca, patience: None }
