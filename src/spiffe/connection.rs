@@ -3,6 +3,7 @@
 use super::failure::handshake_failure;
 use super::live::{CloseReason, LivePolicy, PeerChain, TrustWatch};
 use super::metric::Side;
+use super::peer_error::PeerError;
 use super::snapshot::Snapshot;
 use super::store::Store;
 use super::verify::{peer_id, recheck};

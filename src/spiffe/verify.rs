@@ -100,6 +100,11 @@ impl PeerVerifier {
         if !leads_to_no_root(&error) {
             return PeerError::BadChain(words(&error));
         }
+        // Authorities of one name: webpki may have told of another path than the one that only lacks a revocation list.
+        if self.roots(domain).is_ok_and(|roots| roots.verify_unrevoked(chain, domain).is_ok()) {
+            let why = words(&webpki::Error::UnknownRevocationStatus);
+            return PeerError::RevocationUnknown(why);
+        }
         let others = self.snapshot.bundles().iter().filter(|(other, _)| *other != domain).take(DOMAINS_ASKED);
         // Whatever an intermediate claims to belong to, its root tells whose it is.
         let mut makers =

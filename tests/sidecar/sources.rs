@@ -179,7 +179,7 @@ fn revocation_lists_of_envoys_contexts_are_enforced_and_followed() {
         tokio::task::block_in_place(|| {
             inbound.until_metric("mtls_sidecar_handshake_failures_total", &["revoked"], 1.0);
         });
-        inbound.until_logged(|line| line["detail"] == "the peer's chain is revoked");
+        inbound.until_logged(|line| line["detail"] == "revoked: the peer's chain is revoked");
     });
 }
 

@@ -142,7 +142,7 @@ fn a_refused_peers_error_says_why_in_words() {
         let (here, there) = sockets();
         let stock = client(&ca.svid(CLIENT));
         let (accepted, _) = tokio::join!(nobody.accept(here), stock.connect(name(), there));
-        let error = accepted.err().expect("nobody is let in");
+        let Err(error) = accepted else { panic!("nobody is let in") };
         assert_eq!(reason(&error).as_label(), "not_authorized");
         assert_eq!(error.to_string(), format!("{CLIENT} is not authorized"));
     });

@@ -47,7 +47,7 @@ fn hex(certificate: &CertificateDer<'_>) -> String {
 /// What the program says of this.
 fn expected(material: &Material) -> String {
     let bundles = material.bundles.iter().map(|(domain, roots)| {
-        let mut roots: Vec<_> = roots.iter().map(hex).collect();
+        let mut roots: Vec<_> = roots.roots.iter().map(hex).collect();
         roots.sort();
         format!("{domain}={}", roots.join(","))
     });
@@ -83,7 +83,7 @@ async fn reads(kind: KeyKind, program: &std::path::Path) {
     heard(&mut peer).await;
     // The other authority's change takes a moment to reach ours.
     other.rotate_ca().unwrap();
-    let arrived = || authority.material(&id("web")).unwrap().bundles[&domain("example.com")].len() == 2;
+    let arrived = || authority.material(&id("web")).unwrap().bundles[&domain("example.com")].roots.len() == 2;
     eventually("the federated bundle", arrived).await;
     heard(&mut peer).await;
     // A restart, and a rotation while nobody serves.
