@@ -32,7 +32,7 @@ const LEVELS: [(&str, u32); 11] = [
 const OUTSIDE: &[(&str, &[&str])] = &[
     ("arch", &["zeroize", "subtle"]),
     // The trait of stacks is `unsafe` to implement.
-    ("arch/stack.rs", &["corosensei"]),
+    ("arch/stack.rs", &["corosensei", "libc"]),
     ("arith", &["zeroize", "subtle"]),
     ("ops", &["zeroize", "subtle"]),
     ("ops/scalar.rs", &["aws_lc_rs"]),

@@ -1,7 +1,8 @@
-//! Stacks for fibers: guard-paged, and wiped before they are used again.
+//! Stacks for fibers: guarded, and wiped before they are used again.
 
-use corosensei::stack::{DefaultStack, Stack, StackPointer};
+use corosensei::stack::{Stack, StackPointer};
 use std::hint::black_box;
+use std::ptr::NonNull;
 use std::{io, ptr, slice};
 
 #[cfg(not(unix))]
@@ -12,6 +13,11 @@ compile_error!(
 /// Sizes are multiples of this: the largest page size of the supported systems, so that the usable bytes are
 /// exactly the `size` bytes below the base, whatever the page size is.
 const GRANULE: usize = 64 * 1024;
+
+/// Address space below each stack that ends the process when it is touched. Compiled Rust touches every page
+/// of a large frame in order, so that one page would do; C need not, and aws-lc has frames of up to 109 KiB
+/// (ML-DSA). It costs no memory.
+const GUARD: usize = 256 * 1024;
 
 /// What is examined at once when looking for the deepest byte used: 512 bytes.
 type Block = [u64; 64];
@@ -26,11 +32,11 @@ const BRINK: usize = 16 * 1024;
 /// The part below [`SHALLOW`] is examined without any sign of use once in this many times.
 const THOROUGH_EVERY: u32 = 16;
 
-/// A stack with a guard page below it.
+/// A stack with [`GUARD`] bytes below it that nobody can touch.
 ///
 /// All of it is zero when it is new.
 pub struct FiberStack {
-    inner: DefaultStack,
+    mapping: Mapping,
     size: usize,
     wipes: u32,
     #[cfg(test)]
@@ -43,10 +49,10 @@ struct Registered(u64);
 
 #[cfg(test)]
 impl Registered {
-    fn new(stack: &DefaultStack, size: usize) -> Self {
+    fn new(mapping: &Mapping) -> Self {
         super::memcheck::register_thread();
-        let end = stack.base().get() as u64;
-        Self(super::memcheck::register_stack(end - size as u64, end))
+        let [lowest, end] = [GUARD, mapping.len].map(|at| (mapping.start.addr().get() + at) as u64);
+        Self(super::memcheck::register_stack(lowest, end))
     }
 }
 
@@ -57,6 +63,43 @@ impl Drop for Registered {
     }
 }
 
+/// A guard, and above it memory that can be read and written.
+struct Mapping {
+    start: NonNull<u8>,
+    len: usize,
+}
+
+impl Mapping {
+    /// `size` is a multiple of [`GRANULE`].
+    fn new(size: usize) -> io::Result<Self> {
+        let len = GUARD.checked_add(size).ok_or(io::ErrorKind::OutOfMemory)?;
+        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+        // SAFETY: a new mapping at an address of the system's choice, so that no other memory is touched.
+        let start = unsafe { libc::mmap(ptr::null_mut(), len, libc::PROT_NONE, flags, -1, 0) };
+        if start == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
+        let mapping = Self { start, len };
+        // SAFETY: from `GUARD` to `len`, inside of the mapping that was just made and that nobody else knows.
+        let usable = unsafe { mapping.start.add(GUARD) };
+        let access = libc::PROT_READ | libc::PROT_WRITE;
+        // SAFETY: as above; the address is page-aligned because `GUARD` is a multiple of `GRANULE`.
+        if unsafe { libc::mprotect(usable.as_ptr().cast(), size, access) } != 0 {
+            return Err(io::Error::last_os_error());
+        }
+        Ok(mapping)
+    }
+}
+
+impl Drop for Mapping {
+    fn drop(&mut self) {
+        // SAFETY: all of the mapping that `new` made; whoever owns it is done with it.
+        let unmapped = unsafe { libc::munmap(self.start.as_ptr().cast(), self.len) };
+        debug_assert_eq!(unmapped, 0);
+    }
+}
+
 impl FiberStack {
     /// A stack of at least `size` usable bytes, rounded up to a multiple of 64 KiB. Memory is committed by the
     /// operating system page by page, as far down as the stack is used.
@@ -64,12 +107,12 @@ impl FiberStack {
     /// # Errors
     /// The operating system's, when it grants no memory or no more mappings.
     pub fn new(size: usize) -> io::Result<Self> {
-        let size = size.max(1).next_multiple_of(GRANULE);
-        let inner = DefaultStack::new(size)?;
+        let size = size.max(1).checked_next_multiple_of(GRANULE).ok_or(io::ErrorKind::OutOfMemory)?;
+        let mapping = Mapping::new(size)?;
         Ok(Self {
             #[cfg(test)]
-            _in_valgrind: Registered::new(&inner, size),
-            inner,
+            _in_valgrind: Registered::new(&mapping),
+            mapping,
             size,
             wipes: 0,
         })
@@ -109,12 +152,14 @@ impl FiberStack {
     }
 
     fn blocks(&mut self) -> &mut [Block] {
-        let first = ptr::with_exposed_provenance_mut(self.inner.base().get() - self.size);
-        // SAFETY: `DefaultStack::new(size)`, with a `size` that is a multiple of the page size, maps one guard
-        // page and, from `base - size` to `base`, readable and writable memory, page-aligned, alive as long as
-        // `inner`. `&mut self` proves that nothing runs on the stack: a coroutine owns its stack and gives it
-        // back only when it is done. Any bit pattern is a valid `Block`.
-        unsafe { slice::from_raw_parts_mut(first, self.size / size_of::<Block>()) }
+        // SAFETY: from `GUARD` up, `Mapping::new` has made `size` bytes readable and writable, page-aligned,
+        // and they are so as long as `self.mapping` lives. `&mut self` proves that nothing runs on the stack:
+        // a coroutine owns its stack and gives it back only when it is done. Any bit pattern is a valid
+        // `Block`.
+        unsafe {
+            let first = self.mapping.start.add(GUARD).cast();
+            slice::from_raw_parts_mut(first.as_ptr(), self.size / size_of::<Block>())
+        }
     }
 }
 
@@ -129,15 +174,15 @@ fn zero_used(blocks: &mut [Block]) -> usize {
     size_of_val(used)
 }
 
-// SAFETY: the bounds are those of the `DefaultStack` that `self` owns and never replaces; it has the guard page and
-// at least the 4096 usable bytes that the trait asks for.
+// SAFETY: the bounds are those of the mapping that `self` owns and never replaces: it has the guard, and at
+// least the 4096 usable bytes that the trait asks for; both ends are page-aligned.
 unsafe impl Stack for FiberStack {
     fn base(&self) -> StackPointer {
-        self.inner.base()
+        self.mapping.start.addr().checked_add(self.mapping.len).expect("mappings do not wrap around")
     }
 
     fn limit(&self) -> StackPointer {
-        self.inner.limit()
+        self.mapping.start.addr()
     }
 }
 
@@ -188,6 +233,26 @@ mod tests {
         let found = (0..THOROUGH_EVERY).filter(|_| stack.wipe() > SHALLOW).count();
         assert_eq!(found, 1);
         assert!(is_clean(&mut stack));
+    }
+
+    /// By the system's own list: below each stack nothing that could be read or written, far enough.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn other_stacks_are_out_of_reach() {
+        let stacks: Vec<_> = (0..20).map(|_| FiberStack::new(GRANULE).unwrap()).collect();
+        let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+        let in_hex = |text| usize::from_str_radix(text, 16).unwrap();
+        let areas = maps.lines().filter_map(|line| {
+            let (range, rest) = line.split_once(' ')?;
+            let (start, end) = range.split_once('-')?;
+            rest.starts_with("---p").then(|| in_hex(start)..in_hex(end))
+        });
+        let areas: Vec<_> = areas.collect();
+        for stack in &stacks {
+            let lowest = stack.base().get() - stack.size();
+            let is_guard = |area: &&std::ops::Range<usize>| area.end == lowest && area.len() >= 256 * KIB;
+            assert!(areas.iter().any(|area| is_guard(&area)), "{lowest:x}:\n{maps}");
+        }
     }
 
     #[test]
