@@ -8,7 +8,7 @@
 //! | 0 | [`arch`], [`error`] | CPU tiers, lane kernels, secret wiping; the only `unsafe` |
 //! | 1 | `arith` | limbs, Montgomery arithmetic, exponentiation |
 //! | 2 | [`ops`] | one public-key operation over one batch |
-//! | 3 | [`batch`], [`fiber`] | the queue that forms batches; stacks that can be parked |
+//! | 3 | [`batch`], `fiber` | the queue that forms batches; stacks that can be parked |
 //! | 4 | [`provider`] | what rustls sees: signing keys, `CryptoProvider` |
 //! | 4 | `validation` | what of Envoy's validation context is enforced; PEM files (features `config`, `spiffe`) |
 //! | 5 | [`handshake`] | the engine, and the tokio acceptor and connector |
@@ -22,7 +22,7 @@ pub mod batch;
 #[cfg(feature = "config")]
 pub mod config;
 pub mod error;
-pub mod fiber;
+mod fiber;
 #[cfg(feature = "tokio")]
 pub mod handshake;
 pub mod ops;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 /// Starts one thread's fibers, on pooled stacks. Cloning shares the pool.
-pub struct Fibers<Q, A> {
+pub(crate) struct Fibers<Q, A> {
     pool: Rc<Pool>,
     types: PhantomData<fn(A) -> Q>,
 }
@@ -23,7 +23,7 @@ struct Pool {
 
 /// How many fibers and stacks there are; may be read from any thread.
 #[derive(Debug, Default)]
-pub struct Counts {
+pub(crate) struct Counts {
     live: AtomicUsize,
     stacks: AtomicUsize,
     pooled: AtomicUsize,
@@ -32,35 +32,36 @@ pub struct Counts {
 
 impl Counts {
     /// Fibers that have started and not ended: each holds a stack.
-    pub fn live(&self) -> usize {
+    pub(crate) fn live(&self) -> usize {
         self.live.load(Relaxed)
     }
 
     /// Stacks that exist, in use or pooled.
-    pub fn stacks(&self) -> usize {
+    pub(crate) fn stacks(&self) -> usize {
         self.stacks.load(Relaxed)
     }
 
     /// Stacks that are in use: 0 once all fibers have ended.
-    pub fn stacks_in_use(&self) -> usize {
+    pub(crate) fn stacks_in_use(&self) -> usize {
         self.stacks().saturating_sub(self.pooled.load(Relaxed))
     }
 
-    /// The most bytes of a stack that any fiber has used so far.
-    pub fn deepest(&self) -> usize {
+    /// The deepest byte of a stack that a fiber has left: a lower bound of what was used, because C code that
+    /// cleanses its frames leaves none.
+    pub(crate) fn deepest(&self) -> usize {
         self.deepest.load(Relaxed)
     }
 }
 
 impl<Q, A> Fibers<Q, A> {
     /// A pool of stacks with at least `stack_size` usable bytes each (rounded up to 64 KiB), empty at first.
-    pub fn new(stack_size: usize) -> Self {
+    pub(crate) fn new(stack_size: usize) -> Self {
         let pool = Pool { size: stack_size, free: RefCell::default(), counts: Arc::default() };
         Self { pool: Rc::new(pool), types: PhantomData }
     }
 
     /// The counters, for whoever watches from another thread.
-    pub fn counts(&self) -> Arc<Counts> {
+    pub(crate) fn counts(&self) -> Arc<Counts> {
         self.pool.counts.clone()
     }
 

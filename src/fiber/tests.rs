@@ -204,18 +204,148 @@ fn fiber_of_some_depth() {
     drop(neighbours);
 }
 
-#[test]
-fn an_overflow_hits_the_guard_page() {
+/// How the process ends in which the ignored test `name` runs at some depth.
+fn end_of(name: &str, depth: usize) -> (Option<i32>, Option<i32>) {
     use std::os::unix::process::ExitStatusExt;
-    let end = |depth: usize| {
-        let mut command = std::process::Command::new(std::env::current_exe().unwrap());
-        command.args(["fiber::tests::fiber_of_some_depth", "--exact", "--ignored", "--test-threads=1"]);
-        let output = command.env(DEPTH, depth.to_string()).output().unwrap();
-        (output.status.code(), output.status.signal())
-    };
+    let mut command = std::process::Command::new(std::env::current_exe().unwrap());
+    command.args([&format!("fiber::tests::{name}"), "--exact", "--ignored", "--test-threads=1"]);
+    let output = command.env(DEPTH, depth.to_string()).output().unwrap();
+    (output.status.code(), output.status.signal())
+}
+
+// Rust's handler of SIGSEGV does not know these stacks, and dies of the signal itself.
+const SEGFAULT: (Option<i32>, Option<i32>) = (None, Some(libc::SIGSEGV));
+
+#[test]
+fn an_overflow_hits_the_guard() {
+    let end = |depth| end_of("fiber_of_some_depth", depth);
     assert_eq!(end(SIZE / 1024 / 2), (Some(0), None), "half of the stack may be used");
-    // Rust's handler of SIGSEGV does not know these stacks, and dies of the signal itself.
     for depth in [SIZE / 1024 + 2, 4 * SIZE / 1024] {
-        assert_eq!(end(depth), (None, Some(libc::SIGSEGV)), "{depth} KiB");
+        assert_eq!(end(depth), SEGFAULT, "{depth} KiB");
     }
+}
+
+/// A stack that has room for the largest frames of C.
+const LARGE: usize = 256 * 1024;
+
+#[test]
+#[ignore = "the process that a_large_frame_of_c_does_not_step_over_the_guard starts and that may have to die"]
+fn fiber_that_verifies_at_some_depth() {
+    use aws_lc_rs::signature::{KeyPair, ML_DSA_87, ML_DSA_87_SIGNING, PqdsaKeyPair, UnparsedPublicKey};
+    let levels = std::env::var(DEPTH).expect("how deep").parse().expect("a number");
+    let pair = PqdsaKeyPair::generate(&ML_DSA_87_SIGNING).unwrap();
+    let mut signature = vec![0; ML_DSA_87_SIGNING.signature_len()];
+    pair.sign(b"message", &mut signature).unwrap();
+    let key = UnparsedPublicKey::new(&ML_DSA_87, pair.public_key().as_ref().to_vec());
+    let fibers = Fibers::<u32, u32>::new(LARGE);
+    let verify = move || {
+        ask(1).unwrap();
+        at_depth(levels, &|| key.verify(b"message", &signature).unwrap());
+    };
+    let (fiber, _) = parked(fibers.start(verify).unwrap());
+    // Mapped later, they lie below.
+    let neighbours: Vec<_> = (0..8).map(|_| parked(fibers.start(|| ask(1).unwrap_or(0)).unwrap())).collect();
+    done(fiber.resume(0));
+    drop(neighbours);
+}
+
+/// Calls `f` with about `levels` KiB of stack in use.
+#[inline(never)]
+fn at_depth(levels: usize, f: &dyn Fn()) {
+    let frame = std::hint::black_box([1_u8; 1000]);
+    if levels == 0 {
+        f()
+    } else {
+        at_depth(levels - 1, f)
+    }
+    std::hint::black_box(&frame);
+}
+
+#[test]
+fn a_large_frame_of_c_does_not_step_over_the_guard() {
+    let end = |depth| end_of("fiber_that_verifies_at_some_depth", depth);
+    assert_eq!(end(100), (Some(0), None), "there is room enough");
+    // It uses 75 KiB, of which 69 KiB in one frame.
+    for left in [60, 40, 20, 10] {
+        assert_eq!(end(LARGE / 1024 - left), SEGFAULT, "{left} KiB left");
+    }
+}
+
+#[test]
+fn a_payload_that_panics_is_the_end_of_its_fiber_alone() {
+    struct Payload;
+    impl Drop for Payload {
+        fn drop(&mut self) {
+            panic!("dropped");
+        }
+    }
+    let fibers = Fibers::<u32, u32>::new(SIZE);
+    let step = fibers.start(|| -> u32 { std::panic::panic_any(Payload) }).unwrap();
+    assert!(matches!(step, Step::Panicked(_)), "{step:?}");
+    drop(step);
+    assert_all_returned(&fibers);
+}
+
+/// Says when it was destroyed.
+struct Local(std::sync::Arc<std::sync::Mutex<Vec<&'static str>>>);
+
+impl Drop for Local {
+    fn drop(&mut self) {
+        self.0.lock().unwrap().push("destroyed");
+    }
+}
+
+thread_local! {
+    static LOCAL: RefCell<Option<Local>> = const { RefCell::new(None) };
+    static FIRST: RefCell<Option<Parked<u32, u32, ()>>> = const { RefCell::new(None) };
+    static LAST: RefCell<Option<Parked<u32, u32, ()>>> = const { RefCell::new(None) };
+}
+
+/// Thread-locals are destroyed in one order or the other; the fiber is suspended while it uses one.
+#[test]
+fn no_fiber_runs_on_among_destroyed_thread_locals() {
+    for is_last in [false, true] {
+        let told = std::sync::Arc::<std::sync::Mutex<Vec<_>>>::default();
+        let log = told.clone();
+        let thread = std::thread::spawn(move || {
+            if !is_last {
+                FIRST.with(|_| ());
+            }
+            let fibers = Fibers::<u32, u32>::new(SIZE);
+            let body = move || {
+                LOCAL.with(|local| {
+                    *local.borrow_mut() = Some(Local(log.clone()));
+                    let _cancelled = ask(1);
+                    log.lock().unwrap().push("used");
+                });
+            };
+            let (fiber, _) = parked(fibers.start(body).unwrap());
+            if is_last { &LAST } else { &FIRST }.set(Some(fiber));
+        });
+        thread.join().unwrap();
+        let told = told.lock().unwrap();
+        assert!(matches!(told[..], ["destroyed"] | ["used", "destroyed"]), "last {is_last}: {told:?}");
+    }
+}
+
+/// What a fiber says about locks is its own, whatever runs meanwhile and however it goes on.
+#[test]
+fn being_unlocked_belongs_to_a_fiber() {
+    let fibers = Fibers::<u32, u32>::new(SIZE);
+    let body = || {
+        let inside = unlocked(|| (ask(1).is_ok() && is_unlocked(), ask(2).is_ok() && is_unlocked()));
+        (inside, is_unlocked())
+    };
+    let (first, _) = parked(fibers.start(body).unwrap());
+    assert!(!is_unlocked());
+    assert!(!done(fibers.start(is_unlocked).unwrap()));
+    let (first, _) = unlocked(|| {
+        let resumed = parked(first.resume(0));
+        assert!(is_unlocked());
+        assert!(!done(fibers.start(is_unlocked).unwrap()));
+        resumed
+    });
+    assert_eq!(done(first.resume(0)), ((true, true), false));
+    let unwound = contained(|| unlocked(|| panic!("on purpose")));
+    assert!(unwound.is_err() && !is_unlocked());
 }

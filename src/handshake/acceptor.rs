@@ -37,8 +37,7 @@ impl<E: HandshakeEngine> TlsAcceptor<E> {
 
     /// Runs the server's side of a TLS handshake over `io`.
     ///
-    /// The future does not keep the engine open: it ends when the last handle to the engine is dropped. Dropping
-    /// the future cancels the handshake.
+    /// The future keeps the engine open. Dropping it cancels the handshake.
     ///
     /// # Errors
     /// Those of `io`; [`io::ErrorKind::InvalidData`] with a [`rustls::Error`] inside when the handshake fails, after the
@@ -50,7 +49,7 @@ impl<E: HandshakeEngine> TlsAcceptor<E> {
         self.begin().run(io)
     }
 
-    /// A handshake whose time runs already, and which does not keep the engine open.
+    /// A handshake whose time runs already.
     pub(crate) fn begin(&self) -> Begun<E::Session> {
         Begun { session: self.engine.begin(), stock: self.stock.clone() }
     }

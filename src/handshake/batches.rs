@@ -23,12 +23,24 @@ pub(super) fn run<T>(
     let requests: Vec<_> = batch.entries.iter().map(|entry| &entry.request).collect();
     let mut answers = Vec::with_capacity(requests.len());
     for lanes in requests.chunks(runner.capacity(batch.op).max(1)) {
-        let panicked = runner.counters().panicked;
-        runner.run(lanes, &mut answers);
-        if runner.counters().panicked > panicked {
-            log::error!("a batch of {} panicked and was done again by aws-lc-rs: a bug", batch.op.name());
-        }
+        answer(runner, lanes, &mut answers);
     }
     debug_assert_eq!(answers.len(), requests.len());
     batch.entries.into_iter().map(|entry| entry.ticket).zip(answers)
+}
+
+/// The answer to a request that waits for nobody.
+pub(super) fn run_alone(runner: &mut Runner, request: &Request) -> Answer {
+    let mut answers = Vec::with_capacity(1);
+    answer(runner, &[request], &mut answers);
+    answers.pop().expect("one for each request")
+}
+
+fn answer(runner: &mut Runner, requests: &[&Request], answers: &mut Vec<Answer>) {
+    let panicked = runner.counters().panicked;
+    runner.run(requests, answers);
+    if runner.counters().panicked > panicked {
+        let op = requests.first().map_or("nothing", |request| request.op().name());
+        log::error!("a batch of {op} panicked and was done again by aws-lc-rs: a bug");
+    }
 }

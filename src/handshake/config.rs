@@ -25,7 +25,8 @@ pub struct EngineConfig {
     pub max_tier: TierKind,
     /// Threads of an [`Engine`](super::Engine), at least 1; default: one for each available CPU. A `LocalEngine` has none.
     pub threads: usize,
-    /// Whether each of these threads is bound to a CPU of its own; default: yes.
+    /// Whether each of these threads is bound to a CPU, of those that the fewest pinned threads of the
+    /// process have; default: no.
     pub pin: bool,
     /// How long an operation waits for company although the thread is idle; default: zero, it does not wait.
     pub poll_delay: Duration,
@@ -39,14 +40,15 @@ pub struct EngineConfig {
     /// The most handshakes in flight in the whole engine, waiting for the network included; more wait in order before
     /// they read or write anything. At least 1; default: 16384.
     pub max_in_flight: usize,
-    /// The most operations that wait for a batch on a thread; one more fails its handshake. Default: 1024, which
-    /// `max_parked` keeps out of reach.
+    /// The most operations that wait for a batch on a thread; one more is done by aws-lc-rs at once. Default:
+    /// 1024, which `max_parked` keeps out of reach.
     pub queue_bound: usize,
     /// The longest that a handshake may take, from the call of `accept` or `connect`; default: 10 s. `None`: no limit.
     pub handshake_timeout: Option<Duration>,
-    /// Usable bytes of a fiber's stack, rounded up to 64 KiB; default: 256 KiB. A handshake uses about 30 KiB, with an
-    /// ML-DSA-87 certificate 140 KiB; certificate resolvers and verifiers of the rustls configuration run on it too.
-    /// Only what is used is committed. Exceeding it ends the process, as it does on any thread.
+    /// Usable bytes of a fiber's stack, rounded up to 64 KiB; default: 256 KiB. A handshake uses about 30
+    /// KiB, with an ML-DSA-87 certificate 140 KiB; certificate resolvers and verifiers of the rustls
+    /// configuration run on it too. Only what is used is committed; 256 KiB of addresses below each stack
+    /// stay empty, so that exceeding it ends the process, as it does on any thread.
     pub stack_size: usize,
     pub(super) gather: usize,
 }
@@ -56,7 +58,7 @@ impl Default for EngineConfig {
         Self {
             max_tier: TierKind::Avx512Ifma,
             threads: std::thread::available_parallelism().map_or(1, Into::into),
-            pin: true,
+            pin: false,
             poll_delay: Duration::ZERO,
             max_wait: Policy::default().max_wait,
             break_even: None,

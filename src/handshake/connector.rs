@@ -15,7 +15,8 @@ use tokio_rustls::client::TlsStream;
 
 /// Makes TLS connections like [`tokio_rustls::TlsConnector`], with handshakes that run on an engine.
 ///
-/// The streams that come out are tokio-rustls' own. Early data is not sent, even if the configuration enables it.
+/// The streams that come out are tokio-rustls' own. Early data is neither offered nor sent, even if the
+/// configuration enables it.
 #[derive(Clone)]
 pub struct TlsConnector<E> {
     engine: E,
@@ -25,11 +26,15 @@ pub struct TlsConnector<E> {
 impl<E: HandshakeEngine> TlsConnector<E> {
     /// A connector for `config`, whose operations are batched if its keys come from
     /// [`provider`](crate::provider): with any other provider it works, and batches nothing.
-    pub fn new(engine: E, config: Arc<ClientConfig>) -> Self {
+    pub fn new(engine: E, mut config: Arc<ClientConfig>) -> Self {
+        if config.enable_early_data {
+            // A server would wait for what is never sent, and count it as accepted.
+            Arc::make_mut(&mut config).enable_early_data = false;
+        }
         Self { engine, config }
     }
 
-    /// The rustls configuration.
+    /// The rustls configuration, without early data.
     pub fn config(&self) -> &Arc<ClientConfig> {
         &self.config
     }
@@ -41,8 +46,7 @@ impl<E: HandshakeEngine> TlsConnector<E> {
 
     /// Runs the client's side of a TLS handshake with `name` over `io`.
     ///
-    /// The future does not keep the engine open: it ends when the last handle to the engine is dropped. Dropping
-    /// the future cancels the handshake.
+    /// The future keeps the engine open. Dropping it cancels the handshake.
     ///
     /// # Errors
     /// Those of `io`; [`io::ErrorKind::InvalidData`] with a [`rustls::Error`] inside when the handshake fails, after the
@@ -58,7 +62,7 @@ impl<E: HandshakeEngine> TlsConnector<E> {
         self.begin().run(name, io)
     }
 
-    /// A handshake whose time runs already, and which does not keep the engine open.
+    /// A handshake whose time runs already.
     pub(crate) fn begin(&self) -> Begun<E::Session> {
         Begun { session: self.engine.begin(), config: self.config.clone() }
     }

@@ -9,7 +9,11 @@ use std::future::{Future, poll_fn};
 use std::io::{self, Read, Write};
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+/// How long a handshake that has failed waits for its socket to take the alert.
+const ALERT_LIMIT: Duration = Duration::from_secs(1);
 
 /// Runs a handshake under the engine's rules: in-flight limit, timeout, end of the engine, statistics.
 ///
@@ -69,11 +73,25 @@ where
         };
         connection = processed;
         if let Some(error) = error {
-            // The alert that tells the peer why. If it cannot be written now, the error still is what matters.
-            let _written = poll_fn(|cx| Poll::Ready(poll_write_all(&mut connection, io, cx))).await;
+            // In a box: few handshakes need it, and whoever spawns a handshake moves all of its future.
+            Box::pin(write_alert(session, &mut connection, io)).await;
             return Err(io::Error::new(io::ErrorKind::InvalidData, error));
         }
     }
+}
+
+/// Tells the peer why the handshake fails. If that cannot be written soon, the error still is what matters.
+async fn write_alert<S, IO>(session: &S, connection: &mut Connection, io: &mut IO)
+where
+    S: Session,
+    IO: AsyncRead + AsyncWrite + Unpin,
+{
+    let mut limit = pin!(session.pause(ALERT_LIMIT));
+    poll_fn(|cx| {
+        let is_over = poll_write_all(connection, io, cx).is_ready() || limit.as_mut().poll(cx).is_ready();
+        if is_over { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
 }
 
 /// One read from the socket.

@@ -1,11 +1,14 @@
 //! The engine with threads of its own.
 
 use super::gate::Gate;
+use super::messages::{Board, Caller, Job, Message, News, Presence};
+use super::pinning::Claim;
 use super::report::{self, EngineStats};
 use super::session::{HandshakeEngine, Session};
-use super::timers::Timer;
+use super::timers::{Timer, Timers};
+use super::wait::awaited;
 use super::work::{Finished, Work};
-use super::worker::{Board, Job, Message, Worker};
+use super::worker::Worker;
 use super::{EngineConfig, HandshakeError};
 use crate::arch::{Detection, Tier};
 use crate::ops::Runner;
@@ -13,34 +16,32 @@ use crossbeam_channel::Sender;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Duration;
 use std::{fmt, io};
+use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
 /// An engine with threads of its own, for any runtime: the caller's task does the socket's reading and writing, and hands
 /// the connection to one of the threads to be processed.
 ///
-/// Futures on it are `Send`, need no tokio runtime, and a handshake stays on the thread that it began on.
+/// Futures on it are `Send`, need no tokio runtime, and a handshake stays on the thread that it began on. If
+/// `accept` or `connect` is called in a tokio runtime, callbacks of the rustls configuration find it entered.
 ///
-/// Cloning gives another handle to the same engine. When the last handle (acceptors and connectors hold one) is
-/// dropped, handshakes that are still in flight end with [`HandshakeError::ShutDown`], and the threads with them.
+/// Cloning gives another handle to the same engine. Acceptors, connectors and handshakes in flight hold one
+/// each; with the last one the threads end.
 ///
 /// # Batches
 /// A thread first takes everything that has arrived. When nothing is left and every fiber is parked, it runs the fullest
 /// queue. While a batch runs, the next one gathers.
 #[derive(Clone)]
-pub struct Engine(Arc<Handle>);
-
-/// Ends the engine with the last handle; sessions hold only the [`Shared`] part.
-struct Handle {
-    shared: Arc<Shared>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
-}
+pub struct Engine(Arc<Shared>);
 
 struct Shared {
     config: EngineConfig,
     detection: Detection,
     gate: Gate,
     threads: Vec<Thread>,
+    handles: Mutex<Vec<JoinHandle<()>>>,
     jobs: AtomicU64,
 }
 
@@ -58,16 +59,16 @@ impl Engine {
     /// The operating system's, when it starts no thread.
     pub fn new(config: EngineConfig) -> io::Result<Self> {
         let detection = report::detect(&config);
-        let cpus = if config.pin { core_affinity::get_core_ids().unwrap_or_default() } else { Vec::new() };
         let (mut threads, mut handles) = (Vec::new(), Vec::new());
         for i in 0..config.threads.max(1) {
             let (inbox, messages) = crossbeam_channel::unbounded();
             let board = Arc::new(Board::default());
             let (config, tier, on_thread) = (config.clone(), detection.tier, board.clone());
-            let cpu = cpus.get(i % cpus.len().max(1)).copied();
+            let cpu = if config.pin { Claim::new() } else { None };
             let serve = move || {
-                if cpu.is_some_and(|cpu| !core_affinity::set_for_current(cpu)) {
-                    log::warn!("an engine thread could not be bound to its CPU");
+                let _presence = Presence(on_thread.clone());
+                if let Some(cpu) = &cpu {
+                    cpu.bind();
                 }
                 let runner = Runner::new(tier).with_break_even(config.break_even);
                 Worker::new(&config, runner, messages, on_thread).serve();
@@ -76,23 +77,23 @@ impl Engine {
             threads.push(Thread { inbox, board, sessions: AtomicUsize::new(0) });
         }
         let gate = Gate::new(config.max_in_flight);
-        let shared = Arc::new(Shared { config, detection, gate, threads, jobs: AtomicU64::new(0) });
-        Ok(Self(Arc::new(Handle { shared, threads: Mutex::new(handles) })))
+        let (handles, jobs) = (Mutex::new(handles), AtomicU64::new(0));
+        Ok(Self(Arc::new(Shared { config, detection, gate, threads, handles, jobs })))
     }
 
     /// The tier that runs the batches.
     pub fn tier(&self) -> Tier {
-        self.0.shared.detection.tier
+        self.0.detection.tier
     }
 
     /// What the engine has done so far. A batch is counted before any of its handshakes goes on.
     pub fn stats(&self) -> EngineStats {
-        let shared = &self.0.shared;
+        let shared = &self.0;
         let mut stats = EngineStats::new(&shared.detection, &shared.gate);
         for thread in &shared.threads {
             let shown = thread.board.shown.lock().unwrap_or_else(PoisonError::into_inner);
             if let (Some(shown), Some(counts)) = (&*shown, thread.board.counts.get()) {
-                stats.add_thread(&shown.batches, shown.runner, counts);
+                stats.add_thread(&shown.batches, shown.runner, counts, &thread.board.calls);
             }
         }
         stats
@@ -100,10 +101,9 @@ impl Engine {
 
     /// Refuses new handshakes from now on, runs what is queued at once, and waits until those in flight have ended.
     pub async fn drain(&self) {
-        let shared = self.0.shared.clone();
-        shared.gate.start_draining();
-        shared.tell_all(|| Message::Drain);
-        shared.gate.empty().await;
+        self.0.gate.start_draining();
+        self.0.tell_all(|| Message::Drain);
+        self.0.gate.empty().await;
     }
 
     /// Ends every handshake in flight with [`HandshakeError::ShutDown`], refuses new ones, and waits for the threads to
@@ -113,27 +113,19 @@ impl Engine {
     }
 }
 
-impl Handle {
+impl Shared {
     fn shutdown(&self) {
-        self.shared.gate.close();
-        self.shared.tell_all(|| Message::Stop);
-        let threads = std::mem::take(&mut *self.threads.lock().unwrap_or_else(PoisonError::into_inner));
-        for thread in threads {
-            // The last handle may be dropped by code that runs on one of the threads.
-            if thread.thread().id() != std::thread::current().id() && thread.join().is_err() {
+        self.gate.close();
+        self.tell_all(|| Message::Stop);
+        let handles = std::mem::take(&mut *self.handles.lock().unwrap_or_else(PoisonError::into_inner));
+        for handle in handles {
+            // A callback, which runs on one of the threads, may have called this.
+            if handle.thread().id() != std::thread::current().id() && handle.join().is_err() {
                 log::error!("an engine thread had panicked");
             }
         }
     }
-}
 
-impl Drop for Handle {
-    fn drop(&mut self) {
-        self.shutdown();
-    }
-}
-
-impl Shared {
     fn tell_all(&self, message: impl Fn() -> Message) {
         for thread in &self.threads {
             // A thread that has ended needs to be told nothing.
@@ -142,42 +134,61 @@ impl Shared {
     }
 }
 
+impl Drop for Shared {
+    /// The threads end; they are not waited for, because the last handle may be dropped in a task, or under a
+    /// lock.
+    fn drop(&mut self) {
+        self.tell_all(|| Message::Stop);
+    }
+}
+
+impl Thread {
+    /// A timer of this thread that expires after `limit`.
+    fn start(&self, timers: &Timers, limit: Duration) -> Option<Timer> {
+        let (timer, is_only_one) = timers.start(limit)?;
+        if is_only_one {
+            // It may be asleep without a deadline.
+            drop(self.inbox.send(Message::Wake));
+        }
+        Some(timer)
+    }
+}
+
 impl HandshakeEngine for Engine {
     type Session = EngineSession;
 
     fn begin(&self) -> EngineSession {
-        let shared = self.0.shared.clone();
-        let sessions = |i: &usize| shared.threads[*i].sessions.load(Relaxed);
-        let index = (0..shared.threads.len()).min_by_key(sessions).expect("an engine has a thread");
-        let thread = &shared.threads[index];
+        let Shared { threads, config, .. } = &*self.0;
+        let load = |i: &usize| {
+            let Thread { board, sessions, .. } = &threads[*i];
+            (board.has_ended.load(Relaxed), sessions.load(Relaxed))
+        };
+        let index = (0..threads.len()).min_by_key(load).expect("an engine has a thread");
+        let thread = &threads[index];
         thread.sessions.fetch_add(1, Relaxed);
-        let timer = shared.config.handshake_timeout.and_then(|limit| {
-            let (timer, is_only_one) = thread.board.timers.start(limit)?;
-            if is_only_one {
-                drop(thread.inbox.send(Message::Wake));
-            }
-            Some(timer)
-        });
-        EngineSession { shared, index, timer }
+        let timer = config.handshake_timeout.and_then(|limit| thread.start(&thread.board.timers, limit));
+        EngineSession { engine: self.clone(), index, timer, runtime: Handle::try_current().ok() }
     }
 }
 
-/// One handshake on an [`Engine`]: bound to the thread that had the fewest.
+/// One handshake on an [`Engine`]: bound to the thread that had the fewest, of those that live. It keeps the
+/// engine open.
 pub struct EngineSession {
-    shared: Arc<Shared>,
+    engine: Engine,
     index: usize,
     timer: Option<Timer>,
+    runtime: Option<Handle>,
 }
 
 impl EngineSession {
     fn thread(&self) -> &Thread {
-        &self.shared.threads[self.index]
+        &self.engine.0.threads[self.index]
     }
 }
 
 impl Session for EngineSession {
     fn gate(&self) -> &Gate {
-        &self.shared.gate
+        &self.engine.0.gate
     }
 
     async fn timeout(&self) {
@@ -187,16 +198,39 @@ impl Session for EngineSession {
         }
     }
 
+    async fn pause(&self, time: Duration) {
+        let thread = self.thread();
+        if let Some(timer) = thread.start(&thread.board.alerts, time) {
+            (&timer).await;
+        }
+    }
+
     async fn run(&self, work: Work) -> Result<Finished, HandshakeError> {
-        let (reply, result) = oneshot::channel();
-        let number = self.shared.jobs.fetch_add(1, Relaxed);
+        let number = self.engine.0.jobs.fetch_add(1, Relaxed);
         let inbox = &self.thread().inbox;
-        inbox.send(Message::Run(Job { number, work, reply })).map_err(|_| HandshakeError::ShutDown)?;
+        let (told, mut news) = oneshot::channel();
+        let caller = Caller { number, runtime: self.runtime.clone(), told: Some(told) };
+        inbox.send(Message::Run(Job { work, caller })).map_err(|_| HandshakeError::ShutDown)?;
         let mut pending = Pending { inbox, number, is_over: false };
-        let result = result.await;
-        pending.is_over = true;
-        // A reply that was dropped went down with its thread.
-        result.unwrap_or(Err(HandshakeError::ShutDown))
+        loop {
+            match news.await {
+                Ok(News::Await(future)) => {
+                    awaited(future).await?;
+                    let (told, next) = oneshot::channel();
+                    news = next;
+                    inbox.send(Message::Resume(number, told)).map_err(|_| HandshakeError::ShutDown)?;
+                }
+                Ok(News::Ended(result)) => {
+                    pending.is_over = true;
+                    return result;
+                }
+                // Whoever could have told anything went down with its thread.
+                Err(_) => {
+                    pending.is_over = true;
+                    return Err(HandshakeError::ShutDown);
+                }
+            }
+        }
     }
 }
 
@@ -223,7 +257,7 @@ impl Drop for Pending<'_> {
 
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let threads = self.0.shared.threads.len();
+        let threads = self.0.threads.len();
         f.debug_struct("Engine")
             .field("tier", &self.tier())
             .field("threads", &threads)

@@ -1,9 +1,11 @@
 //! The engine for thread-per-core runtimes: fibers run on the caller's thread, without a hop.
 
 use super::batches;
+use super::calls::Calls;
 use super::gate::Gate;
 use super::report::{self, EngineStats};
 use super::session::{HandshakeEngine, Session};
+use super::wait::awaited;
 use super::work::{Finished, Work};
 use super::{EngineConfig, HandshakeError};
 use crate::arch::{Detection, Tier};
@@ -11,13 +13,14 @@ use crate::batch::{Load, Queue};
 use crate::error::Error;
 use crate::fiber::{Fibers, Step};
 use crate::ops::{Request, Runner};
-use crate::provider::Answer;
+use crate::provider::{Answer, Ask, Reply};
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
+use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, oneshot};
@@ -25,8 +28,8 @@ use tokio::task::yield_now;
 
 /// An engine that lives on one thread: for tokio's current-thread runtime, or a `LocalSet`.
 ///
-/// Cloning gives another handle to the same engine. When the last handle (acceptors and connectors hold one) is
-/// dropped, handshakes that are still in flight end with [`HandshakeError::ShutDown`].
+/// Cloning gives another handle to the same engine. Acceptors, connectors and handshakes in flight hold one
+/// each.
 ///
 /// # Batches
 /// The first handshake that parks leads: it yields to the runtime, which runs every other ready task and looks at the
@@ -36,22 +39,14 @@ use tokio::task::yield_now;
 ///
 /// The runtime's clock must be enabled (`enable_time`).
 #[derive(Clone)]
-pub struct LocalEngine(Rc<Handle>);
-
-/// Closes the engine with the last handle; sessions hold only the [`Shared`] part.
-struct Handle(Rc<Shared>);
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        self.0.gate.close();
-    }
-}
+pub struct LocalEngine(Rc<Shared>);
 
 struct Shared {
     config: EngineConfig,
     detection: Detection,
     gate: Gate,
-    fibers: Fibers<Request, Answer>,
+    fibers: Fibers<Ask, Reply>,
+    calls: Calls,
     /// One permit for each fiber that may exist: more wait in order.
     permits: Semaphore,
     queue: RefCell<Queue<Ticket, Request>>,
@@ -74,9 +69,10 @@ impl LocalEngine {
     pub fn new(config: EngineConfig) -> Self {
         let detection = report::detect(&config);
         let runner = Runner::new(detection.tier).with_break_even(config.break_even);
-        Self(Rc::new(Handle(Rc::new(Shared {
+        Self(Rc::new(Shared {
             gate: Gate::new(config.max_in_flight),
             fibers: Fibers::new(config.stack_size),
+            calls: Calls::default(),
             permits: Semaphore::new(config.max_parked.clamp(1, Semaphore::MAX_PERMITS)),
             queue: RefCell::new(Queue::new(batches::policy(&config, &runner))),
             runner: RefCell::new(runner),
@@ -84,26 +80,26 @@ impl LocalEngine {
             leadership: Semaphore::new(1),
             config,
             detection,
-        }))))
+        }))
     }
 
     /// The tier that runs the batches.
     pub fn tier(&self) -> Tier {
-        self.shared().detection.tier
+        self.0.detection.tier
     }
 
     /// What the engine has done so far.
     pub fn stats(&self) -> EngineStats {
-        let shared = self.shared();
+        let shared = &self.0;
         let mut stats = EngineStats::new(&shared.detection, &shared.gate);
         let (queue, runner) = (shared.queue.borrow(), shared.runner.borrow());
-        stats.add_thread(queue.stats(), runner.counters(), &shared.fibers.counts());
+        stats.add_thread(queue.stats(), runner.counters(), &shared.fibers.counts(), &shared.calls);
         stats
     }
 
     /// Refuses new handshakes from now on, runs what is queued at once, and waits until those in flight have ended.
     pub async fn drain(&self) {
-        let shared = self.0.0.clone();
+        let shared = &self.0;
         shared.gate.start_draining();
         while shared.run_batch(Load::Draining) {}
         shared.gate.empty().await;
@@ -111,11 +107,7 @@ impl LocalEngine {
 
     /// Ends every handshake in flight with [`HandshakeError::ShutDown`], and refuses new ones.
     pub fn shutdown(&self) {
-        self.shared().gate.close();
-    }
-
-    fn shared(&self) -> &Shared {
-        &self.0.0
+        self.0.gate.close();
     }
 }
 
@@ -124,12 +116,12 @@ impl HandshakeEngine for LocalEngine {
 
     fn begin(&self) -> LocalSession {
         let began = Instant::now();
-        let deadline = self.shared().config.handshake_timeout.and_then(|limit| began.checked_add(limit));
-        LocalSession { shared: self.0.0.clone(), deadline }
+        let deadline = self.0.config.handshake_timeout.and_then(|limit| began.checked_add(limit));
+        LocalSession { shared: self.0.clone(), deadline }
     }
 }
 
-/// One handshake on a [`LocalEngine`].
+/// One handshake on a [`LocalEngine`]. It keeps the engine open.
 pub struct LocalSession {
     shared: Rc<Shared>,
     deadline: Option<Instant>,
@@ -147,19 +139,27 @@ impl Session for LocalSession {
         }
     }
 
+    async fn pause(&self, time: Duration) {
+        tokio::time::sleep(time).await;
+    }
+
     async fn run(&self, work: Work) -> Result<Finished, HandshakeError> {
         let shared = &*self.shared;
         let _permit = shared.permits.acquire().await.map_err(|_| HandshakeError::ShutDown)?;
-        let started = shared.fibers.start(move || work.run());
+        let started = shared.calls.watch(|| shared.fibers.start(move || work.run()));
         let mut step = started.map_err(|e| HandshakeError::NoStack(e.kind()))?;
         loop {
             match step {
                 Step::Done(finished) => return Ok(finished),
                 Step::Panicked(panic) => return Err(panic.into()),
-                Step::Parked(fiber, request) => {
-                    // Dropped here, the future withdraws the request first and then ends the fiber.
-                    let answer = shared.answer(request).await;
-                    step = fiber.resume(answer);
+                Step::Parked(fiber, ask) => {
+                    let reply = match ask {
+                        // Dropped here, the future withdraws the request first and then ends the fiber.
+                        Ask::InBatch(request) => Reply::Answer(shared.answer(request).await),
+                        Ask::AtOnce(request) => Reply::Answer(shared.answer_at_once(&request)),
+                        Ask::Await(future) => awaited(future).await?,
+                    };
+                    step = shared.calls.watch(|| fiber.resume(reply));
                 }
             }
         }
@@ -167,6 +167,11 @@ impl Session for LocalSession {
 }
 
 impl Shared {
+    fn answer_at_once(&self, request: &Request) -> Answer {
+        self.calls.at_once.fetch_add(1, Relaxed);
+        batches::run_alone(&mut self.runner.borrow_mut(), request)
+    }
+
     /// Queues `request` and waits for the answer, leading if nobody does.
     async fn answer(&self, request: Request) -> Answer {
         let mut waiting = self.submit(request)?;

@@ -1,5 +1,5 @@
-//! Both engines in valgrind's memcheck, while handshakes are cancelled at any point and engines dropped under them: no access
-//! beyond what is allocated, to what is free, or by the value of what was never written.
+//! Both engines in valgrind's memcheck, while handshakes are cancelled at any point and engines ended under
+//! them: no access beyond what is allocated, to what is free, or by the value of what was never written.
 
 use super::{Engine, EngineConfig, HandshakeEngine, LocalEngine, TlsAcceptor, TlsConnector};
 use crate::arch::memcheck::{assert_finds_bad_access, errors, is_running, run};
@@ -32,26 +32,33 @@ fn valgrind_sees_no_bad_access() {
     let config = EngineConfig::default().threads(1).pin(false).break_even(1).handshake_timeout(None);
     LocalSet::new().block_on(&runtime, async {
         let mut random = Random(7);
-        let finished = cancel_some(&mut random, || LocalEngine::new(config.clone().gather(2))).await
-            + cancel_some(&mut random, || Engine::new(config.clone().gather(2)).expect("a thread")).await;
+        let local = || LocalEngine::new(config.clone().gather(2));
+        let threaded = || Engine::new(config.clone().gather(2)).expect("a thread");
+        let finished = cancel_some(&mut random, local, LocalEngine::shutdown).await
+            + cancel_some(&mut random, threaded, Engine::shutdown).await;
         assert!(finished > 0, "some come through");
         // Here whoever parks stays parked until the engine goes.
         let waiting = config.gather(64).poll_delay(Duration::from_secs(3600));
-        drop_under_parked(LocalEngine::new(waiting.clone())).await;
-        drop_under_parked(Engine::new(waiting).expect("a thread")).await;
+        end_under_parked(LocalEngine::new(waiting.clone()), LocalEngine::shutdown).await;
+        end_under_parked(Engine::new(waiting).expect("a thread"), Engine::shutdown).await;
     });
     assert_eq!(errors(), 0, "what memcheck reports");
     assert_finds_bad_access();
 }
 
-/// How many handshakes of some rounds came to their end. Of every second round the engine is dropped before all of them are.
-async fn cancel_some<E: HandshakeEngine>(random: &mut Random, engine: impl Fn() -> E) -> usize {
+/// How many handshakes of some rounds came to their end. Of every second round the engine is shut down before
+/// all of them are.
+async fn cancel_some<E: HandshakeEngine>(
+    random: &mut Random,
+    engine: impl Fn() -> E,
+    end: impl Fn(&E),
+) -> usize {
     let (server, client) = configs();
     let mut finished = 0;
     for round in 0..ROUNDS {
         let engine = engine();
         let acceptor = TlsAcceptor::new(engine.clone(), server.clone());
-        let connector = TlsConnector::new(engine, client.clone());
+        let connector = TlsConnector::new(engine.clone(), client.clone());
         let handshake = |polls: [usize; 2]| {
             let (near, far) = duplex(1 << 14);
             let name = "localhost".try_into().expect("a name");
@@ -63,7 +70,7 @@ async fn cancel_some<E: HandshakeEngine>(random: &mut Random, engine: impl Fn() 
         let running: Vec<_> = (0..AT_ONCE).map(|_| handshake([polls(), polls()])).collect();
         if round % 2 == 1 {
             tokio::time::sleep(Duration::from_millis(30)).await;
-            drop((acceptor, connector));
+            end(&engine);
         }
         for (accept, connect) in running {
             let accepted = accept.await.expect("no panic").is_some_and(|result| result.is_ok());
@@ -74,10 +81,10 @@ async fn cancel_some<E: HandshakeEngine>(random: &mut Random, engine: impl Fn() 
     finished
 }
 
-async fn drop_under_parked<E: HandshakeEngine>(engine: E) {
+async fn end_under_parked<E: HandshakeEngine>(engine: E, end: impl Fn(&E)) {
     let (server, client) = configs();
     let acceptor = TlsAcceptor::new(engine.clone(), server);
-    let connector = TlsConnector::new(engine, client);
+    let connector = TlsConnector::new(engine.clone(), client);
     let mut running = Vec::new();
     for _ in 0..3 {
         let (near, far) = duplex(1 << 14);
@@ -86,7 +93,7 @@ async fn drop_under_parked<E: HandshakeEngine>(engine: E) {
         running.push(tokio::task::spawn_local(fails(connector.connect(name, far))));
     }
     tokio::time::sleep(Duration::from_millis(300)).await;
-    drop((acceptor, connector));
+    end(&engine);
     for handshake in running {
         assert!(handshake.await.expect("no panic"), "given up");
     }

@@ -17,8 +17,12 @@
 //! still in flight; both show what they do in [`EngineStats`].
 //!
 //! Certificate resolvers and verifiers of the rustls configuration are called on a fiber: they have
-//! [`EngineConfig::stack_size`] bytes of stack, and on an `Engine` they run on its threads. They must not block, any
-//! more than on a runtime's thread.
+//! [`EngineConfig::stack_size`] bytes of stack, and on an `Engine` they run on its threads, in the caller's
+//! tokio runtime. They must not block, any more than on a runtime's thread, nor hold a lock, a borrow or a
+//! span's guard while they call a signer or a key exchange of ours, or a verifier made by
+//! [`batch_verifications`](crate::provider::batch_verifications): other handshakes of the thread run
+//! meanwhile. What rustls calls by itself is called with nothing held. `docs/integrate.md` has the whole
+//! contract.
 //!
 //! ```
 //! use rustls_multibuffer::handshake::{Engine, EngineConfig, TlsAcceptor, TlsConnector};
@@ -63,6 +67,7 @@
 
 mod acceptor;
 mod batches;
+mod calls;
 mod config;
 mod connector;
 mod drive;
@@ -72,9 +77,12 @@ mod gate;
 mod local;
 #[cfg(all(test, target_arch = "x86_64"))]
 mod memcheck;
+mod messages;
+mod pinning;
 mod report;
 mod session;
 mod timers;
+mod wait;
 mod work;
 mod worker;
 
@@ -86,3 +94,4 @@ pub use error::HandshakeError;
 pub use local::LocalEngine;
 pub use report::EngineStats;
 pub use session::HandshakeEngine;
+pub use wait::{NotAwaited, wait};

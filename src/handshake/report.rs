@@ -1,6 +1,7 @@
 //! What an engine tells about itself.
 
 use super::EngineConfig;
+use super::calls::Calls;
 use super::gate::Gate;
 use crate::arch::{Detection, Tier, TierKind};
 use crate::batch::{Policy, Queue, Stats};
@@ -40,8 +41,15 @@ pub struct EngineStats {
     pub stacks: usize,
     /// Stacks in use.
     pub stacks_in_use: usize,
-    /// The most bytes of a stack that any fiber has used.
+    /// The depth in bytes of the deepest trace that a fiber left on its stack. A lower bound of what was
+    /// used: aws-lc cleanses its largest frames, so that they look as if nobody had used them.
     pub deepest_stack: usize,
+    /// Verifications that were answered without waiting for a batch, because whoever asked may hold a lock
+    /// ([`batch_verifications`](crate::provider::batch_verifications)).
+    pub verified_at_once: u64,
+    /// Calls into rustls that held a thread for over 10 ms without parking: certificate resolvers, verifiers
+    /// and signers that block or compute for long, or a machine that gives the thread no time.
+    pub long_calls: u64,
     /// Handshakes that are admitted and not ended.
     pub in_flight: usize,
     /// Handshakes that ended well.
@@ -65,6 +73,8 @@ impl EngineStats {
             stacks: 0,
             stacks_in_use: 0,
             deepest_stack: 0,
+            verified_at_once: 0,
+            long_calls: 0,
             in_flight: gate.in_flight(),
             succeeded: gate.ended.succeeded.load(Relaxed),
             failed: gate.ended.failed.load(Relaxed),
@@ -74,7 +84,7 @@ impl EngineStats {
     }
 
     /// Adds what one thread has done.
-    pub(super) fn add_thread(&mut self, batches: &Stats, runner: Counters, fibers: &Counts) {
+    pub(super) fn add_thread(&mut self, batches: &Stats, runner: Counters, fibers: &Counts, calls: &Calls) {
         self.batches.merge(batches);
         self.runner.in_lanes += runner.in_lanes;
         self.runner.scalar += runner.scalar;
@@ -84,5 +94,7 @@ impl EngineStats {
         self.stacks += fibers.stacks();
         self.stacks_in_use += fibers.stacks_in_use();
         self.deepest_stack = self.deepest_stack.max(fibers.deepest());
+        self.verified_at_once += calls.at_once.load(Relaxed);
+        self.long_calls += calls.long.load(Relaxed);
     }
 }

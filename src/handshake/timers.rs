@@ -3,6 +3,7 @@
 //! All handshakes of an engine have the same time, so they expire in the order in which they began: a plain queue,
 //! under the thread's own clock, independent of the caller's runtime.
 
+use crate::fiber::contained;
 use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
@@ -52,7 +53,8 @@ impl Timers {
             queue.front().map(|entry| entry.at)
         };
         for waker in expired.iter().filter_map(|entry| lock(&entry.waker).take()) {
-            waker.wake();
+            // One that panics keeps no other from being woken.
+            let _woken = contained(|| waker.wake());
         }
         next
     }

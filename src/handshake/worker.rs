@@ -1,72 +1,35 @@
 //! One thread of an [`Engine`](super::Engine): takes work from a channel, runs it on fibers, and runs batches.
 
 use super::batches;
-use super::timers::Timers;
-use super::work::{Finished, Work};
+use super::messages::{Board, Caller, Job, Message, News, Shown};
+use super::work::Finished;
 use super::{EngineConfig, HandshakeError};
-use crate::batch::{Load, Queue, Stats};
+use crate::batch::{Load, Queue};
 use crate::error::Error;
-use crate::fiber::{Counts, Fibers, Parked, Step};
-use crate::ops::{Counters, Request, Runner};
-use crate::provider::Answer;
+use crate::fiber::{Fibers, Parked, Step, contained};
+use crate::ops::{Request, Runner};
+use crate::provider::{Ask, Reply};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use std::collections::{HashMap, VecDeque};
 use std::ops::ControlFlow;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
-use tokio::sync::oneshot;
+use tokio::runtime::Handle;
 
 /// How many messages a thread takes, at most, before it looks at the timers. After a batch it looks at once: batches take long.
 const MESSAGES_PER_LOOK: u32 = 64;
 
-/// Who asked, and how to tell.
-pub(super) struct Job {
-    /// Unique in the engine.
-    pub(super) number: u64,
-    pub(super) work: Work,
-    pub(super) reply: Reply,
-}
-
-pub(super) type Reply = oneshot::Sender<Result<Finished, HandshakeError>>;
-
-/// What a thread is told.
-pub(super) enum Message {
-    Run(Job),
-    /// The job's future was dropped.
-    Cancel(u64),
-    /// Look at the timers.
-    Wake,
-    /// Flush what is queued, from now on at once.
-    Drain,
-    /// End everything, and the thread.
-    Stop,
-}
-
-/// What a thread shows to others.
-#[derive(Debug)]
-pub(super) struct Shown {
-    pub(super) batches: Stats,
-    pub(super) runner: Counters,
-}
-
-/// What a thread and its engine share.
-#[derive(Debug, Default)]
-pub(super) struct Board {
-    pub(super) shown: Mutex<Option<Shown>>,
-    pub(super) counts: OnceLock<Arc<Counts>>,
-    pub(super) timers: Timers,
-}
-
-/// A job whose fiber is parked.
+/// A job whose fiber is parked: for a batch, or, with nobody to be told, for a future of the application's.
 struct Waiting {
-    fiber: Parked<Request, Answer, Finished>,
-    reply: Reply,
+    fiber: Parked<Ask, Reply, Finished>,
+    caller: Caller,
 }
 
 pub(super) struct Worker {
     inbox: Receiver<Message>,
     board: Arc<Board>,
-    fibers: Fibers<Request, Answer>,
+    fibers: Fibers<Ask, Reply>,
     max_parked: usize,
     runner: Runner,
     /// Requests by the number of their job.
@@ -75,6 +38,8 @@ pub(super) struct Worker {
     /// Jobs that no fiber was free for, in order.
     backlog: VecDeque<Job>,
     draining: bool,
+    /// Something panicked that does not run on a fiber, such as a waker or a logger.
+    is_disturbed: bool,
 }
 
 impl Worker {
@@ -96,17 +61,31 @@ impl Worker {
             parked: HashMap::new(),
             backlog: VecDeque::new(),
             draining: false,
+            is_disturbed: false,
         }
     }
 
-    /// Serves until told to stop, or until nobody is left who could tell anything.
+    /// Serves until told to stop, or until nobody is left who could tell anything. No panic ends the thread
+    /// before.
     pub(super) fn serve(mut self) {
+        while let Err(panic) = contained(|| self.serve_undisturbed()) {
+            self.is_disturbed = true;
+            // It may be the logger that panics.
+            let _told = contained(|| log::error!("a panic on an engine's thread: {panic}"));
+        }
+        let _ended = contained(|| drop(self));
+    }
+
+    fn serve_undisturbed(&mut self) {
+        if self.is_disturbed {
+            self.recover();
+        }
         self.show();
         loop {
             if self.take_arrived().is_break() {
                 return;
             }
-            let next_timer = self.board.timers.expire(Instant::now());
+            let next_timer = self.board.expire(Instant::now());
             // Nothing has arrived and every fiber is parked: the thread is idle.
             if self.run_batch(if self.draining { Load::Draining } else { Load::Idle }) {
                 continue;
@@ -138,7 +117,7 @@ impl Worker {
             }
             if since_timers >= MESSAGES_PER_LOOK {
                 since_timers = 0;
-                self.board.timers.expire(Instant::now());
+                self.board.expire(Instant::now());
             }
         }
         ControlFlow::Continue(())
@@ -148,6 +127,13 @@ impl Worker {
         match message {
             Message::Run(job) if self.parked.len() < self.max_parked => self.start(job),
             Message::Run(job) => self.backlog.push_back(job),
+            Message::Resume(number, told) => {
+                if let Some(Waiting { caller, .. }) = self.parked.get_mut(&number) {
+                    caller.told = Some(told);
+                    self.resume(number, Reply::Awaited);
+                    self.start_backlog();
+                }
+            }
             Message::Cancel(number) => self.cancel(number),
             Message::Wake => {}
             Message::Drain => self.draining = true,
@@ -156,46 +142,75 @@ impl Worker {
         ControlFlow::Continue(())
     }
 
-    fn start(&mut self, job: Job) {
-        let Job { number, work, reply } = job;
-        if reply.is_closed() {
+    fn start(&mut self, Job { work, mut caller }: Job) {
+        if caller.has_gone() {
             return;
         }
-        match self.fibers.start(move || work.run()) {
-            Ok(step) => self.advance(number, step, reply),
-            Err(e) => drop(reply.send(Err(HandshakeError::NoStack(e.kind())))),
+        match self.run(&caller, |fibers| fibers.start(move || work.run())) {
+            Ok(step) => self.advance(step, caller),
+            Err(e) => caller.tell(News::Ended(Err(HandshakeError::NoStack(e.kind())))),
         }
     }
 
-    /// Queues the request of a fiber that parked, or tells what came of one that ended.
-    fn advance(&mut self, number: u64, mut step: Step<Request, Answer, Finished>, reply: Reply) {
+    /// Runs a fiber until it parks or ends, in its caller's runtime.
+    fn run<T>(&self, caller: &Caller, run: impl FnOnce(&Fibers<Ask, Reply>) -> T) -> T {
+        let _in_runtime = caller.runtime.as_ref().map(Handle::enter);
+        self.board.calls.watch(|| run(&self.fibers))
+    }
+
+    /// Sees to what a fiber asks for, or tells what came of one that ended.
+    fn advance(&mut self, mut step: Step<Ask, Reply, Finished>, mut caller: Caller) {
         let result = loop {
-            step = match step {
+            let (fiber, answer) = match step {
                 Step::Done(finished) => break Ok(finished),
                 Step::Panicked(panic) => break Err(panic.into()),
-                Step::Parked(fiber, request) => {
-                    if self.queue.push(Instant::now(), request.op(), number, request).is_ok() {
-                        self.parked.insert(number, Waiting { fiber, reply });
+                Step::Parked(fiber, Ask::AtOnce(request)) => {
+                    self.board.calls.at_once.fetch_add(1, Relaxed);
+                    (fiber, batches::run_alone(&mut self.runner, &request))
+                }
+                Step::Parked(fiber, Ask::InBatch(request)) => {
+                    if self.queue.push(Instant::now(), request.op(), caller.number, request).is_ok() {
+                        self.parked.insert(caller.number, Waiting { fiber, caller });
                         return;
                     }
-                    self.show();
-                    fiber.resume(Err(Error::QueueFull))
+                    (fiber, Err(Error::QueueFull))
+                }
+                Step::Parked(fiber, Ask::Await(future)) => {
+                    let told = caller.told.take();
+                    self.parked.insert(caller.number, Waiting { fiber, caller });
+                    if let Some(told) = told {
+                        // Whoever has gone meanwhile has said, or will say, that the fiber is to end.
+                        drop(told.send(News::Await(future)));
+                    }
+                    return;
                 }
             };
+            self.show();
+            step = self.run(&caller, |_| fiber.resume(Reply::Answer(answer)));
         };
-        // Whoever has gone meanwhile needs no answer.
-        drop(reply.send(result));
+        caller.tell(News::Ended(result));
     }
 
     fn cancel(&mut self, number: u64) {
-        if let Some(waiting) = self.parked.remove(&number) {
+        if let Some(Waiting { fiber, caller }) = self.parked.remove(&number) {
             self.queue.cancel(|ticket| *ticket == number);
             self.show();
             // Dropping the fiber runs it to its end.
-            drop(waiting);
+            self.run(&caller, |_| drop(fiber));
         } else {
-            self.backlog.retain(|job| job.number != number);
+            self.backlog.retain(|job| job.caller.number != number);
         }
+        self.start_backlog();
+    }
+
+    /// Has whoever waits for a batch go on without it: it may be lost.
+    fn recover(&mut self) {
+        let waits = |(number, waiting): (&u64, &Waiting)| waiting.caller.told.is_some().then_some(*number);
+        while let Some(number) = self.parked.iter().find_map(waits) {
+            self.queue.cancel(|ticket| *ticket == number);
+            self.resume(number, Reply::Answer(Err(Error::Cancelled)));
+        }
+        self.is_disturbed = false;
         self.start_backlog();
     }
 
@@ -206,13 +221,17 @@ impl Worker {
         // Shown before anybody can know that the batch has run.
         self.show();
         for (number, answer) in answers {
-            if let Some(Waiting { fiber, reply }) = self.parked.remove(&number) {
-                let step = fiber.resume(answer);
-                self.advance(number, step, reply);
-            }
+            self.resume(number, Reply::Answer(answer));
         }
         self.start_backlog();
         true
+    }
+
+    fn resume(&mut self, number: u64, reply: Reply) {
+        if let Some(Waiting { fiber, caller }) = self.parked.remove(&number) {
+            let step = self.run(&caller, |_| fiber.resume(reply));
+            self.advance(step, caller);
+        }
     }
 
     fn start_backlog(&mut self) {
@@ -233,7 +252,7 @@ mod tests {
     use super::*;
     use crate::arch::Tier;
     use std::pin::pin;
-    use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+    use std::sync::atomic::AtomicBool;
     use std::task::{Context, Wake, Waker};
     use std::time::Duration;
 

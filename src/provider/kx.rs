@@ -1,10 +1,9 @@
 //! Key-exchange groups for rustls.
 
 use crate::error::Error;
-use crate::fiber::{self, NotParked};
 use crate::ops::x25519::{AgreeRequest, KeyPair};
 use crate::ops::{NistCurve, Request, Response, SharedSecret, ecdh};
-use crate::provider::{Answer, rustls_error};
+use crate::provider::{Answer, Ask, ask, is_on_engine, rustls_error};
 use rustls::crypto::{ActiveKeyExchange, GetRandomFailed, SharedSecret as RustlsSecret, SupportedKxGroup};
 use rustls::ffdhe_groups::FfdheGroup;
 use rustls::{NamedGroup, PeerMisbehaved};
@@ -64,7 +63,7 @@ pub(super) static SECP384R1: Ecdh = Ecdh { curve: NistCurve::P384, name: NamedGr
 
 impl SupportedKxGroup for Ecdh {
     fn start(&self) -> Result<Box<dyn ActiveKeyExchange>, rustls::Error> {
-        match answer(Request::EcdhKeygen(self.curve)).map_err(kx_error)? {
+        match answer(|| Ok(Request::EcdhKeygen(self.curve))).map_err(kx_error)? {
             Response::EcdhKeyPair(pair) => Ok(Box::new(EcdhStarted { pair, name: self.name })),
             other => unreachable!("a key pair was requested, and {other:?} came"),
         }
@@ -87,8 +86,8 @@ struct EcdhStarted {
 
 impl ActiveKeyExchange for EcdhStarted {
     fn complete(self: Box<Self>, peer: &[u8]) -> Result<RustlsSecret, rustls::Error> {
-        let request = ecdh::AgreeRequest::new(&self.pair.private, peer).map_err(kx_error)?;
-        match answer(Request::Ecdh(request)).map_err(kx_error)? {
+        let request = || ecdh::AgreeRequest::new(&self.pair.private, peer).map(Request::Ecdh);
+        match answer(request).map_err(kx_error)? {
             Response::SharedSecret(secret) => Ok(RustlsSecret::from(secret.expose())),
             other => unreachable!("a shared secret was requested, and {other:?} came"),
         }
@@ -108,25 +107,30 @@ impl ActiveKeyExchange for EcdhStarted {
 }
 
 fn key_pair() -> Result<KeyPair, Error> {
-    match answer(Request::X25519Keygen)? {
+    match answer(|| Ok(Request::X25519Keygen))? {
         Response::X25519KeyPair(pair) => Ok(pair),
         other => unreachable!("a key pair was requested, and {other:?} came"),
     }
 }
 
 fn agree(pair: &KeyPair, peer: &[u8]) -> Result<SharedSecret, Error> {
-    match answer(Request::X25519(AgreeRequest::new(&pair.private, peer)?))? {
+    match answer(|| AgreeRequest::new(&pair.private, peer).map(Request::X25519))? {
         Response::SharedSecret(secret) => Ok(secret),
         other => unreachable!("a shared secret was requested, and {other:?} came"),
     }
 }
 
-/// The answer to `request`: from a batch if the caller runs on a fiber, else at once.
-pub(super) fn answer(request: Request) -> Answer {
-    match fiber::park::<Request, Answer>(request) {
-        Ok(answer) => answer,
-        Err(NotParked::Cancelled) => Err(Error::Cancelled),
-        Err(NotParked::NotOnFiber(request)) => request.run_scalar(),
+/// The answer to a request: from a batch if the caller runs on a fiber, else at once. It is also made at once
+/// when the engine has no place for it or its handshake is given up: rustls would blame the peer for an error
+/// of ours.
+pub(super) fn answer(request: impl Fn() -> Result<Request, Error>) -> Answer {
+    let request_for_batch = request()?;
+    if !is_on_engine() {
+        return request_for_batch.run_scalar();
+    }
+    match ask(Ask::InBatch(request_for_batch)) {
+        None | Some(Err(Error::QueueFull | Error::Cancelled)) => request()?.run_scalar(),
+        Some(answer) => answer,
     }
 }
 

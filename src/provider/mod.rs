@@ -1,38 +1,75 @@
 //! What rustls sees: a `CryptoProvider`, key-exchange groups, signing keys and verification algorithms whose operations
 //! park the calling fiber.
 //!
-//! On a fiber of an engine, an operation becomes a [`Request`](crate::ops::Request) that is handed out through
-//! [`fiber::park`](crate::fiber::park) and answered when its batch has run. Anywhere else (plain rustls, another
-//! runtime, a unit test) the same objects work at once through aws-lc-rs: they never block a thread to wait for
-//! company.
+//! On a fiber of an engine, an operation becomes a [`Request`](crate::ops::Request) that is answered when its
+//! batch has run; the fiber waits for that, parked. Anywhere else (plain rustls, another runtime, a unit
+//! test) the same objects work at once through aws-lc-rs: they never block a thread to wait for company.
+//!
+//! Verifications wait for a batch where it is known that nobody above them holds a lock: inside of this
+//! crate's SPIFFE verifiers, and of [`batch_verifications`]. Elsewhere they are answered before anything else
+//! runs on the thread, in lanes where those are faster for one alone.
 //!
 //! What parks: signatures made and verified with RSA keys that have lanes for their size, with ECDSA keys on P-256 and
 //! P-384, and with Ed25519 keys; the key exchanges secp256r1, secp384r1, and X25519, alone and in the hybrid X25519MLKEM768. Everything else is
 //! rustls' own aws-lc-rs provider.
 
+mod batch_verifications;
 mod hybrid;
 mod kx;
 mod sign;
 mod unaccelerated;
 mod verify;
 
+pub use batch_verifications::{BatchVerifications, batch_verifications};
 pub use unaccelerated::unaccelerated_signatures;
 
 use crate::arch::wiping_stack;
 use crate::error::{Error, KeyError};
-use crate::ops::Response;
+use crate::fiber;
 use crate::ops::ecdsa::EcdsaPrivateKey;
 use crate::ops::ed25519::PrivateKey as Ed25519PrivateKey;
 use crate::ops::envelope::{self, Algorithm};
 use crate::ops::rsa::RsaPrivateKey;
+use crate::ops::{Request, Response};
 use rustls::NamedGroup;
 use rustls::crypto::{CryptoProvider, KeyProvider, SupportedKxGroup, aws_lc_rs};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::SigningKey;
+use std::pin::Pin;
 use std::sync::Arc;
 
-/// What a parked operation is answered with.
+/// What a fiber asks of its engine.
+pub(crate) enum Ask {
+    /// An operation that may wait for company.
+    InBatch(Request),
+    /// A verification that is answered before anything else runs on the thread.
+    AtOnce(Request),
+    /// Something of the application's, to be polled by the task of the handshake.
+    Await(Pin<Box<dyn Future<Output = ()> + Send>>),
+}
+
+/// What it is answered with.
+pub(crate) enum Reply {
+    Answer(Answer),
+    /// The future is ready.
+    Awaited,
+}
+
+/// The result of an operation.
 pub(crate) type Answer = Result<Response, Error>;
+
+/// Whether [`ask`] finds an engine.
+fn is_on_engine() -> bool {
+    fiber::on_fiber::<Ask, Reply>()
+}
+
+/// Parks the fiber of an engine until an operation is answered. `None` when its handshake is given up.
+fn ask(ask: Ask) -> Option<Answer> {
+    match fiber::park::<Ask, Reply>(ask).ok()? {
+        Reply::Answer(answer) => Some(answer),
+        Reply::Awaited => unreachable!("an operation is answered"),
+    }
+}
 
 /// rustls' aws-lc-rs provider, with signing keys, key-exchange groups and verification algorithms of ours.
 ///

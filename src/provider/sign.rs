@@ -2,7 +2,7 @@
 
 use super::kx::answer;
 use super::rustls_error;
-use crate::error::KeyError;
+use crate::error::{Error, KeyError};
 use crate::ops::ecdsa::{self, EcdsaPrivateKey};
 use crate::ops::ed25519;
 use crate::ops::rsa::{self, Padding, RsaPrivateKey};
@@ -88,12 +88,13 @@ struct BatchSigner {
 }
 
 impl BatchSigner {
-    /// `None` for a combination that [`SigningKey::choose_scheme`] does not make.
-    fn request(&self, message: &[u8]) -> Option<Request> {
-        Some(match &self.key {
+    fn request(&self, message: &[u8]) -> Result<Request, Error> {
+        Ok(match &self.key {
             Key::Rsa(key) => {
-                let (_, padding) = RSA.into_iter().find(|(scheme, _)| *scheme == self.scheme)?;
-                Request::RsaSign(rsa::SignRequest::new(key, padding, message)?)
+                let padding = RSA.into_iter().find(|(scheme, _)| *scheme == self.scheme);
+                let request = padding.and_then(|(_, padding)| rsa::SignRequest::new(key, padding, message));
+                // A combination that `choose_scheme` does not make.
+                Request::RsaSign(request.ok_or(Error::Unsupported("no such signature"))?)
             }
             Key::Ecdsa(key) => Request::EcdsaSign(ecdsa::SignRequest::new(key, message)),
             Key::Ed25519(key) => Request::Ed25519Sign(ed25519::SignRequest::new(key, message)),
@@ -103,8 +104,7 @@ impl BatchSigner {
 
 impl Signer for BatchSigner {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rustls::Error> {
-        let request = self.request(message).ok_or(rustls::Error::General("no such signature".to_owned()))?;
-        match answer(request).map_err(rustls_error)? {
+        match answer(|| self.request(message)).map_err(rustls_error)? {
             Response::Signature(signature) => Ok(signature),
             other => unreachable!("a signature is answered with {other:?}"),
         }

@@ -1,8 +1,8 @@
 //! Verification algorithms for rustls: those of its aws-lc-rs provider, the ones that have lanes replaced by ours.
 
-use super::Answer;
+use super::{Ask, ask, is_on_engine};
 use crate::error::Error;
-use crate::fiber::{self, NotParked};
+use crate::fiber::is_unlocked;
 use crate::ops::rsa::{self, Padding};
 use crate::ops::{Hash, NistCurve, Request, Response, ecdsa, ed25519};
 use rustls::SignatureScheme;
@@ -118,25 +118,25 @@ impl Kind {
         }
     }
 
-    /// `None` when there is no fiber to park, no lanes for the key, or no verdict: a full queue and a batch that panicked
-    /// are no reason to call a peer's signature invalid, which is all that rustls lets us say.
-    fn verify_in_batch(
+    /// `None` when there is no fiber to park, no lanes for the key, or no verdict: a full queue, a batch that
+    /// panicked and a handshake that was given up are no reason to call a signature invalid, which is all
+    /// that rustls lets us say.
+    fn verify_in_lanes(
         self,
         public_key: &[u8],
         message: &[u8],
         signature: &[u8],
     ) -> Option<Result<(), Error>> {
-        if !fiber::on_fiber::<Request, Answer>() {
+        if !is_on_engine() {
             return None;
         }
         let request = self.request(public_key, message, signature)?;
-        match fiber::park::<Request, Answer>(request) {
-            Ok(Ok(Response::Verified)) => Some(Ok(())),
-            Ok(Ok(other)) => unreachable!("a verification is answered with {other:?}"),
-            Ok(Err(Error::InvalidSignature)) => Some(Err(Error::InvalidSignature)),
-            // This handshake needs no verdict any more, only an end.
-            Err(NotParked::Cancelled) => Some(Err(Error::Cancelled)),
-            Ok(Err(_)) | Err(NotParked::NotOnFiber(_)) => None,
+        // Whoever called rustls' verifier may hold a lock.
+        match ask(if is_unlocked() { Ask::InBatch(request) } else { Ask::AtOnce(request) }) {
+            Some(Ok(Response::Verified)) => Some(Ok(())),
+            Some(Ok(other)) => unreachable!("a verification is answered with {other:?}"),
+            Some(Err(Error::InvalidSignature)) => Some(Err(Error::InvalidSignature)),
+            Some(Err(_)) | None => None,
         }
     }
 }
@@ -149,7 +149,7 @@ impl SignatureVerificationAlgorithm for Parking {
         signature: &[u8],
     ) -> Result<(), InvalidSignature> {
         self.kind
-            .verify_in_batch(public_key, message, signature)
+            .verify_in_lanes(public_key, message, signature)
             .unwrap_or_else(|| self.kind.verify_at_once(public_key, message, signature))
             .map_err(|_| InvalidSignature)
     }

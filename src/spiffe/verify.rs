@@ -8,6 +8,7 @@ use super::leaf::Leaf;
 use super::peer_error::PeerError;
 use super::roots::Roots;
 use super::snapshot::Snapshot;
+use crate::fiber::unlocked;
 use ::spiffe::{SpiffeId, TrustDomain};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
@@ -27,7 +28,8 @@ const DOMAINS_ASKED: usize = 8;
 
 /// What verifies peers for one generation, in either role: DNS names play no part.
 ///
-/// The signature algorithms are those of the configuration's provider, so that verifications park on fibers.
+/// The signature algorithms are those of the configuration's provider. It holds no lock while signatures are
+/// verified, so that they may wait for batches.
 #[derive(Debug)]
 pub(super) struct PeerVerifier {
     snapshot: Arc<Snapshot>,
@@ -69,7 +71,8 @@ impl PeerVerifier {
             return Err(PeerError::BadChain("there are too many intermediates".to_owned()));
         }
         let domain = id.trust_domain();
-        let end = self.roots(domain)?.verify(chain, domain).map_err(|e| self.reason(e, chain, domain))?;
+        let roots = self.roots(domain)?;
+        let end = unlocked(|| roots.verify(chain, domain).map_err(|e| self.reason(e, chain, domain)))?;
         self.snapshot.bundles().verified().insert(chain, end, &id);
         Ok(id)
     }
@@ -203,7 +206,7 @@ impl ServerCertVerifier for PeerVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.algorithms)
+        unlocked(|| verify_tls12_signature(message, cert, dss, &self.algorithms))
     }
 
     fn verify_tls13_signature(
@@ -212,7 +215,7 @@ impl ServerCertVerifier for PeerVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.algorithms)
+        unlocked(|| verify_tls13_signature(message, cert, dss, &self.algorithms))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
@@ -242,7 +245,7 @@ impl ClientCertVerifier for PeerVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls12_signature(message, cert, dss, &self.algorithms)
+        unlocked(|| verify_tls12_signature(message, cert, dss, &self.algorithms))
     }
 
     fn verify_tls13_signature(
@@ -251,7 +254,7 @@ impl ClientCertVerifier for PeerVerifier {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        verify_tls13_signature(message, cert, dss, &self.algorithms)
+        unlocked(|| verify_tls13_signature(message, cert, dss, &self.algorithms))
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -10,9 +10,11 @@ use rustls::sign::CertifiedKey;
 use rustls::{AlertDescription, CertificateError, Error};
 use rustls_multibuffer::handshake::{HandshakeError, TlsAcceptor, TlsConnector};
 use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 
 for_each_engine! {
     async fn an_untrusted_client_is_refused_and_told_why<E>() {
@@ -62,6 +64,23 @@ for_each_engine! {
         }
         assert_serves(&engine).await;
         assert_all_returned(&engine).await;
+    }
+
+    async fn the_alert_waits_for_a_transport_that_is_not_ready<E>() {
+        let engine = E::start(config());
+        let (acceptor, _) = acceptor_and_client(&engine, Setup::TLS13);
+        let (server, mut client) = tokio::io::duplex(4096);
+        client.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        let accepting = tokio::task::spawn_local(acceptor.accept(Reluctant { io: server, refuses: true }));
+        let mut answer = Vec::new();
+        client.read_to_end(&mut answer).await.unwrap();
+        assert_eq!(answer, [21, 3, 3, 0, 2, 2, 50], "decode_error");
+        assert!(matches!(tls_error(accepting.await.unwrap()), Error::InvalidMessage(_)));
+        // One that is never ready is not waited for.
+        let (server, mut client) = tokio::io::duplex(4);
+        let accepting = tokio::task::spawn_local(acceptor.accept(server));
+        let _cut_off = client.write_all(b"GET / HTTP/1.1\r\n\r\n").await;
+        assert!(matches!(tls_error(accepting.await.unwrap()), Error::InvalidMessage(_)));
     }
 
     async fn half_a_client_hello_and_then_the_end<E>() {
@@ -171,6 +190,40 @@ for_each_engine! {
         }
         assert_eq!(engine.stats().failed, 3);
         assert_all_returned(&engine).await;
+    }
+}
+
+/// A transport that takes no write at first.
+struct Reluctant {
+    io: DuplexStream,
+    refuses: bool,
+}
+
+impl AsyncRead for Reluctant {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Reluctant {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if std::mem::take(&mut self.refuses) {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        Pin::new(&mut self.io).poll_write(cx, buf)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
 

@@ -35,6 +35,22 @@ for_each_engine! {
         assert_eq!(engine.stats().failed, 0);
     }
 
+    async fn early_data_is_not_offered<E>() {
+        let engine = E::start(config());
+        let (mut server, mut client) = (Setup::TLS13.server(Keys::Ours), Setup::TLS13.client(Keys::Ours));
+        server.max_early_data_size = 1000;
+        client.enable_early_data = true;
+        let acceptor = TlsAcceptor::new(engine.clone(), Arc::new(server));
+        let connector = TlsConnector::new(engine.clone(), Arc::new(client));
+        for expected in [HandshakeKind::Full, HandshakeKind::Resumed] {
+            let (mut server, mut client) = connect(|io| acceptor.accept(io), |io| connector.connect(localhost(), io)).await;
+            assert_eq!(client.get_ref().1.handshake_kind(), Some(expected));
+            assert!(!client.get_ref().1.is_early_data_accepted());
+            assert!(server.get_mut().1.early_data().is_none());
+            echo(&mut client, &mut server).await;
+        }
+    }
+
     async fn negotiates_alpn<E>() {
         let engine = E::start(config());
         let (mut server, mut client) = (Setup::TLS13.server(Keys::Ours), Setup::TLS13.client(Keys::Ours));

@@ -21,6 +21,7 @@ use rustls_multibuffer::Tier;
 use rustls_multibuffer::batch::OpStats;
 use rustls_multibuffer::handshake::{EngineStats, TlsAcceptor, TlsConnector};
 use rustls_multibuffer::ops::{Op, Runner};
+use rustls_multibuffer::provider::batch_verifications;
 use std::io;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -133,6 +134,7 @@ impl Terms {
             .with_protocol_versions(&[self.version])
             .unwrap();
         let resolver = resolver(&provider, identity);
+        let verifier = batch_verifications(verifier);
         Arc::new(builder.with_client_cert_verifier(verifier).with_cert_resolver(resolver))
     }
 
@@ -144,7 +146,8 @@ impl Terms {
             .with_protocol_versions(&[self.version])
             .unwrap();
         let resolver = resolver(&provider, identity);
-        Arc::new(builder.with_webpki_verifier(verifier).with_client_cert_resolver(resolver))
+        let builder = builder.dangerous().with_custom_certificate_verifier(batch_verifications(verifier));
+        Arc::new(builder.with_client_cert_resolver(resolver))
     }
 }
 

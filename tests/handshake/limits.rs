@@ -2,14 +2,12 @@
 
 use crate::pki::{Keys, Setup};
 use crate::support::{
-    acceptor_and_client, assert_all_returned, client_hello, config, connect, for_each_engine, localhost,
-    sockets, tls_error, until,
+    acceptor_and_client, assert_all_returned, config, connect, echo, for_each_engine, localhost, sockets,
+    until,
 };
-use rustls::{Error, OtherError};
-use rustls_multibuffer::handshake::TlsConnector;
+use rustls_multibuffer::handshake::{TlsAcceptor, TlsConnector};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
 
 for_each_engine! {
     async fn more_handshakes_than_fibers_wait_in_order<E>() {
@@ -50,25 +48,31 @@ for_each_engine! {
         assert_eq!((stats.succeeded, stats.cancelled, stats.in_flight), (1, 1, 0));
     }
 
-    async fn a_full_queue_fails_the_newcomer_alone<E>() {
+    async fn what_finds_the_queue_full_is_done_at_once<E>() {
         let engine = E::start(config().threads(1).gather(8).queue_bound(1).poll_delay(Duration::from_secs(3600)));
         let (acceptor, connector) = acceptor_and_client(&engine, Setup::TLS13);
         let first = tokio::task::spawn_local({
-            let acceptor = acceptor.clone();
+            let (acceptor, connector) = (acceptor.clone(), connector.clone());
             async move { connect(|io| acceptor.accept(io), |io| connector.connect(localhost(), io)).await }
         });
         until(&engine, |stats| stats.live_fibers == 1).await;
-        let (server, mut client) = sockets().await;
-        client.write_all(&client_hello(Setup::TLS13)).await.unwrap();
-        match tls_error(acceptor.accept(server).await) {
-            Error::Other(OtherError(e)) => {
-                assert_eq!(e.downcast_ref(), Some(&rustls_multibuffer::Error::QueueFull));
-            }
-            other => panic!("{other:?}"),
-        }
-        assert_eq!(engine.stats().batches.ops.iter().map(|op| op.refused).sum::<u64>(), 1);
+        connect(|io| acceptor.accept(io), |io| connector.connect(localhost(), io)).await;
+        // A key share, an agreement and a signature.
+        assert_eq!(engine.stats().batches.ops.iter().map(|op| op.refused).sum::<u64>(), 3);
         engine.drain().await;
         first.await.unwrap();
         assert_all_returned(&engine).await;
+    }
+
+    async fn no_peer_is_blamed_for_a_full_queue<E>() {
+        let engine = E::start(config().queue_bound(0));
+        for setup in Setup::ALL {
+            let acceptor = TlsAcceptor::new(engine.clone(), Arc::new(setup.server(Keys::Ours)));
+            let connector = TlsConnector::new(engine.clone(), Arc::new(setup.client(Keys::Ours)));
+            let (mut server, mut client) =
+                connect(|io| acceptor.accept(io), |io| connector.connect(localhost(), io)).await;
+            echo(&mut client, &mut server).await;
+        }
+        assert_eq!((engine.stats().succeeded, engine.stats().runner.in_lanes), (8, 0));
     }
 }

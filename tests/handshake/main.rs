@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod batching;
+mod callbacks;
 #[cfg(target_os = "linux")]
 mod descriptors;
 mod endings;
@@ -17,3 +18,4 @@ mod relay;
 mod runtimes;
 mod support;
 mod verification;
+mod waiting;

@@ -9,7 +9,7 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
-use rustls_multibuffer::provider::default_provider;
+use rustls_multibuffer::provider::{batch_verifications, default_provider};
 use std::sync::{Arc, LazyLock};
 
 /// A certificate chain and its key.
@@ -116,6 +116,7 @@ impl Setup {
         let verifier =
             WebPkiClientVerifier::builder_with_provider(PKI.roots.clone(), provider).build().unwrap();
         let builder = match self.client_auth {
+            true if keys == Keys::Ours => builder.with_client_cert_verifier(batch_verifications(verifier)),
             true => builder.with_client_cert_verifier(verifier),
             false => builder.with_no_client_auth(),
         };
@@ -129,10 +130,13 @@ impl Setup {
     pub(crate) fn client_as(self, keys: Keys, identity: &Identity) -> ClientConfig {
         let provider = keys.provider();
         let verifier = WebPkiServerVerifier::builder_with_provider(PKI.roots.clone(), provider.clone());
-        let builder = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(&[self.version])
-            .unwrap()
-            .with_webpki_verifier(verifier.build().unwrap());
+        let verifier = verifier.build().unwrap();
+        let builder =
+            ClientConfig::builder_with_provider(provider).with_protocol_versions(&[self.version]).unwrap();
+        let builder = match keys {
+            Keys::Ours => builder.dangerous().with_custom_certificate_verifier(batch_verifications(verifier)),
+            Keys::Stock => builder.with_webpki_verifier(verifier),
+        };
         match self.client_auth {
             true => builder.with_client_auth_cert(identity.chain.clone(), identity.key()).unwrap(),
             false => builder.with_no_client_auth(),

@@ -11,7 +11,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use rustls_multibuffer::provider::{default_provider, kx_group};
+use rustls_multibuffer::provider::{batch_verifications, default_provider, kx_group};
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
@@ -121,7 +121,7 @@ impl Case {
             .unwrap();
         let verifier = WebPkiClientVerifier::builder_with_provider(PKI.roots.clone(), provider);
         let builder = match self.client_auth {
-            true => builder.with_client_cert_verifier(verifier.build().unwrap()),
+            true => builder.with_client_cert_verifier(batch_verifications(verifier.build().unwrap())),
             false => builder.with_no_client_auth(),
         };
         let key = PrivatePkcs8KeyDer::from(identity.key.serialize_der()).into();
@@ -142,7 +142,8 @@ impl Case {
         let builder = ClientConfig::builder_with_provider(provider)
             .with_protocol_versions(&[self.version])
             .unwrap()
-            .with_webpki_verifier(verifier.build().unwrap());
+            .dangerous()
+            .with_custom_certificate_verifier(batch_verifications(verifier.build().unwrap()));
         let identity = PKI.identity(self.kind);
         let key = PrivatePkcs8KeyDer::from(identity.key.serialize_der()).into();
         Arc::new(match self.client_auth {

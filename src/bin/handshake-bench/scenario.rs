@@ -6,12 +6,13 @@ use crate::client::{ClientTls, Clients};
 use crate::rotation::{Rotated, Rotation};
 use crate::server::ServerTls;
 use crate::tickets::Tickets;
-use rustls::client::Resumption;
+use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
 use rustls::pki_types::CertificateDer;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use rustls_multibuffer::handshake::EngineConfig;
+use rustls_multibuffer::provider::batch_verifications;
 use std::sync::Arc;
 
 /// Which implementation a server or a client uses.
@@ -149,11 +150,12 @@ impl Scenario {
             ServerConfig::builder_with_provider(crypto.clone()).with_protocol_versions(self.versions())?;
         let builder = match self.args.server_only_auth {
             true => builder.with_no_client_auth(),
-            false => builder.with_client_cert_verifier(
+            // A stock provider waits for no batch.
+            false => builder.with_client_cert_verifier(batch_verifications(
                 WebPkiClientVerifier::builder_with_provider(roots(&self.pki.root)?, crypto)
                     .build()
                     .map_err(|e| rustls::Error::General(e.to_string()))?,
-            ),
+            )),
         };
         let mut config = builder.with_single_cert(identity.chain, identity.key)?;
         config.session_storage = Arc::new(NoServerSessionStorage {});
@@ -212,9 +214,13 @@ impl Scenario {
         root: &CertificateDer<'static>,
     ) -> Result<Arc<ClientConfig>, rustls::Error> {
         let crypto = Arc::new(self.with_kx(provider.crypto()));
+        let verifier = WebPkiServerVerifier::builder_with_provider(roots(root)?, crypto.clone())
+            .build()
+            .map_err(|e| rustls::Error::General(e.to_string()))?;
         let builder = ClientConfig::builder_with_provider(crypto)
             .with_protocol_versions(self.versions())?
-            .with_root_certificates(roots(root)?);
+            .dangerous()
+            .with_custom_certificate_verifier(batch_verifications(verifier));
         let mut config = match self.args.server_only_auth {
             true => builder.with_no_client_auth(),
             false => {

@@ -1,10 +1,10 @@
 use super::*;
 use crate::arch::Tier;
-use crate::fiber::{Fibers, Step};
+use crate::fiber::{Fibers, Step, unlocked};
 use crate::ops::ecdsa::EcdsaPrivateKey;
 use crate::ops::rsa::RsaPrivateKey;
 use crate::ops::{Op, Runner};
-use crate::provider::default_provider;
+use crate::provider::{Reply, default_provider};
 
 fn key(name: &str) -> RsaPrivateKey {
     let path = format!("{}/vendor-test-vectors/rsa-keys/{name}.pem", env!("CARGO_MANIFEST_DIR"));
@@ -54,7 +54,7 @@ fn every_algorithm_with_lanes_is_ours() {
 
 #[test]
 fn ecdsa_parks_on_a_fiber_and_returns_the_verdict() {
-    let fibers = Fibers::<Request, Answer>::new(128 * 1024);
+    let fibers = Fibers::<Ask, Reply>::new(128 * 1024);
     let mut runner = Runner::new(Tier::portable());
     for (rcgen, scheme, op) in [
         (&rcgen::PKCS_ECDSA_P256_SHA256, SignatureScheme::ECDSA_NISTP256_SHA256, Op::P256Verify),
@@ -67,14 +67,18 @@ fn ecdsa_parks_on_a_fiber_and_returns_the_verdict() {
             let verify = move || {
                 let algorithms = default_provider().signature_verification_algorithms.mapping;
                 let (_, algorithms) = algorithms.iter().find(|(s, _)| *s == scheme).unwrap();
-                algorithms[0].verify_signature(key.public_key(), message, &signature).is_ok()
+                unlocked(|| algorithms[0].verify_signature(key.public_key(), message, &signature).is_ok())
             };
             assert_eq!(verify(), message == b"message", "off a fiber");
-            let Step::Parked(fiber, request) = fibers.start(verify).unwrap() else { panic!("must park") };
+            let Step::Parked(fiber, Ask::InBatch(request)) = fibers.start(verify).unwrap() else {
+                panic!("must park")
+            };
             assert_eq!(request.op(), op);
             let mut results = Vec::new();
             runner.run(&[&request], &mut results);
-            let Step::Done(valid) = fiber.resume(results.remove(0)) else { panic!("must return") };
+            let Step::Done(valid) = fiber.resume(Reply::Answer(results.remove(0))) else {
+                panic!("must return")
+            };
             assert_eq!(valid, message == b"message");
         }
     }
@@ -88,20 +92,23 @@ fn ed25519_is_verified_on_and_off_a_fiber() {
     let signature = key.sign(b"message").unwrap();
     let verify = move |message: &[u8], len: usize| {
         let algorithm = listed(SignatureScheme::ED25519);
-        algorithm.verify_signature(key.public_key(), message, &signature[..len]).is_ok()
+        unlocked(|| algorithm.verify_signature(key.public_key(), message, &signature[..len]).is_ok())
     };
-    let fibers = Fibers::<Request, Answer>::new(128 * 1024);
+    let fibers = Fibers::<Ask, Reply>::new(128 * 1024);
     let mut runner = Runner::new(Tier::portable());
     for (message, valid) in [(b"message", true), (b"massage", false)] {
         assert_eq!(verify(message, 64), valid);
         let verify = verify.clone();
-        let Step::Parked(fiber, request) = fibers.start(move || verify(message, 64)).unwrap() else {
+        let Step::Parked(fiber, Ask::InBatch(request)) = fibers.start(move || verify(message, 64)).unwrap()
+        else {
             panic!("must park")
         };
         assert_eq!(request.op(), Op::Ed25519Verify);
         let mut results = Vec::new();
         runner.run(&[&request], &mut results);
-        let Step::Done(verdict) = fiber.resume(results.remove(0)) else { panic!("must return") };
+        let Step::Done(verdict) = fiber.resume(Reply::Answer(results.remove(0))) else {
+            panic!("must return")
+        };
         assert_eq!(verdict, valid);
     }
     assert_eq!(runner.counters().in_lanes, 2);
@@ -132,19 +139,25 @@ fn verifies_every_scheme_off_a_fiber() {
 
 #[test]
 fn parks_on_a_fiber_and_returns_the_verdict() {
-    let fibers = Fibers::<Request, Answer>::new(128 * 1024);
+    let fibers = Fibers::<Ask, Reply>::new(128 * 1024);
     let mut runner = Runner::new(Tier::portable());
     for (scheme, padding) in SCHEMES {
         for message in [b"message", b"massage"] {
             let key = key("rsa2048.pkcs8");
             let signature = key.sign(padding, b"message").unwrap();
-            let verify =
-                move || listed(scheme).verify_signature(key.public_key_der(), message, &signature).is_ok();
-            let Step::Parked(fiber, request) = fibers.start(verify).unwrap() else { panic!("must park") };
+            let verify = move || {
+                let verify = || listed(scheme).verify_signature(key.public_key_der(), message, &signature);
+                unlocked(verify).is_ok()
+            };
+            let Step::Parked(fiber, Ask::InBatch(request)) = fibers.start(verify).unwrap() else {
+                panic!("must park")
+            };
             assert_eq!(request.op(), Op::RsaVerify2048);
             let mut results = Vec::new();
             runner.run(&[&request], &mut results);
-            let Step::Done(valid) = fiber.resume(results.remove(0)) else { panic!("must return") };
+            let Step::Done(valid) = fiber.resume(Reply::Answer(results.remove(0))) else {
+                panic!("must return")
+            };
             assert_eq!(valid, message == b"message");
         }
     }
@@ -154,14 +167,14 @@ fn parks_on_a_fiber_and_returns_the_verdict() {
 /// What happens to the batch is not the peer's fault: the verdict then comes from aws-lc-rs.
 #[test]
 fn no_verdict_is_not_a_bad_signature() {
-    let fibers = Fibers::<Request, Answer>::new(128 * 1024);
+    let fibers = Fibers::<Ask, Reply>::new(128 * 1024);
     let key = key("rsa2048.pkcs8");
     let signature = key.sign(Padding::PssSha256, b"message").unwrap();
     let verify = |message: &'static [u8]| {
         let (key, signature) = (key.clone(), signature.clone());
         move || {
             let algorithm = listed(SignatureScheme::RSA_PSS_SHA256);
-            algorithm.verify_signature(key.public_key_der(), message, &signature).is_ok()
+            unlocked(|| algorithm.verify_signature(key.public_key_der(), message, &signature).is_ok())
         }
     };
     for (answer, message, valid) in [
@@ -172,19 +185,51 @@ fn no_verdict_is_not_a_bad_signature() {
         (Error::Cancelled, b"message", true),
     ] {
         let Step::Parked(fiber, _) = fibers.start(verify(message)).unwrap() else { panic!("must park") };
-        let Step::Done(verdict) = fiber.resume(Err(answer.clone())) else { panic!("must return") };
+        let Step::Done(verdict) = fiber.resume(Reply::Answer(Err(answer.clone()))) else {
+            panic!("must return")
+        };
         assert_eq!(verdict, valid, "{answer:?}");
     }
     let (tell, told) = std::sync::mpsc::channel();
-    let verify = verify(b"message");
-    drop(fibers.start(move || tell.send(verify()).unwrap()).unwrap());
-    assert!(!told.recv().unwrap(), "cancelled");
+    for (message, valid) in [(b"message", true), (b"massage", false)] {
+        let (tell, verify) = (tell.clone(), verify(message));
+        drop(fibers.start(move || tell.send(verify()).unwrap()).unwrap());
+        assert_eq!(told.recv().unwrap(), valid, "cancelled");
+    }
     assert_eq!(fibers.counts().live(), 0);
+}
+
+/// Whoever calls rustls' verifier may hold a lock, unless it says otherwise. What one fiber says is nothing
+/// to another.
+#[test]
+fn waits_for_a_batch_only_where_nothing_is_locked() {
+    let fibers = Fibers::<Ask, Reply>::new(128 * 1024);
+    let key = key("rsa2048.pkcs8");
+    let signature = key.sign(Padding::PssSha256, b"message").unwrap();
+    let verify = move || {
+        let algorithm = listed(SignatureScheme::RSA_PSS_SHA256);
+        algorithm.verify_signature(key.public_key_der(), b"message", &signature).is_ok()
+    };
+    let (first, second, third) = (verify.clone(), verify.clone(), verify);
+    let Step::Parked(says, Ask::InBatch(_)) = fibers.start(move || unlocked(|| first() && third())).unwrap()
+    else {
+        panic!("must wait for a batch")
+    };
+    let Step::Parked(says_not, Ask::AtOnce(_)) =
+        fibers.start(move || unlocked(|| false) || second()).unwrap()
+    else {
+        panic!("must not wait for a batch")
+    };
+    assert!(matches!(says_not.resume(Reply::Answer(Ok(Response::Verified))), Step::Done(true)));
+    let Step::Parked(says, Ask::InBatch(_)) = says.resume(Reply::Answer(Ok(Response::Verified))) else {
+        panic!("still says so")
+    };
+    assert!(matches!(says.resume(Reply::Answer(Ok(Response::Verified))), Step::Done(true)));
 }
 
 #[test]
 fn keys_without_lanes_do_not_park() {
-    let fibers = Fibers::<Request, Answer>::new(128 * 1024);
+    let fibers = Fibers::<Ask, Reply>::new(128 * 1024);
     let key = key("rsa8192.pkcs1");
     let signature = key.sign(Padding::PssSha256, b"message").unwrap();
     let verify = move || {
