@@ -191,7 +191,7 @@ impl<'a> Search<'a> {
             location: self.pod.location.clone(),
         };
         let file = format!("{} {}/{}", origin.kind, self.namespace(), self.pod.name);
-        let document = match Document::parse_all(&file, text).map(|all| <[_; 1]>::try_from(all)) {
+        let document = match Document::parse_all(&file, text).map(<[_; 1]>::try_from) {
             Ok(Ok([document])) => document,
             Ok(Err(none)) if none.is_empty() => return,
             Ok(Err(several)) => {
