@@ -71,7 +71,7 @@ fn wrong_values_are_refused() {
             "break_even: the value is out of range: expected auto, or a whole number that is at least 1",
         ),
         ("max_parked: 0", "max_parked: at least 1"),
-        ("threads: -1", "threads: the value is out of range: expected u32"),
+        ("threads: -1", "threads: the value is out of range: expected a whole number from 0 to 4294967295"),
         ("threads: many", "threads: expected a whole number, found a string"),
         ("pin: [true]", "pin: expected true or false, found a list"),
         ("poll_delay: {seconds: 1, minutes: 2}", "poll_delay: a duration has the fields seconds and nanos"),

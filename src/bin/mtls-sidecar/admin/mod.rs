@@ -6,6 +6,7 @@ mod reports;
 
 pub(crate) use listener::Listener;
 
+use crate::config::level;
 use crate::counters::Counters;
 use crate::logging::Seldom;
 use crate::state::{Phase, State};
@@ -118,12 +119,15 @@ impl Admin {
 
 fn set_level(query: &str) -> Answer {
     let level = query.split('&').find_map(|option| option.strip_prefix("level="));
-    match level.and_then(|level| level.parse::<log::LevelFilter>().ok()) {
+    match level.and_then(|level| level::parse(level).ok()) {
         Some(level) => {
             log::set_max_level(level);
             text(StatusCode::OK, format!("{level}\n"))
         }
-        None => text(StatusCode::BAD_REQUEST, "expected level=off, error, warn, info, debug or trace\n"),
+        None => text(
+            StatusCode::BAD_REQUEST,
+            "expected level=off, error, warn (or warning), info, debug or trace\n",
+        ),
     }
 }
 

@@ -38,7 +38,7 @@ pub(super) fn within_limits(explanation: &Explanation, document: &Document) -> R
         let location = location(&explained.origin).unwrap_or_else(|| document.location());
         let message = match &explained.origin {
             Origin::File(_) => format!("too much: at most {limit}"),
-            _ => format!("{} is too much: at most {limit}", explained.field),
+            origin => format!("{} is too much: at most {limit} (from {origin})", explained.field),
         };
         Some(Problem { location, message })
     };
