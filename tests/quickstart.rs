@@ -1,6 +1,6 @@
 //! What `docs/quickstart.md` tells its readers to paste works, and prints what it shows.
 
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process_group, test_kill_process_group};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
@@ -9,7 +9,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long one block may take, on a machine that is busy with something else.
 const PATIENCE: Duration = Duration::from_secs(300);
@@ -149,10 +149,16 @@ impl Shell {
 
 impl Drop for Shell {
     fn drop(&mut self) {
-        // Everything that it has started; nothing may be left.
         let group = Pid::from_child(&self.bash);
-        let _ = kill_process_group(group, Signal::KILL);
+        // Whatever it has started and has not ended; supervisors pass this on to processes outside of the group.
+        let _ = kill_process_group(group, Signal::TERM);
+        let _ = self.bash.kill();
         let _ = self.bash.wait();
+        let give_up = Instant::now() + Duration::from_secs(10);
+        while test_kill_process_group(group).is_ok() && Instant::now() < give_up {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        let _ = kill_process_group(group, Signal::KILL);
     }
 }
 

@@ -1,8 +1,8 @@
 //! Other loads than the default: sweeps, open loops, resumption, and the two halves as programs of their own.
 
 use super::{
-    MODEST, assert_positive, assert_refused, handshake_bench, has_lanes, lines, run_with_slots, short_run,
-    text,
+    MODEST, Value, assert_positive, assert_refused, handshake_bench, has_lanes, lines, run_with_slots,
+    short_run, text,
 };
 use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
@@ -33,7 +33,7 @@ impl Drop for Running {
 }
 
 #[test]
-fn a_low_rate_is_reached_and_a_high_one_is_not() {
+fn a_rate_that_is_too_high_is_not_reached() {
     let file = directory("rates").join("rates.jsonl");
     let flags = ["sweep", "--key", "p256", "--rate", "4,60000", "--duration", "4", "--max-in-flight", "128"];
     let output = handshake_bench(&[&flags[..], &["--json", utf8(&file)], &MODEST].concat());
@@ -48,14 +48,17 @@ fn a_low_rate_is_reached_and_a_high_one_is_not() {
             );
             assert_eq!((&line["load"], line["offered_per_s"].as_f64()), (&"open".into(), Some(rate)));
             assert_eq!((&line["failures"], &line["concurrency"]), (&0.into(), &128.into()));
-            // Nothing makes 60,000 handshakes a second on a thread; those left over are told, and have waited.
+            // Nothing makes 60,000 handshakes a second on a thread; those left over are told, and have waited. A
+            // machine that is busy with something else may not make the low rate either.
             let unstarted = line["unstarted"].as_u64().unwrap();
-            assert_eq!((line["reached"] == false, unstarted > 0), (rate > 1e4, rate > 1e4), "{line}");
+            assert!(line["reached"] == false || (unstarted == 0 && rate < 1e4), "{line}");
+            assert!(unstarted > 0 || rate < 1e4, "{line}");
         }
         assert_eq!(lines[2]["offered_per_s"].as_f64(), Some(rate));
     }
     // Both implementations were offered the same: the arrivals of two slots and no others.
-    assert_eq!(json[0]["handshakes"], json[1]["handshakes"]);
+    let due = |line: &Value| ["handshakes", "unstarted"].map(|field| line[field].as_u64().unwrap());
+    assert_eq!(due(&json[0]).iter().sum::<u64>(), due(&json[1]).iter().sum::<u64>());
     assert!(text(&output.stdout).contains(" NO "), "{}", text(&output.stdout));
 }
 

@@ -27,7 +27,7 @@ fn more_connections_than_allowed_are_closed_and_counted() {
 #[test]
 fn a_thousand_silent_clients_are_timed_out() {
     run(async {
-        let options = "timeouts: {handshake: 4s}, limits: {max_connections: 2000, max_pending: 990}";
+        let options = "timeouts: {handshake: 20s}, limits: {max_connections: 2000, max_pending: 990}";
         let inbound = inbound(echo_application().await, options, "");
         let mut silent = Vec::new();
         for _ in 0..1000 {
