@@ -5,8 +5,8 @@ use std::error::Error;
 use std::time::Duration;
 use tonic::transport::{self, Channel};
 
-/// How often the other side is asked whether it still lives. gRPC servers take it ill when that is more than every five
-/// minutes, unless they were told otherwise.
+/// How often the other side is asked whether it still lives. gRPC servers take it ill when that is more than
+/// every five minutes, unless they were told otherwise.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(6 * 60);
 
 /// The largest message that is accepted unless said otherwise, in bytes: bundles of hundreds of domains, and revocation lists.

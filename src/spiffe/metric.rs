@@ -1,4 +1,5 @@
-//! The module's metrics, through the `metrics` facade: the table in the module's documentation says what they mean.
+//! The module's metrics, through the `metrics` facade: the table in the module's documentation says what they
+//! mean.
 
 use super::failure::handshake_failures;
 use super::live::CloseReason;
@@ -46,7 +47,8 @@ const DESCRIPTIONS: [(&str, &str); 10] = [
 ];
 
 impl Metrics {
-    /// Metrics that begin with 0: what appears only when it counts something looks to an alert as if it never had.
+    /// Metrics that begin with 0: what appears only when it counts something looks to an alert as if it never
+    /// had.
     pub(super) fn new(identity: String) -> Self {
         DESCRIPTIONS.into_iter().for_each(|(name, help)| describe_gauge!(name, help));
         describe_counter!(UPDATES, "Updates of the identity, by what became of them.");

@@ -43,7 +43,8 @@ pub(crate) async fn accept(state: &State, service: Rc<Service>, socket: TcpListe
                 }
                 Err(e) => {
                     if let Some(reason) = count(&service, &e) {
-                        log::warn!(listener = service.listener.config.name.as_str(); "not accepting: {reason}: {e}");
+                        let listener = service.listener.config.name.as_str();
+                        log::warn!(listener; "not accepting: {reason}: {e}");
                         tokio::select! {
                             _ = &mut closing => break,
                             () = tokio::time::sleep(backoff) => {}
@@ -61,7 +62,8 @@ pub(crate) async fn accept(state: &State, service: Rc<Service>, socket: TcpListe
 
 /// Takes what has connected already: closing the socket would reset it.
 ///
-/// The socket itself is asked: the runtime lets a task take only so many at a time, and answers from what it was told last.
+/// The socket itself is asked: the runtime lets a task take only so many at a time, and answers from what it
+/// was told last.
 fn empty(service: &Rc<Service>, socket: TcpListener) {
     let Ok(socket) = socket.into_std() else { return };
     // Whoever goes on connecting does not keep the process from ending.

@@ -11,7 +11,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
-/// A connection's record. Dropped, it is counted and logged: also when the process ends before the connection.
+/// A connection's record. Dropped, it is counted and logged: also when the process ends before the
+/// connection.
 pub(crate) struct Access {
     listener: Arc<Listener>,
     began: Instant,
@@ -53,7 +54,8 @@ impl Access {
         self.client.get()
     }
 
-    /// The TLS peer, also one that is not let in, and the generation of our own identity, 0 without a connection.
+    /// The TLS peer, also one that is not let in, and the generation of our own identity, 0 without a
+    /// connection.
     pub(crate) fn set_peer(&self, id: String, generation: u64) {
         *self.peer.borrow_mut() = Some((id, generation));
     }

@@ -63,7 +63,9 @@ impl Service {
         let Ending(result, detail) = tokio::select! {
             biased;
             () = evicted => Ending::new(Ended::EVICTED, &Limit::Pending),
-            ending = self.carry(socket, &access, &mut places, early) => ending.unwrap_or_else(|ending| ending),
+            carried = self.carry(socket, &access, &mut places, early) => match carried {
+                Ok(ending) | Err(ending) => ending,
+            },
         };
         access.set_result(result, detail);
     }
@@ -102,7 +104,9 @@ impl Service {
         let takes_unclean_end = config.unclean_close == UncleanClose::End;
         tokio::select! {
             biased;
-            result = copy(&mut tls, &mut plain, idle, takes_unclean_end, access) => Ok(ending(result, &plain)),
+            result = copy(&mut tls, &mut plain, idle, takes_unclean_end, access) => {
+                Ok(ending(result, &plain))
+            }
             reason = connection.closing() => Ok(Ending(reason.into(), None)),
         }
     }
@@ -173,7 +177,8 @@ impl Service {
     ) -> Result<(Tls, Connection), Ending> {
         let (metrics, limit) = (&self.listener.metrics, self.listener.config.timeouts.handshake.0);
         let began = Instant::now();
-        // The engine has it from the first poll of the handshake on, before anything else of this thread runs.
+        // The engine has it from the first poll of the handshake on, before anything else of this thread
+        // runs.
         drop(early);
         let heard = stranger.map(Arc::downgrade);
         let result = within(limit, self.endpoint.handshake(ReadAhead::new(socket, heard))).await;
@@ -209,8 +214,8 @@ async fn within<T>(limit: std::time::Duration, future: impl Future<Output = io::
     }
 }
 
-/// What has been cut must not look complete: the plain end is reset, unless both directions have ended. The TLS end gets no
-/// close_notify.
+/// What has been cut must not look complete: the plain end is reset, unless both directions have ended. The
+/// TLS end gets no close_notify.
 fn ending(result: Result<(), Interrupted>, plain: &Plain) -> Ending {
     match result {
         Ok(()) => {

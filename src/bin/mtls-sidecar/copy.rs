@@ -1,8 +1,9 @@
 //! Carries bytes in both directions until both have ended.
 //!
-//! Each direction reads until its buffer is full or nothing more has come, writes, and only then reads again: what is not
-//! written is not read, so that a slow receiver slows its sender and nobody else. One end's close is passed on to
-//! the other when everything before it has been: a TLS close_notify becomes a FIN, and the reverse.
+//! Each direction reads until its buffer is full or nothing more has come, writes, and only then reads again:
+//! what is not written is not read, so that a slow receiver slows its sender and nobody else. One end's close
+//! is passed on to the other when everything before it has been: a TLS close_notify becomes a FIN, and the
+//! reverse.
 //!
 //! Bytes pass through memory: one end is always TLS, so `splice` has nothing to offer here.
 
@@ -41,7 +42,8 @@ pub(crate) trait Meter {
     fn count(&self, from: End, bytes: usize);
 }
 
-/// Copies between `left` and `right`. If `takes_unclean_end`, an end without TLS's close_notify is an end like any other.
+/// Copies between `left` and `right`. If `takes_unclean_end`, an end without TLS's close_notify is an end
+/// like any other.
 ///
 /// # Errors
 /// The first failure of either end, and the idle timeout.
@@ -148,7 +150,8 @@ impl Flow {
         Poll::Ready(Ok(()))
     }
 
-    /// Reads what is there. Pending: nothing more is there now; ready: the buffer is full, or the source has ended.
+    /// Reads what is there. Pending: nothing more is there now; ready: the buffer is full, or the source has
+    /// ended.
     fn fill<F: AsyncRead + Unpin>(&mut self, cx: &mut Context<'_>, from: &mut F) -> Poll<io::Result<()>> {
         while !self.has_ended && self.failure.is_none() && !self.bytes.is_full() {
             let mut room = ReadBuf::new(self.bytes.room());

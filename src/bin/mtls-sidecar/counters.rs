@@ -73,8 +73,8 @@ impl Counters {
     }
 }
 
-/// Adds histograms' samples up now and then: the recorder keeps each of them until somebody does, and perhaps nobody ever
-/// asks for the metrics.
+/// Adds histograms' samples up now and then: the recorder keeps each of them until somebody does, and perhaps
+/// nobody ever asks for the metrics.
 pub(crate) async fn upkeep(recorder: PrometheusHandle) {
     loop {
         tokio::time::sleep(UPKEEP).await;

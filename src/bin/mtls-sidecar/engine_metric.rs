@@ -1,7 +1,7 @@
 //! The engines' statistics as metrics.
 //!
-//! Engines keep sums; the facade's counters are told what was added since they were told last, so that what another
-//! process hands over in a hot restart stays in them.
+//! Engines keep sums; the facade's counters are told what was added since they were told last, so that what
+//! another process hands over in a hot restart stays in them.
 
 use metrics::{Label, counter, describe_counter, describe_gauge, gauge};
 use rustls_multibuffer::batch::Reason;
@@ -9,8 +9,8 @@ use rustls_multibuffer::handshake::EngineStats;
 use rustls_multibuffer::provider::unaccelerated_signatures;
 use std::collections::HashMap;
 
-/// How long requests waited. The facade's counters are whole numbers, so that it is told microseconds; they are written as
-/// seconds, which is what a counter of time has.
+/// How long requests waited. The facade's counters are whole numbers, so that it is told microseconds; they
+/// are written as seconds, which is what a counter of time has.
 pub(crate) const BATCH_WAIT: &str = "mtls_sidecar_batch_wait_seconds_total";
 
 /// Says what the metrics mean.

@@ -1,5 +1,5 @@
-//! The log: a JSON object a line on standard error. A thread of its own writes, so that a reader that is stuck holds no
-//! connection up; what does not fit into its queue is dropped and counted.
+//! The log: a JSON object a line on standard error. A thread of its own writes, so that a reader that is
+//! stuck holds no connection up; what does not fit into its queue is dropped and counted.
 
 use log::kv::{Error, Key, Value, VisitSource};
 use log::{LevelFilter, Log, Metadata, Record};

@@ -1,8 +1,9 @@
 //! Looks names up, so that one that is slow holds no other up.
 //!
-//! The system's resolver is asked (`getaddrinfo`), which alone knows everything that the system is told: `/etc/hosts`, search
-//! domains and `ndots` in `/etc/resolv.conf`, `nsswitch.conf`, and their changes. It blocks; so each name has a thread, one at a
-//! time, however many connections wait for it, and its answer is kept for a while, because the system tells no lifetime.
+//! The system's resolver is asked (`getaddrinfo`), which alone knows everything that the system is told:
+//! `/etc/hosts`, search domains and `ndots` in `/etc/resolv.conf`, `nsswitch.conf`, and their changes. It
+//! blocks; so each name has a thread, one at a time, however many connections wait for it, and its answer is
+//! kept for a while, because the system tells no lifetime.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};

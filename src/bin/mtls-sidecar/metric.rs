@@ -126,7 +126,8 @@ impl ListenerMetrics {
         metrics
     }
 
-    /// Shows every counter with 0: what appears only when it counts something looks to an alert as if it never had.
+    /// Shows every counter with 0: what appears only when it counts something looks to an alert as if it
+    /// never had.
     fn show(&self) {
         let show = |name, reason| self.counter(name, reason).increment(0);
         Ended::ALL.iter().chain(CloseReason::LABELS).for_each(|reason| show(CONNECTIONS_ENDED_TOTAL, reason));

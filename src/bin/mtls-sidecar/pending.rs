@@ -1,8 +1,10 @@
-//! Connections that are not complete yet, on all workers together, and which of them makes room when there are too many.
+//! Connections that are not complete yet, on all workers together, and which of them makes room when there
+//! are too many.
 //!
-//! Anybody may connect and say nothing. So whoever has shown no certificate keeps a place only until it is needed: the
-//! oldest that has sent nothing for a while goes first, else the oldest. Whoever has just come may not have been heard yet,
-//! and whoever is done in time is not the oldest for long. Those whose peer is known, and who wait for the target, keep theirs.
+//! Anybody may connect and say nothing. So whoever has shown no certificate keeps a place only until it is
+//! needed: the oldest that has sent nothing for a while goes first, else the oldest. Whoever has just come
+//! may not have been heard yet, and whoever is done in time is not the oldest for long. Those whose peer is
+//! known, and who wait for the target, keep theirs.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -80,7 +82,8 @@ impl Pending {
         self.lock().entries.len()
     }
 
-    /// A place for one more, which need not show who it is if `is_known`. None: all are taken by connections that keep theirs.
+    /// A place for one more, which need not show who it is if `is_known`. None: all are taken by connections
+    /// that keep theirs.
     pub(crate) fn admit(self: &Arc<Self>, is_known: bool) -> Option<Admitted> {
         let mut inner = self.lock();
         let has_evicted = inner.entries.len() >= self.limit;

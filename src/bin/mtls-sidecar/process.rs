@@ -1,5 +1,6 @@
-//! The metrics that every process has in Prometheus, read from Linux' `/proc`. Each process has its own, also after a hot
-//! restart. They do not go through the facade, whose counters are whole numbers: seconds of CPU time are none.
+//! The metrics that every process has in Prometheus, read from Linux' `/proc`. Each process has its own, also
+//! after a hot restart. They do not go through the facade, whose counters are whole numbers: seconds of CPU
+//! time are none.
 
 use rustix::param::{clock_ticks_per_second, page_size};
 use rustix::process::{Resource, getrlimit};

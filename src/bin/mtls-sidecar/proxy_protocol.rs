@@ -11,7 +11,8 @@ const FIXED: usize = 16;
 /// The longest header that is taken: addresses, and extensions that are not looked at.
 const LONGEST: usize = 4096;
 
-/// Reads a header, and nothing behind it. `None`: whoever is connected speaks for itself, as health checks do.
+/// Reads a header, and nothing behind it. `None`: whoever is connected speaks for itself, as health checks
+/// do.
 ///
 /// # Errors
 /// [`io::ErrorKind::InvalidData`] for anything else than a header.

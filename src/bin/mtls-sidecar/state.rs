@@ -166,7 +166,8 @@ impl Listener {
         if self.established.load(Relaxed) >= self.config.limits.max_connections {
             return Err(self.overflow(Limit::Connections));
         }
-        // An application's connection is nobody's who would have to show who it is, once a PROXY header is read.
+        // Applications of outbound listeners show no certificate: they are known, at the latest when their PROXY
+        // header has been read.
         let is_known = self.config.direction == Direction::Outbound
             && self.config.proxy_protocol.accept == ProxyProtocol::Off;
         let admitted = self.pending.admit(is_known).ok_or_else(|| self.overflow(Limit::Pending))?;

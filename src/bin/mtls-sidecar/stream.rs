@@ -53,7 +53,8 @@ pub(crate) fn prepare(stream: &TcpStream, config: &ListenerConfig) -> io::Result
 
 /// Makes closing look like a failure, a reset, not like the end of the data.
 ///
-/// It is set as soon as there is a socket: a connection that is cut may be dropped at any point, and runs no code then.
+/// It is set as soon as there is a socket: a connection that is cut may be dropped at any point, and runs no
+/// code then.
 pub(crate) fn reset_on_close(stream: &TcpStream) {
     // What cannot be reset is closed in the ordinary way, which is all that is left to do.
     let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));

@@ -1,8 +1,8 @@
 //! Connecting to a target, whichever of its addresses answers (RFC 8305).
 //!
-//! Attempts begin one after the other, a quarter of a second apart, with families in turn; the first that succeeds is taken.
-//! Addresses that had failed, or not answered before a later one did, are tried last for a while. Within a family the
-//! connections begin with one address after the other, as Envoy's do.
+//! Attempts begin one after the other, a quarter of a second apart, with families in turn; the first that
+//! succeeds is taken. Addresses that had failed, or not answered before a later one did, are tried last for a
+//! while. Within a family the connections begin with one address after the other, as Envoy's do.
 
 use crate::config::Target;
 use crate::lookup::Name;
@@ -213,6 +213,7 @@ impl Race<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use socket2::{Domain, Socket, Type};
     use std::net::TcpListener;
 
     fn upstream(target: &str) -> Upstream {
@@ -237,30 +238,22 @@ mod tests {
         assert_eq!(order(), addresses(&["[::1]:1", "127.0.0.1:1", "[::2]:1", "[::3]:1"]));
     }
 
-    /// An address that answers nothing: its queue is full.
-    fn silent() -> (SocketAddr, impl Drop) {
-        let socket = socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
-        socket.listen(0).unwrap();
-        let address = socket.local_addr().unwrap().as_socket().unwrap();
-        let filling: Vec<_> = (0..8)
-            .map(|_| {
-                let filling =
-                    socket2::Socket::new(socket2::Domain::IPV4, socket2::Type::STREAM, None).unwrap();
-                filling.set_nonblocking(true).unwrap();
-                // It is under way, or waits for ever.
-                let _ = filling.connect(&address.into());
-                filling
-            })
-            .collect();
-        struct Held(
-            #[expect(dead_code, reason = "they are open until it is dropped")]
-            (socket2::Socket, Vec<socket2::Socket>),
-        );
-        impl Drop for Held {
-            fn drop(&mut self) {}
+    /// An address that answers nothing, because its queue is full, as long as these sockets are open.
+    fn silent() -> (SocketAddr, Vec<Socket>) {
+        let socket = || Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        let listening = socket();
+        listening.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+        listening.listen(0).unwrap();
+        let address = listening.local_addr().unwrap();
+        let mut open = vec![listening];
+        for _ in 0..8 {
+            let filling = socket();
+            filling.set_nonblocking(true).unwrap();
+            // It is under way, or waits for ever.
+            let _ = filling.connect(&address);
+            open.push(filling);
         }
-        (address, Held((socket, filling)))
+        (address.as_socket().unwrap(), open)
     }
 
     fn race(upstream: &Upstream) -> Race<'_> {
@@ -270,7 +263,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_dead_address_holds_nobody_up_and_is_tried_last_from_then_on() {
-        let (dead, _held) = silent();
+        let (dead, _open) = silent();
         let alive = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = alive.local_addr().unwrap();
         let upstream = upstream("several.test:1");
@@ -282,7 +275,7 @@ mod tests {
     #[tokio::test]
     async fn failures_name_every_address() {
         let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let (dead, _held) = silent();
+        let (dead, _open) = silent();
         let upstream = upstream("several.test:1");
         let mut refused = race(&upstream);
         assert!(refused.run(vec![gone]).await.is_none());

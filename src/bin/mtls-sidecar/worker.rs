@@ -1,4 +1,5 @@
-//! The worker threads: each has a runtime, an engine, and a socket of every listener. Connections stay on their worker.
+//! The worker threads: each has a runtime, an engine, and a socket of every listener. Connections stay on
+//! their worker.
 
 use crate::accept::accept;
 use crate::connection::Service;
@@ -44,8 +45,8 @@ pub(crate) struct Workers {
 }
 
 impl Workers {
-    /// Starts them, each with its sockets, and returns when all of them accept: whoever is told that the process is there
-    /// need not wait for its engines, and a drain finds what has connected.
+    /// Starts them, each with its sockets, and returns when all of them accept: whoever is told that the
+    /// process is there need not wait for its engines, and a drain finds what has connected.
     ///
     /// # Errors
     /// The operating system's, when it starts no thread.

@@ -1,10 +1,10 @@
-//! Which requests the admin endpoint answers: none that a web page may have sent, and perhaps changes only for those who know
-//! the token.
+//! Which requests the admin endpoint answers: none that a web page may have sent, and perhaps changes only
+//! for those who know the token.
 //!
-//! A Unix socket's permissions say who may connect to it, and no browser does. On TCP, a browser on the same machine can be
-//! made to ask: by a form or a script of any page (which `Origin` and `Sec-Fetch-Site` tell), or by a name of the page's own that
-//! is made to mean this machine (DNS rebinding, which `Host` tells). Programs send none of these, or the address that they
-//! have been given.
+//! A Unix socket's permissions say who may connect to it, and no browser does. On TCP, a browser on the same
+//! machine can be made to ask: by a form or a script of any page (which `Origin` and `Sec-Fetch-Site` tell),
+//! or by a name of the page's own that is made to mean this machine (DNS rebinding, which `Host` tells).
+//! Programs send none of these, or the address that they have been given.
 
 use crate::config::{AdminAddress, AdminConfig};
 use hyper::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue, ORIGIN};
@@ -38,7 +38,8 @@ fn forbidden<T>(message: &str) -> Result<T, Refusal> {
     Err((StatusCode::FORBIDDEN, format!("{message}\n")))
 }
 
-/// Every name that the request calls this host by must be one of its own: none at all, `localhost`, or an address.
+/// Every name that the request calls this host by must be one of its own: none at all, `localhost`, or an
+/// address.
 fn check_host<B>(request: &Request<B>) -> Result<(), Refusal> {
     let mut hosts = request.headers().get_all(HOST).iter();
     let host = hosts.next();
