@@ -137,7 +137,7 @@ fn handshakes_and_closings_are_counted_by_reason() {
         let (here, there) = sockets();
         drop(there);
         acceptor.accept(here).await.unwrap_err();
-        assert_eq!(failures("io"), 1);
+        assert_eq!(failures("closed"), 1);
         handle.withdraw(Withdrawal::Removed).await.unwrap();
         acceptor.accept(sockets().0).await.unwrap_err();
         assert_eq!(failures("withdrawn"), 1);
