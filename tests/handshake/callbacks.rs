@@ -147,14 +147,14 @@ for_each_engine! {
     }
 
     async fn no_verdict_is_made_up_when_a_handshake_is_given_up<E>() {
-        // Each operation waits for 300 ms: a key share, an agreement, and a certificate, during which the
-        // time is up.
-        let (delay, limit) = (Duration::from_millis(300), Duration::from_millis(750));
-        let engine = E::start(config().threads(1).gather(8).poll_delay(delay).handshake_timeout(limit));
         let verifier = Remembering::new(batch_verifications(webpki()), false);
-        let connector = TlsConnector::new(engine.clone(), Arc::new(client_with(Setup::TLS13, verifier.clone())));
-        // On a busy machine the time may be up before.
-        for _ in 0..5 {
+        // Each operation waits for so long: a key share, an agreement, and a certificate, during which the time
+        // is up. On a busy machine it may be up before, until there is enough of it.
+        for delay in (0..6).map(|attempt| Duration::from_millis(300 << attempt)) {
+            let limited = config().threads(1).gather(8).poll_delay(delay).handshake_timeout(delay * 5 / 2);
+            let engine = E::start(limited);
+            let client = client_with(Setup::TLS13, verifier.clone());
+            let connector = TlsConnector::new(engine.clone(), Arc::new(client));
             let (server, client) = sockets().await;
             let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(Setup::TLS13.server(Keys::Stock)));
             let server = tokio::task::spawn_local(async move { acceptor.accept(server).await.map(drop) });

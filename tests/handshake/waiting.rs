@@ -112,7 +112,7 @@ for_each_engine! {
     }
 
     async fn what_is_awaited_ends_with_its_handshake<E>() {
-        let (is_dropped, limit) = (Arc::new(Notify::new()), Duration::from_millis(500));
+        let (is_dropped, limit) = (Arc::new(Notify::new()), Duration::from_secs(4));
         let resolver = After::new({
             let is_dropped = is_dropped.clone();
             move || {
