@@ -9,8 +9,9 @@ use crate::arch::TierKind;
 /// The smallest fill that runs in lanes: from there on they are not slower, shared core or not.
 pub(super) fn fill(tier: TierKind, op: Op) -> usize {
     match (tier, op) {
-        // Multiplications of fixed points are split: a request alone has all lanes, and costs what its share
-        // of a full batch costs, or little more.
+        // Multiplications of fixed points are split: a request alone has all lanes, and costs less than one in
+        // aws-lc-rs, but for those on curve25519, which are short and cost as much.
+        (TierKind::Avx2Fma, Op::X25519Keygen | Op::Ed25519Sign) => 2,
         (
             _,
             Op::X25519Keygen
