@@ -262,7 +262,7 @@ fn both_ends_are_asked_whether_they_are_still_there() {
 }
 
 /// Whether the process's connections from clients and to the target have a keep-alive timer.
-fn keepalive_timers(process: u32, port: u16, target: u16) -> Vec<bool> {
+fn keepalive_timers(process: i64, port: u16, target: u16) -> Vec<bool> {
     let table = std::fs::read_to_string(format!("/proc/{process}/net/tcp")).unwrap();
     let mine: Vec<_> = std::fs::read_dir(format!("/proc/{process}/fd"))
         .unwrap()

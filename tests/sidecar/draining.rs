@@ -92,14 +92,14 @@ fn with_exit_on_zero_it_ends_when_the_last_connection_has() {
 }
 
 #[test]
-fn a_second_signal_ends_at_once() {
+fn a_second_decision_ends_at_once() {
     run(async {
-        let SlowRequest { inbound, request, .. } = slow_request("termination_drain_duration: 1000s").await;
-        inbound.sidecar.signal(Signal::TERM);
-        inbound.sidecar.until_logged(|line| line["message"] == *"draining");
-        inbound.sidecar.signal(Signal::TERM);
-        assert!(inbound.sidecar.wait().success());
-        request.await.unwrap().expect_err("it was cut");
+        let drain = "drain: {termination_drain_duration: 100s}";
+        let inbound = inbound(echo_application().await, "", drain);
+        let mut long = inbound.connect().await;
+        expect_echo(&mut long, "for long").await;
+        assert!(inbound.sidecar.insist(Signal::TERM).success());
+        long.read_u8().await.expect_err("it was cut");
     });
 }
 
@@ -125,10 +125,7 @@ fn what_the_end_cuts_is_reset_and_what_has_ended_before_arrives_whole() {
         whole.write_u8(b'q').await.unwrap();
         whole.shutdown().await.unwrap();
         out.until_metric("mtls_sidecar_connections_ended_total", &["closed"], 1.0);
-        out.signal(Signal::TERM);
-        out.until_logged(|line| line["message"] == *"draining");
-        out.signal(Signal::TERM);
-        assert!(out.wait().success());
+        assert!(out.insist(Signal::TERM).success());
         assert_eq!(cut.read_u8().await.unwrap_err().kind(), ErrorKind::ConnectionReset);
         let mut answer = Vec::new();
         whole.read_to_end(&mut answer).await.unwrap();

@@ -1,5 +1,5 @@
-//! A pair of sidecars, application to application, while their identities rotate, while nobody is there to rotate them, and
-//! while processes follow each other. The full sizes take minutes, and are run by
+//! A pair of sidecars, application to application, while their identities rotate, while nobody is there to
+//! rotate them, and while processes follow each other. The full sizes take minutes, and are run by
 //!
 //! ```text
 //! cargo test --release --all-features --test sidecar -- --ignored --test-threads 1 endurance
@@ -36,7 +36,8 @@ fn pattern() -> Vec<u8> {
     (0..100_003u32).map(|i| (i % 251) as u8).collect()
 }
 
-/// Echoes short connections. Long ones begin with an L: all they send must be the pattern, and how much it was is the answer.
+/// Echoes short connections. Long ones begin with an L: all they send must be the pattern, and how much it
+/// was is the answer.
 async fn serve(mut stream: TcpStream) {
     let mut first = [0];
     if stream.read_exact(&mut first).await.is_err() {

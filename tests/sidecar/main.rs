@@ -12,6 +12,7 @@ mod pki;
 mod process;
 mod restarting;
 mod rotation;
+mod signals;
 mod sources;
 mod supervising;
 mod support;

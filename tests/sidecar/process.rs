@@ -180,14 +180,27 @@ impl Sidecar {
     }
 
     /// The id of the process that was started first.
-    pub(crate) fn id(&self) -> u32 {
-        self.child.borrow().id()
+    pub(crate) fn id(&self) -> i64 {
+        self.child.borrow().id().into()
     }
 
     /// Sends a signal to the process that was started first.
     pub(crate) fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.child.borrow().id()).unwrap();
         kill_process(Pid::from_raw(id).unwrap(), signal).unwrap();
+    }
+
+    /// Sends a signal until the process has ended: one that soon follows another counts for nothing.
+    pub(crate) fn insist(&self, signal: Signal) -> ExitStatus {
+        self.until("it ends", || {
+            let is_running = self.is_running();
+            if is_running {
+                self.signal(signal);
+                std::thread::sleep(Duration::from_millis(50));
+            }
+            !is_running
+        });
+        self.wait()
     }
 
     /// Remembers a process that took over, to be ended with the test.

@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Semaphore;
 
 /// Sends SIGHUP to the process that serves now, and waits for its successor.
-fn restart(inbound: &Inbound) {
+pub(crate) fn restart(inbound: &Inbound) {
     let info = inbound.sidecar.json("/server_info");
     let (id, epoch) = (info["pid"].as_i64().unwrap(), info["restart_epoch"].as_u64().unwrap());
     kill(id, Signal::HUP);
@@ -110,6 +110,13 @@ fn a_restart_with_a_bad_configuration_changes_nothing() {
         let id = inbound.sidecar.json("/server_info")["pid"].as_i64().unwrap();
         kill(id, Signal::HUP);
         inbound.sidecar.until_metric("mtls_sidecar_hot_restart_failures_total", &[], 1.0);
+        let failed = inbound.sidecar.until_logged(|line| {
+            line["message"].as_str().is_some_and(|text| text.starts_with("the hot restart failed"))
+        });
+        assert!(failed["message"].as_str().unwrap().contains("upwards"), "the reason: {failed}");
+        let log = inbound.sidecar.log();
+        let is_json = |line: &str| serde_json::from_str::<serde_json::Value>(line).is_ok();
+        assert!(log.lines().all(is_json), "every line of both processes is an object: {log}");
         expect_echo(&mut inbound.connect().await, "the old one serves").await;
         assert_eq!(inbound.sidecar.json("/server_info")["pid"], id);
         std::fs::write(&file, good.replace("concurrency: 2", "concurrency: 3")).unwrap();
@@ -159,13 +166,8 @@ fn connections_that_are_cut_count_and_a_process_that_has_ended_carries_none() {
             expect_echo(&mut long, "for long").await;
             tokio::task::block_in_place(|| restart(&inbound));
             sidecar.until_metric("mtls_sidecar_parent_connections_active", &[], 1.0);
-            sidecar.signal(ends);
-            if ends == Signal::TERM {
-                // The second ends it at once.
-                std::thread::sleep(Duration::from_millis(100));
-                sidecar.signal(ends);
-            }
-            assert_eq!(tokio::task::block_in_place(|| sidecar.wait()).success(), ends == Signal::TERM);
+            let status = tokio::task::block_in_place(|| sidecar.insist(ends));
+            assert_eq!(status.success(), ends == Signal::TERM);
             let active = || sidecar.metric("mtls_sidecar_parent_connections_active", &[]);
             sidecar.until("it carries none", || active() == 0.0);
             if ends == Signal::TERM {
@@ -187,6 +189,124 @@ fn when_the_successor_fails_and_nobody_supervises_the_drain_is_short() {
         let status = tokio::task::block_in_place(|| inbound.sidecar.wait());
         assert_eq!(status.code(), Some(1));
         long.read_u8().await.expect_err("it was cut");
+    });
+}
+
+#[test]
+fn a_successor_whose_parent_dies_while_it_starts_goes_on_alone() {
+    run(async {
+        let inbound = inbound(echo_application().await, "", "");
+        let chain = inbound.sidecar.home.dir.join("chain.pem");
+        let aside = chain.with_extension("aside");
+        // The next process waits for its identity.
+        std::fs::rename(&chain, &aside).unwrap();
+        let id = inbound.sidecar.id();
+        inbound.sidecar.signal(Signal::HUP);
+        inbound.sidecar.until("another process starts", || !children(id).is_empty());
+        let successor = children(id)[0];
+        inbound.sidecar.adopt(i32::try_from(successor).unwrap());
+        let sockets = || inherits_sockets(successor, inbound.address.port());
+        inbound.sidecar.until("it has the sockets", sockets);
+        inbound.sidecar.signal(Signal::KILL);
+        tokio::task::block_in_place(|| inbound.sidecar.wait());
+        // It waits in the queue of a socket that nobody else has.
+        let waiting = tokio::net::TcpStream::connect(inbound.address).await.unwrap();
+        std::fs::rename(&aside, &chain).unwrap();
+        let client = inbound.authority.client(Some(&inbound.client));
+        let mut stream = crate::pki::handshake(&client, "server", waiting).await.unwrap();
+        expect_echo(&mut stream, "by the successor").await;
+        inbound.sidecar.wait_until_ready();
+        assert_eq!(inbound.sidecar.json("/server_info")["pid"], successor);
+        tokio::task::block_in_place(|| restart(&inbound));
+        expect_echo(&mut inbound.connect().await, "by the next one").await;
+    });
+}
+
+/// Whether a process has sockets that listen on that port.
+fn inherits_sockets(id: i64, port: u16) -> bool {
+    let table = std::fs::read_to_string(format!("/proc/{id}/net/tcp")).unwrap_or_default();
+    let of_port =
+        |line: &&str| line.split_whitespace().nth(1).is_some_and(|at| at.ends_with(&format!(":{port:04X}")));
+    let inodes: Vec<_> =
+        table.lines().filter(of_port).filter_map(|line| line.split_whitespace().nth(9)).collect();
+    let links = std::fs::read_dir(format!("/proc/{id}/fd")).into_iter().flatten().flatten();
+    let mut links = links.filter_map(|entry| std::fs::read_link(entry.path()).ok());
+    links.any(|link| inodes.iter().any(|inode| link.to_string_lossy() == format!("socket:[{inode}]")))
+}
+
+#[test]
+fn what_was_set_through_the_admin_endpoint_outlives_a_hot_restart() {
+    run(async {
+        let inbound = inbound(echo_application().await, "", "log: {level: info}");
+        let sidecar = &inbound.sidecar;
+        let epoch = || sidecar.try_http("GET", "/server_info").map(|answer| answer.1).unwrap_or_default();
+        sidecar.http("POST", "/healthcheck/fail");
+        sidecar.http("POST", "/logging?level=debug");
+        for n in 1..=2 {
+            let id = sidecar.json("/server_info")["pid"].as_i64().unwrap();
+            kill(id, Signal::HUP);
+            sidecar.until("the next one serves", || epoch().contains(&format!("\"restart_epoch\": {n}")));
+            sidecar.adopt(i32::try_from(sidecar.json("/server_info")["pid"].as_i64().unwrap()).unwrap());
+            assert_eq!(sidecar.http("GET", "/ready"), (503, "FAILED\n".to_owned()), "epoch {n}");
+            // It says so at this level alone.
+            let id = sidecar.json("/server_info")["pid"].as_i64().unwrap();
+            let before = sidecar.log().matches("\"signal\":10").count();
+            kill(id, Signal::USR1);
+            sidecar.until("it logs at its level", || sidecar.log().matches("\"signal\":10").count() > before);
+        }
+        sidecar.http("POST", "/healthcheck/ok");
+        sidecar.wait_until_ready();
+        tokio::task::block_in_place(|| restart(&inbound));
+    });
+}
+
+#[test]
+fn the_program_is_the_one_that_was_asked_for() {
+    run(async {
+        let (_authority, home) = crate::support::inbound_home(echo_application().await, "", "");
+        let dir = home.dir.clone();
+        for version in ["v1", "v2"] {
+            std::fs::create_dir(dir.join(version)).unwrap();
+            std::fs::copy(env!("CARGO_BIN_EXE_mtls-sidecar"), dir.join(version).join("sidecar")).unwrap();
+        }
+        std::os::unix::fs::symlink("v1", dir.join("current")).unwrap();
+        let asked = dir.join("current/sidecar");
+        let instead = format!("shift; exec {} \"$@\"", asked.display());
+        let sidecar = home.launch(&["sh", "-c", &instead, "sh"]);
+        sidecar.wait_until_ready();
+        std::os::unix::fs::symlink("v2", dir.join("next")).unwrap();
+        std::fs::rename(dir.join("next"), dir.join("current")).unwrap();
+        for n in 1..=2 {
+            kill(sidecar.json("/server_info")["pid"].as_i64().unwrap(), Signal::HUP);
+            let info = || sidecar.try_http("GET", "/server_info").map(|answer| answer.1).unwrap_or_default();
+            sidecar.until("the next serves", || {
+                info().contains(&format!("\"restart_epoch\": {n}")) && info().contains("LIVE")
+            });
+            let id = sidecar.json("/server_info")["pid"].as_i64().unwrap();
+            sidecar.adopt(i32::try_from(id).unwrap());
+            assert_eq!(std::fs::read_link(format!("/proc/{id}/exe")).unwrap(), dir.join("v2/sidecar"));
+            // The old version is deleted, and then the new one replaced in its place.
+            let _ = std::fs::remove_dir_all(dir.join("v1"));
+            std::fs::copy(dir.join("v2/sidecar"), dir.join("v2/new")).unwrap();
+            std::fs::rename(dir.join("v2/new"), dir.join("v2/sidecar")).unwrap();
+        }
+    });
+}
+
+#[test]
+fn a_second_start_on_the_same_address_is_refused() {
+    run(async {
+        let inbound = inbound(echo_application().await, "", "");
+        let (_authority, home) = crate::support::inbound_home(echo_application().await, "", "");
+        let file = home.dir.join("config.yaml");
+        let text = std::fs::read_to_string(&file).unwrap();
+        std::fs::write(&file, text.replace("127.0.0.1:0", &inbound.address.to_string())).unwrap();
+        let second = home.launch(&[]);
+        assert_eq!(tokio::task::block_in_place(|| second.wait()).code(), Some(1));
+        let why = second.until_logged(|line| line["level"] == *"error");
+        assert!(why["message"].as_str().unwrap().contains("listener in: cannot listen on"), "{why}");
+        expect_echo(&mut inbound.connect().await, "by the first").await;
+        tokio::task::block_in_place(|| restart(&inbound));
     });
 }
 

@@ -11,17 +11,18 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
 /// A supervised sidecar with an inbound listener at a port that those which are started again listen on, too.
-struct Supervised {
-    sidecar: Sidecar,
+pub(crate) struct Supervised {
+    pub(crate) sidecar: Sidecar,
     client: TlsConnector,
     address: SocketAddr,
 }
 
 impl Supervised {
     /// The file that runs is a copy in its home.
-    async fn start() -> Self {
+    pub(crate) async fn start() -> Self {
         let address = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let (authority, home) = inbound_home(echo_application().await, "", "");
+        let (authority, home) =
+            inbound_home(echo_application().await, "", "drain: {termination_drain_duration: 100s}");
         let file = home.dir.join("config.yaml");
         let text = std::fs::read_to_string(&file).unwrap();
         std::fs::write(&file, text.replace("127.0.0.1:0", &address.to_string())).unwrap();
@@ -33,20 +34,20 @@ impl Supervised {
         Self { sidecar, client, address }
     }
 
-    fn info(&self) -> Option<Value> {
+    pub(crate) fn info(&self) -> Option<Value> {
         let answer = self.sidecar.try_http("GET", "/server_info")?.1;
         serde_json::from_str(&answer).ok()
     }
 
     /// The process that serves after that one.
     #[track_caller]
-    fn after(&self, other: i64) -> i64 {
+    pub(crate) fn after(&self, other: i64) -> i64 {
         let is_new = || self.info().is_some_and(|info| info["pid"] != other && info["state"] == "LIVE");
         tokio::task::block_in_place(|| self.sidecar.until("a process serves", is_new));
         self.info().unwrap()["pid"].as_i64().unwrap()
     }
 
-    async fn connect(&self) -> TlsStream<TcpStream> {
+    pub(crate) async fn connect(&self) -> TlsStream<TcpStream> {
         connect(&self.client, "server", self.address).await.unwrap()
     }
 
@@ -106,6 +107,31 @@ fn a_successor_that_fails_is_followed_while_the_one_before_goes_on() {
         expect_echo(&mut supervised.connect().await, "to the fourth").await;
         supervised.end();
         assert!(!is_running(fourth), "none is left");
+    });
+}
+
+#[test]
+fn a_successor_whose_parent_fails_while_it_starts_is_not_replaced() {
+    run(async {
+        let supervised = Supervised::start().await;
+        let first = supervised.after(0);
+        let chain = supervised.sidecar.home.dir.join("chain.pem");
+        std::fs::rename(&chain, chain.with_extension("aside")).unwrap();
+        supervised.sidecar.signal(Signal::HUP);
+        supervised.sidecar.until("another starts", || !children(first).is_empty());
+        let successor = children(first)[0];
+        kill(first, Signal::KILL);
+        let alone =
+            |line: &Value| line["message"].as_str().is_some_and(|text| text.ends_with("goes on alone"));
+        supervised.sidecar.until_logged(alone);
+        std::fs::rename(chain.with_extension("aside"), &chain).unwrap();
+        assert_eq!(supervised.after(first), successor);
+        expect_echo(&mut supervised.connect().await, "by the successor").await;
+        assert!(!supervised.sidecar.log().contains("the sidecar has failed\""));
+        supervised.sidecar.signal(Signal::HUP);
+        let third = supervised.after(successor);
+        supervised.end();
+        assert!(!is_running(third), "none is left");
     });
 }
 

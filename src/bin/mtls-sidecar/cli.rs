@@ -4,14 +4,14 @@ use crate::config::level;
 use clap::Parser;
 use std::path::PathBuf;
 
-/// Carries TCP connections over mutual TLS: accepts mTLS for an application (inbound), and makes mTLS connections for it
-/// (outbound).
+/// Carries TCP connections over mutual TLS: accepts mTLS for an application (inbound), and makes mTLS
+/// connections for it (outbound).
 ///
 /// It is a proxy of connections (layer 4). It does not read what they carry: no HTTP routing, no retries, no
 /// rewriting of headers.
 ///
-/// Signals: SIGTERM and SIGINT drain, a second one ends at once; SIGHUP starts a new process from the same command line, hands the
-/// listen sockets over, and drains.
+/// Signals: SIGTERM, SIGINT and SIGQUIT drain, another one a second later ends at once; SIGHUP starts a new
+/// process from the same command line, hands the listen sockets over, and drains.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "mtls-sidecar", version)]
 pub(crate) struct Cli {
@@ -19,11 +19,13 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "FILE")]
     pub(crate) config: PathBuf,
 
-    /// Checks the configuration, and ends: 0 if it can be used. Certificates and keys are not opened: they may be on another machine.
+    /// Checks the configuration, and ends: 0 if it can be used. Certificates and keys are not opened: they may be
+    /// on another machine.
     #[arg(long)]
     pub(crate) validate: bool,
 
-    /// Prints every field of the configuration that is in effect, its value, and where it came from, and ends: 0 if it is good.
+    /// Prints every field of the configuration that is in effect, its value, and where it came from, and
+    /// ends: 0 if it is good.
     #[arg(long, value_name = "FORMAT", num_args = 0..=1, default_missing_value = "text")]
     pub(crate) explain: Option<Format>,
 
@@ -31,12 +33,13 @@ pub(crate) struct Cli {
     #[arg(long)]
     pub(crate) lenient: bool,
 
-    /// Runs the sidecar as a process of its own, and starts it again when it fails: ten times, later every time (200 ms, 400
-    /// ms, …), and as often again after a run of 204.8 s. Signals are passed on, and hot restarts followed.
+    /// Runs the sidecar as a process of its own, and starts it again when it fails: ten times, later every
+    /// time (200 ms, 400 ms, …), and as often again after a run of 204.8 s. Signals are passed on, and hot
+    /// restarts followed.
     #[arg(long)]
     pub(crate) supervise: bool,
 
-    /// Standard output is a pipe to the process that supervises this one: set by that, not by hand.
+    /// Standard output is a socket to the process that supervises this one: set by that, not by hand.
     #[arg(long, hide = true)]
     pub(crate) supervised: bool,
 
@@ -44,8 +47,8 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "LEVEL", value_parser = level::parse)]
     pub(crate) log_level: Option<log::LevelFilter>,
 
-    /// How many processes there were before this one. Above 0, standard input is a socket to the one before, which
-    /// hands its listen sockets over: set by a hot restart, not by hand.
+    /// How many processes there were before this one. Above 0, standard input is a socket to the one before,
+    /// which hands its listen sockets over: set by a hot restart, not by hand.
     #[arg(long, value_name = "N", default_value_t = 0, hide = true)]
     pub(crate) restart_epoch: u64,
 }

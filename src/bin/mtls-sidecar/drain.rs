@@ -1,7 +1,7 @@
 //! Letting connections finish.
 
 use crate::config::DrainConfig;
-use crate::signals::Signals;
+use crate::signals::{Meaning, Signals};
 use crate::state::{Phase, State};
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
@@ -16,7 +16,7 @@ pub(crate) async fn drain(state: &State, signals: &mut Signals) {
     finish(state, state.config.drain, signals).await;
 }
 
-/// Lets connections finish after SIGTERM, as long as `drain` says or until a second one.
+/// Lets connections finish after a signal to end, as long as `drain` says or until another such decision.
 pub(crate) async fn finish(state: &State, drain: DrainConfig, signals: &mut Signals) {
     let patience = async {
         if drain.exit_on_zero_active_connections {
@@ -30,8 +30,14 @@ pub(crate) async fn finish(state: &State, drain: DrainConfig, signals: &mut Sign
     let mut phases = state.phases();
     tokio::select! {
         () = patience => {}
-        () = signals.end() => log::warn!(connections = state.active(); "ending at once"),
+        () = second_end(signals) => log::warn!(connections = state.active(); "ending at once"),
         _ = phases.wait_for(|phase| *phase == Phase::Ended) => {}
+    }
+}
+
+async fn second_end(signals: &mut Signals) {
+    while signals.next().await == Meaning::Restart {
+        log::warn!("no hot restart while draining");
     }
 }
 

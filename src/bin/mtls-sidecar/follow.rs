@@ -5,7 +5,7 @@ use crate::drain::{finish, none_left};
 use crate::restart::{Handle, Successor};
 use crate::signals::{Meaning, Signals};
 use crate::state::{Phase, State};
-use crate::supervision::{News, Supervision};
+use crate::supervision::{Event, Supervision};
 use crate::worker::Queries;
 use std::cell::Cell;
 use std::pin::pin;
@@ -30,7 +30,8 @@ impl Telling<'_> {
     }
 }
 
-/// Lets connections finish after a hot restart, those of earlier processes included, and tells the successor what they count.
+/// Lets connections finish after a hot restart, those of earlier processes included, and tells the successor
+/// what they count.
 ///
 /// # Errors
 /// The successor has failed: nobody accepts any more, unless a supervisor has started another.
@@ -39,7 +40,7 @@ pub(crate) async fn follow(
     signals: &mut Signals,
     telling: &mut Telling<'_>,
     ancestors: Option<JoinHandle<()>>,
-    supervision: Supervision,
+    supervision: &Supervision,
 ) -> Result<(), String> {
     state.advance(Phase::HandedOver);
     let id = telling.successor.id();
@@ -49,8 +50,8 @@ pub(crate) async fn follow(
     let failed = async {
         let code = failure.await;
         has_failed.set(true);
-        supervision.tell(News::Failed(id, code));
-        if supervision.is_supervised {
+        supervision.tell(Event::Failed(id, code));
+        if supervision.is_supervised() {
             // Another process is started meanwhile.
             std::future::pending().await
         }
@@ -77,8 +78,8 @@ pub(crate) async fn follow(
     if has_failed.get() { Err("the process that had taken over has failed".into()) } else { Ok(()) }
 }
 
-/// Ends the wait of a process that was followed: after a signal as if nobody had come after it, and soon after a failure,
-/// so that whoever supervises this process can start another.
+/// Ends the wait of a process that was followed: after a signal as if nobody had come after it, and soon
+/// after a failure, so that whoever supervises this process can start another.
 async fn cut_short(
     state: &State,
     signals: &mut Signals,
@@ -91,7 +92,8 @@ async fn cut_short(
             () = &mut failed => break true,
             meaning = signals.next() => match meaning {
                 Meaning::End => break false,
-                // It came while the successor was starting, which may have read the file before it was changed.
+                // It came while the successor was starting, which may have read the file before it was
+                // changed.
                 Meaning::Restart => successor.into_iter().for_each(Handle::hang_up),
             },
         }

@@ -18,6 +18,7 @@ mod metric;
 mod pending;
 mod pool;
 mod process;
+mod program;
 mod proxy_protocol;
 mod restart;
 mod restarts;
@@ -29,6 +30,7 @@ mod stream;
 mod supervise;
 mod supervision;
 mod tls;
+mod unix_socket;
 mod upstream;
 mod worker;
 
@@ -37,14 +39,22 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
-    let supervises = cli.supervise && !cli.validate && cli.explain.is_none();
-    let result = if supervises { supervise::supervise(&cli) } else { run::run(&cli).map(|()| 0) };
-    match result {
-        Ok(code) => ExitCode::from(code),
-        Err(message) => {
-            logging::flush();
-            eprintln!("mtls-sidecar: {message}");
-            ExitCode::FAILURE
-        }
+    if cli.validate || cli.explain.is_some() {
+        return match run::check(&cli) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(message) => {
+                eprintln!("mtls-sidecar: {message}");
+                ExitCode::FAILURE
+            }
+        };
     }
+    // The configuration may say another level, once it is read.
+    logging::start(cli.log_level.unwrap_or(log::LevelFilter::Info));
+    let result = if cli.supervise { supervise::supervise(&cli) } else { run::run(&cli).map(|()| 0) };
+    let code = result.unwrap_or_else(|message| {
+        log::error!("{message}");
+        1
+    });
+    logging::flush();
+    ExitCode::from(code)
 }

@@ -2,21 +2,25 @@
 
 use crate::admin;
 use crate::counters::Increment;
-use crate::handover::{News, READY, send};
+use crate::handover::{Overrides, Progress, read_answer, send};
 use crate::state::State;
-use crate::supervision::{code_of, process_id};
+use crate::supervision::{Event, Supervision, code_of, process_id};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::ffi::OsString;
 use std::future::Future;
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream as StdUnixStream;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::Stdio;
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
+
+/// How long a process that failed may take to end by itself.
+const LAST_WORDS: Duration = Duration::from_secs(2);
 
 /// The process that came after this one.
 pub(crate) struct Successor {
@@ -26,6 +30,8 @@ pub(crate) struct Successor {
     stream: Option<BufReader<UnixStream>>,
     id: Pid,
     handle: Option<Handle>,
+    /// As it inherited them.
+    overrides: Overrides,
 }
 
 /// A way to signal a process that stays its own when it has ended and its id is another's.
@@ -40,14 +46,39 @@ impl Handle {
     }
 }
 
+/// How the next process is started, and what it is compared with.
+pub(crate) struct Relaunch {
+    /// As this one was started: what is there may have changed.
+    pub(crate) program: PathBuf,
+    pub(crate) supervision: Supervision,
+    /// The level of the log that this process began with.
+    pub(crate) configured_level: log::LevelFilter,
+}
+
 /// A new process that does not accept yet: without us it is of no use, and ends.
-struct Starting(Option<Child>);
+struct Starting {
+    child: Option<Child>,
+    /// Closed after the child was ended: until then it takes the end for ours, and would go on alone.
+    stream: StdUnixStream,
+}
 
 impl Drop for Starting {
     fn drop(&mut self) {
-        if let Some(mut child) = self.0.take() {
+        if let Some(child) = &mut self.child {
             // It may have ended by itself.
             let _ = child.start_kill();
+        }
+    }
+}
+
+impl Starting {
+    /// What has become of a child that does not say it.
+    async fn how_it_ended(&mut self) -> String {
+        let Some(child) = &mut self.child else { return String::new() };
+        match timeout(LAST_WORDS, child.wait()).await {
+            Ok(Ok(status)) => format!("it ended: {status}"),
+            Ok(Err(e)) => e.to_string(),
+            Err(_) => "it does not answer".to_owned(),
         }
     }
 }
@@ -58,23 +89,30 @@ impl Drop for Starting {
 /// Why it does not; then it is ended, and nothing has changed.
 pub(crate) async fn restart(
     state: &State,
-    program: &Path,
+    relaunch: &Relaunch,
     admin: Option<&admin::Listener>,
 ) -> Result<Successor, String> {
+    let overrides = Overrides::of(state, relaunch.configured_level);
+    let mut starting = start(state, relaunch)?;
+    let id = process_id(starting.child.as_ref().and_then(Child::id))?;
+    relaunch.supervision.tell(Event::Starts(id));
+    let limit = state.config.drain.restart_timeout.0;
+    let ready = timeout(limit, initialise(&mut starting, state, admin, overrides.clone())).await;
+    let result = ready.unwrap_or_else(|_| Err(format!("it took more than {limit:?}")));
+    let stream = result.map_err(|e| format!("the new process did not become ready: {e}"))?;
+    let handle = pidfd_open(id, PidfdFlags::empty()).ok().map(Handle);
+    let child = starting.child.take();
+    Ok(Successor { child, stream: Some(stream), id, handle, overrides })
+}
+
+fn start(state: &State, relaunch: &Relaunch) -> Result<Starting, String> {
     let (ours, theirs) = StdUnixStream::pair().map_err(|e| e.to_string())?;
-    let child = Command::new(program)
+    let child = Command::new(&relaunch.program)
         .args(arguments(std::env::args_os().skip(1), state.epoch + 1))
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .spawn()
-        .map_err(|e| format!("{}: {e}", program.display()))?;
-    let id = process_id(child.id())?;
-    let mut starting = Starting(Some(child));
-    let limit = state.config.drain.restart_timeout.0;
-    let ready = timeout(limit, initialise(ours, state, admin)).await;
-    let result = ready.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, "it took too long")));
-    let stream = result.map_err(|e| format!("the new process did not become ready: {e}"))?;
-    let handle = pidfd_open(id, PidfdFlags::empty()).ok().map(Handle);
-    Ok(Successor { child: starting.0.take(), stream: Some(stream), id, handle })
+        .map_err(|e| format!("{}: {e}", relaunch.program.display()))?;
+    Ok(Starting { child: Some(child), stream: ours })
 }
 
 /// The same arguments for the next process.
@@ -92,23 +130,36 @@ fn arguments(ours: impl Iterator<Item = OsString>, epoch: u64) -> Vec<OsString> 
     arguments
 }
 
+/// Hands the sockets over, and waits for the answer.
+///
+/// # Errors
+/// Why the process does not accept.
 async fn initialise(
-    stream: StdUnixStream,
+    starting: &mut Starting,
     state: &State,
     admin: Option<&admin::Listener>,
-) -> io::Result<BufReader<UnixStream>> {
-    let sockets: Vec<_> = state.sockets().iter().map(|s| s.try_clone()).collect::<io::Result<_>>()?;
-    let admin = admin.map(|listener| listener.as_fd().try_clone_to_owned()).transpose()?;
-    let stream = tokio::task::spawn_blocking(move || {
-        send(&stream, &sockets, admin.as_ref().map(AsFd::as_fd)).map(|()| stream)
-    })
-    .await
-    .map_err(io::Error::other)??;
-    stream.set_nonblocking(true)?;
-    let mut stream = BufReader::new(UnixStream::from_std(stream)?);
+    overrides: Overrides,
+) -> Result<BufReader<UnixStream>, String> {
+    let hand_over = async {
+        let sockets: Vec<_> = state.sockets().iter().map(|s| s.try_clone()).collect::<io::Result<_>>()?;
+        let admin = admin.map(|listener| listener.as_fd().try_clone_to_owned()).transpose()?;
+        let stream = starting.stream.try_clone()?;
+        let sending = move || {
+            // One that has ended has perhaps said why.
+            let _ = send(&stream, &sockets, admin.as_ref().map(AsFd::as_fd), overrides);
+            stream
+        };
+        let stream = tokio::task::spawn_blocking(sending).await.map_err(io::Error::other)?;
+        stream.set_nonblocking(true)?;
+        UnixStream::from_std(stream).map(BufReader::new)
+    };
+    let mut stream = hand_over.await.map_err(|e| e.to_string())?;
     let mut line = String::new();
-    stream.read_line(&mut line).await?;
-    if line.trim_end() == READY { Ok(stream) } else { Err(io::Error::other("it ended, see its log")) }
+    // Its end is an answer, too.
+    let _ = stream.read_line(&mut line).await;
+    let Err(reason) = read_answer(&line) else { return Ok(stream) };
+    let end = starting.how_it_ended().await;
+    Err(reason.unwrap_or(end))
 }
 
 impl Successor {
@@ -137,11 +188,22 @@ impl Successor {
         }
     }
 
+    /// Tells it what was set while it started.
+    pub(crate) async fn override_again(&mut self, overrides: Overrides, active: usize) {
+        if overrides != self.overrides {
+            self.send(&Progress { counters: Vec::new(), active, overrides: Some(overrides) }).await;
+        }
+    }
+
     /// Tells it what this process has counted since the last time.
     pub(crate) async fn tell(&mut self, counters: Vec<Increment>, active: usize) {
+        self.send(&Progress { counters, active, overrides: None }).await;
+    }
+
+    async fn send(&mut self, progress: &Progress) {
         let Some(stream) = &mut self.stream else { return };
         let told = async {
-            let mut line = serde_json::to_vec(&News { counters, active })?;
+            let mut line = serde_json::to_vec(progress)?;
             line.push(b'\n');
             stream.write_all(&line).await
         };

@@ -39,8 +39,8 @@ impl Restarts {
         Self { policy, used: 0 }
     }
 
-    /// The process has ended after a run of this length: how long to wait before it is started again. `None`: not at all,
-    /// the budget is spent.
+    /// The process has ended after a run of this length: how long to wait before it is started again. `None`:
+    /// not at all, the budget is spent.
     pub(crate) fn after(&mut self, run: Duration) -> Option<Duration> {
         if run >= self.policy.stable_run {
             self.used = 0;

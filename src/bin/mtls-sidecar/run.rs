@@ -6,49 +6,91 @@ use crate::config::{Config, Explanation, Loaded};
 use crate::counters::{Counters, upkeep};
 use crate::drain::drain;
 use crate::follow::{Telling, follow};
-use crate::handover::{Inherited, Parent};
-use crate::restart::{self, Successor};
+use crate::handover::{Inherited, Overrides, Parent};
+use crate::restart::{self, Relaunch, Successor};
 use crate::signals::{Meaning, Signals};
 use crate::sockets;
 use crate::state::{Phase, State};
-use crate::supervision::{News, Supervision};
+use crate::supervision::{Event, Supervision};
 use crate::tls::{Identities, start_identities};
 use crate::worker::Workers;
-use crate::{engine_metric, handover, logging, metric};
+use crate::{engine_metric, handover, metric, program};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use rustix::process::{Resource, getpid, getrlimit, setrlimit};
 use rustls_multibuffer::config::Mode;
 use std::io::Write;
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
+use std::time::Duration;
 use tokio::task::JoinHandle;
 
 /// Upper bounds of the buckets of handshake latencies, in seconds.
 const LATENCIES: [f64; 12] = [0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.5, 2.0, 10.0];
 
-/// Does what the command line says.
+/// How often a process that has lost its parent tries to listen where that did, and how long it waits in between.
+const ORPHANS_TRIES: u32 = 200;
+const ORPHANS_WAIT: Duration = Duration::from_millis(50);
+
+/// Reads the configuration, and says whether it is good, or what is in effect.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn check(cli: &Cli) -> Result<(), String> {
+    let Loaded { explanation, .. } = load(cli)?;
+    if let Some(format) = cli.explain {
+        return explain(&explanation, format);
+    }
+    explanation.warnings.iter().for_each(|warning| println!("warning: {warning}"));
+    let verdict = match explanation.warnings.len() {
+        0 => "good".to_owned(),
+        1 => "accepted, with a warning".to_owned(),
+        n => format!("accepted, with {n} warnings"),
+    };
+    println!("{}: {verdict}", cli.config.display());
+    Ok(())
+}
+
+/// The configuration that the command line names.
+///
+/// # Errors
+/// What is wrong with it.
+pub(crate) fn load(cli: &Cli) -> Result<Loaded, String> {
+    let mode = if cli.lenient { Mode::Lenient } else { Mode::Strict };
+    Loaded::load(&cli.config, mode)
+}
+
+/// Carries connections until the end. The log has been started.
 ///
 /// # Errors
 /// What keeps the process from running.
 pub(crate) fn run(cli: &Cli) -> Result<(), String> {
-    let program = std::env::current_exe().map_err(|e| format!("this program cannot be found: {e}"))?;
-    let mode = if cli.lenient { Mode::Lenient } else { Mode::Strict };
-    let Loaded { config, explanation } = Loaded::load(&cli.config, mode)?;
-    if let Some(format) = cli.explain {
-        return explain(&explanation, format);
+    let program = program::path()?;
+    let runtime =
+        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+    let entered = runtime.enter();
+    let supervision = if cli.supervised { Supervision::from_stdout()? } else { Supervision::default() };
+    // Before anything else that takes time: signals that come meanwhile are not lost.
+    let signals = Signals::new(supervision.clone())?;
+    let inherited = if cli.restart_epoch > 0 { handover::receive()? } else { None };
+    let parent = inherited.as_ref().and_then(|inherited| inherited.parent.try_clone().ok());
+    let result = configure(cli).and_then(|(config, recorder)| {
+        let configured_level = log::max_level();
+        let relaunch = Relaunch { program, supervision, configured_level };
+        drop(entered);
+        runtime.block_on(live(config, cli.restart_epoch, inherited, recorder, signals, relaunch))
+    });
+    if let (Err(reason), Some(parent)) = (&result, parent) {
+        handover::say_failed(&parent, reason);
     }
-    if cli.validate {
-        explanation.warnings.iter().for_each(|warning| println!("warning: {warning}"));
-        let verdict = match explanation.warnings.len() {
-            0 => "good".to_owned(),
-            1 => "accepted, with a warning".to_owned(),
-            n => format!("accepted, with {n} warnings"),
-        };
-        println!("{}: {verdict}", cli.config.display());
-        return Ok(());
-    }
-    logging::start(cli.log_level.unwrap_or(config.log.level));
+    // Names that are being looked up are not waited for.
+    runtime.shutdown_background();
+    result
+}
+
+/// The configuration, and what records metrics from now on.
+fn configure(cli: &Cli) -> Result<(Config, PrometheusHandle), String> {
+    let Loaded { config, explanation } = load(cli)?;
+    log::set_max_level(cli.log_level.unwrap_or(config.log.level));
     let recorder = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &LATENCIES)
         .and_then(PrometheusBuilder::install_recorder)
@@ -64,15 +106,7 @@ pub(crate) fn run(cli: &Cli) -> Result<(), String> {
         log::info!("operations are not accelerated: {why}");
     }
     raise_descriptor_limit();
-    let inherited = if cli.restart_epoch > 0 { Some(handover::receive()?) } else { None };
-    let runtime =
-        tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
-    let supervision = Supervision { is_supervised: cli.supervised };
-    let result = runtime.block_on(live(config, cli.restart_epoch, program, inherited, recorder, supervision));
-    // Names that are being looked up are not waited for.
-    runtime.shutdown_background();
-    logging::flush();
-    result
+    Ok((config, recorder))
 }
 
 fn explain(explanation: &Explanation, format: Format) -> Result<(), String> {
@@ -97,53 +131,64 @@ fn raise_descriptor_limit() {
 async fn live(
     config: Config,
     epoch: u64,
-    program: PathBuf,
     inherited: Option<Inherited>,
     recorder: PrometheusHandle,
-    supervision: Supervision,
+    mut signals: Signals,
+    relaunch: Relaunch,
 ) -> Result<(), String> {
-    // Before anything else that takes time: signals that come meanwhile are not lost.
-    let mut signals = Signals::new()?;
+    let supervision = &relaunch.supervision;
     if epoch == 0 {
         // Of the others the one before says so, when they do accept.
-        supervision.tell(News::Accepts(getpid()));
+        supervision.tell(Event::Accepts(getpid()));
     }
-    let (from_parent, admin_socket, mut parent) = match inherited {
-        Some(Inherited { sockets, admin, parent }) => (sockets, admin, Some(parent)),
+    let state = Arc::new(State::new(config, epoch));
+    let is_orphan = epoch > 0 && inherited.is_none();
+    let (mut from_parent, mut admin_socket, mut parent) = match inherited {
+        Some(Inherited { sockets, admin, overrides, parent }) => {
+            overrides.apply(&state);
+            (sockets, admin, Some(Parent::new(parent).map_err(|e| e.to_string())?))
+        }
         None => (Vec::new(), None, None),
     };
-    let state = Arc::new(State::new(config, epoch));
     let identities = start_identities(&state.config)?;
-    let sockets = sockets::bind(&state.config, from_parent)?;
+    let bind = || sockets::bind(&state.config, std::mem::take(&mut from_parent));
+    let sockets = bind_patiently(is_orphan, bind).await?;
     *state.sockets() =
         sockets.iter().map(|s| s.try_clone()).collect::<Result<_, _>>().map_err(|e| e.to_string())?;
-    let admin_listener = admin::Listener::bind(state.config.admin.as_ref(), admin_socket)?;
-    if parent.is_some() {
-        // The one before goes on accepting until we can.
-        all_ready(&identities).await;
+    let bind = || admin::Listener::bind(state.config.admin.as_ref(), admin_socket.take());
+    let admin_listener = bind_patiently(is_orphan, bind).await?;
+    if let Some(parent) = &mut parent {
+        // It goes on accepting until we can, unless it ends.
+        tokio::select! {
+            () = all_ready(&identities) => {}
+            () = parent.end() => {}
+            () = signals.end() => return Ok(()),
+        }
     }
     let mut workers = Workers::start(&state, &identities, sockets).map_err(|e| e.to_string())?;
     tokio::spawn(upkeep(recorder.clone()));
     let counters = Arc::new(Counters::new(recorder));
     let ancestors = match parent.take() {
-        Some(parent) => Some(take_over(parent, &counters).await?),
+        Some(parent) => take_over(parent, &state, &counters, supervision).await,
+        None if epoch > 0 => {
+            supervision.tell(Event::Accepts(getpid()));
+            None
+        }
         None => None,
     };
     let admin = Admin::new(state.clone(), identities.clone(), workers.queries(), counters.clone());
     let serving = admin_listener.as_ref().map(|listener| listener.serve(admin)).transpose()?;
-    let (noting, ready) = (state.clone(), identities.clone());
-    tokio::spawn(async move {
-        all_ready(&ready).await;
-        noting.is_started.store(true, Relaxed);
-        log::info!(epoch = noting.epoch; "ready");
-    });
+    tokio::spawn(note_ready(state.clone(), identities.clone(), supervision.clone()));
 
-    let end = until_end(&state, &mut signals, &program, admin_listener.as_ref()).await;
+    let end = until_end(&state, &mut signals, &relaunch, admin_listener.as_ref()).await;
     if let Some(mut successor) = end {
-        // The other process serves the admin endpoint, and if it fails, a third must be able to bind its socket.
+        // The other process serves the admin endpoint, and if it fails, a third must be able to bind its
+        // socket.
         serving.iter().for_each(|task| task.abort());
         drop(admin_listener);
-        supervision.tell(News::Accepts(successor.id()));
+        supervision.tell(Event::Accepts(successor.id()));
+        let overrides = Overrides::of(&state, relaunch.configured_level);
+        successor.override_again(overrides, state.active()).await;
         let mut telling =
             Telling { successor: &mut successor, counters: &counters, workers: workers.queries() };
         let result = follow(&state, &mut signals, &mut telling, ancestors, supervision).await;
@@ -155,6 +200,29 @@ async fn live(
     }
     end_workers(&state, &mut workers);
     Ok(())
+}
+
+/// Binds sockets: when the process before has just been killed, the system may not have closed its sockets yet.
+async fn bind_patiently<T>(
+    is_orphan: bool,
+    mut bind: impl FnMut() -> Result<T, String>,
+) -> Result<T, String> {
+    let mut tries = if is_orphan { ORPHANS_TRIES } else { 1 };
+    loop {
+        tries -= 1;
+        match bind() {
+            Err(_) if tries > 0 => tokio::time::sleep(ORPHANS_WAIT).await,
+            result => return result,
+        }
+    }
+}
+
+/// Says when all identities are there.
+async fn note_ready(state: Arc<State>, identities: Identities, supervision: Supervision) {
+    all_ready(&identities).await;
+    state.is_started.store(true, Relaxed);
+    log::info!(epoch = state.epoch; "ready");
+    supervision.tell(Event::Ready(getpid()));
 }
 
 fn end_workers(state: &State, workers: &mut Workers) {
@@ -169,15 +237,30 @@ async fn all_ready(identities: &Identities) {
     }
 }
 
-/// Tells the process before that we accept, and goes on with its counters.
+/// Tells the process before that we accept, and goes on with its counters. None: it has gone.
 ///
 /// The task that comes back ends with that process.
-async fn take_over(mut parent: Parent, counters: &Arc<Counters>) -> Result<JoinHandle<()>, String> {
-    parent.say_ready().await.map_err(|e| format!("the process before has gone: {e}"))?;
-    let counters = counters.clone();
-    Ok(tokio::spawn(async move {
-        while let Some(increments) = parent.next_counters().await {
-            counters.add(increments);
+async fn take_over(
+    mut parent: Parent,
+    state: &Arc<State>,
+    counters: &Arc<Counters>,
+    supervision: &Supervision,
+) -> Option<JoinHandle<()>> {
+    let said = parent.say_ready().await;
+    if let Err(e) = &said {
+        log::warn!("the process before has gone ({e}), this one goes on alone");
+        supervision.tell(Event::Accepts(getpid()));
+    }
+    said.ok()?;
+    let (state, counters, supervision) = (state.clone(), counters.clone(), supervision.clone());
+    Some(tokio::spawn(async move {
+        while let Some(progress) = parent.progress().await {
+            counters.add(progress.counters);
+            progress.overrides.iter().for_each(|overrides| overrides.apply(&state));
+        }
+        if state.phase() < Phase::HandedOver {
+            // It may have ended before it could say so.
+            supervision.tell(Event::Accepts(getpid()));
         }
     }))
 }
@@ -186,7 +269,7 @@ async fn take_over(mut parent: Parent, counters: &Arc<Counters>) -> Result<JoinH
 async fn until_end(
     state: &Arc<State>,
     signals: &mut Signals,
-    program: &std::path::Path,
+    relaunch: &Relaunch,
     admin: Option<&admin::Listener>,
 ) -> Option<Successor> {
     let mut phases = state.phases();
@@ -203,7 +286,7 @@ async fn until_end(
         tokio::select! {
             // Who accepts already has taken over.
             biased;
-            successor = attempt(state, program, admin) => {
+            successor = attempt(state, relaunch, admin) => {
                 if successor.is_some() {
                     return successor;
                 }
@@ -218,16 +301,12 @@ async fn until_end(
 }
 
 /// A hot restart. None: it failed, and nothing has changed.
-async fn attempt(
-    state: &State,
-    program: &std::path::Path,
-    admin: Option<&admin::Listener>,
-) -> Option<Successor> {
+async fn attempt(state: &State, relaunch: &Relaunch, admin: Option<&admin::Listener>) -> Option<Successor> {
     if state.phase() != Phase::Running {
         log::warn!("no hot restart while draining");
         return None;
     }
-    match restart::restart(state, program, admin).await {
+    match restart::restart(state, relaunch, admin).await {
         Ok(successor) => Some(successor),
         Err(e) => {
             metrics::counter!("mtls_sidecar_hot_restart_failures_total").increment(1);

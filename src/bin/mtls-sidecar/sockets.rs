@@ -1,5 +1,5 @@
-//! The listen sockets: one for each listener and worker, so that the kernel spreads connections over workers. They may
-//! come from an earlier process.
+//! The listen sockets: one for each listener and worker, so that the kernel spreads connections over workers.
+//! They may come from an earlier process.
 
 use crate::config::{Config, ListenerConfig};
 use socket2::{Domain, Protocol, Socket, Type};
@@ -37,8 +37,8 @@ impl ListenSocket {
 /// # Errors
 /// What cannot be bound, with the listener's name.
 pub(crate) fn bind(config: &Config, inherited: Vec<ListenSocket>) -> Result<Vec<ListenSocket>, String> {
-    // All that are inherited are kept, even if there are fewer workers now: connections wait in each. An address is one
-    // listener's, whatever its name is now; port 0 may be several listeners'.
+    // All that are inherited are kept, even if there are fewer workers now: connections wait in each. An
+    // address is one listener's, whatever its name is now; port 0 may be several listeners'.
     let adopt = |mut socket: ListenSocket| {
         let is_its = |l: &&ListenerConfig| {
             l.address == socket.address && (l.address.port() != 0 || l.name == socket.listener)
@@ -46,6 +46,8 @@ pub(crate) fn bind(config: &Config, inherited: Vec<ListenSocket>) -> Result<Vec<
         socket.listener = config.listeners.iter().find(is_its)?.name.clone();
         Some(socket)
     };
+    // The process before us listens on all of these still, whatever becomes of them.
+    let mut ours: Vec<_> = inherited.iter().filter_map(|s| s.socket.local_addr().ok()).collect();
     let mut sockets: Vec<_> = inherited.into_iter().filter_map(adopt).collect();
     for listener in &config.listeners {
         let mut address = listener.address;
@@ -58,8 +60,11 @@ pub(crate) fn bind(config: &Config, inherited: Vec<ListenSocket>) -> Result<Vec<
             if sockets.iter().filter(of_this).any(|s| s.worker == worker) {
                 continue;
             }
-            let socket = open(address)
-                .map_err(|e| format!("listener {}: cannot listen on {address}: {e}", listener.name))?;
+            let is_shared = ours.iter().any(|one| overlap(*one, address));
+            let socket = if is_shared { join(address) } else { open(address) };
+            let socket =
+                socket.map_err(|e| format!("listener {}: cannot listen on {address}: {e}", listener.name))?;
+            ours.extend(socket.local_addr());
             let (listener, address) = (listener.name.clone(), listener.address);
             sockets.push(ListenSocket { listener, address, worker, socket });
         }
@@ -67,14 +72,36 @@ pub(crate) fn bind(config: &Config, inherited: Vec<ListenSocket>) -> Result<Vec<
     Ok(sockets)
 }
 
+/// Whether a socket that listens on one takes connections to the other.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    let is_any = one.ip().is_unspecified() || other.ip().is_unspecified();
+    one.port() == other.port() && (is_any || one.ip() == other.ip())
+}
+
+/// The first socket of an address. Whoever else listens there is a stranger, or this program once more: as
+/// long as the socket does not share its port, the system refuses the second of two, in whatever order they
+/// come.
 fn open(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
+    let socket = bound(address, false)?;
+    socket.listen(BACKLOG)?;
     socket.set_reuse_port(true)?;
-    socket.set_nonblocking(true)?;
-    socket.bind(&address.into())?;
+    Ok(socket.into())
+}
+
+/// One more socket of an address where we listen already.
+fn join(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = bound(address, true)?;
     socket.listen(BACKLOG)?;
     Ok(socket.into())
+}
+
+fn bound(address: SocketAddr, shares_port: bool) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.set_reuse_port(shares_port)?;
+    socket.set_nonblocking(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
 }
 
 #[cfg(test)]
@@ -123,6 +150,45 @@ listeners:
         let sockets = bind(&config_at(&free, 1), sockets).unwrap();
         assert_eq!((sockets.len(), sockets[0].listener.as_str()), (1, "l"));
         sockets[0].socket.accept().expect("it waits in the same socket");
+    }
+
+    #[test]
+    fn an_address_is_one_process_s_unless_it_is_handed_over() {
+        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let at = |ip: &str| config_at(&format!("{ip}:{}", free.port()), 2);
+        for (first, second) in
+            [("127.0.0.1", "127.0.0.1"), ("0.0.0.0", "127.0.0.1"), ("127.0.0.1", "0.0.0.0")]
+        {
+            let sockets = bind(&at(first), Vec::new()).unwrap();
+            let error = bind(&at(second), Vec::new()).unwrap_err();
+            assert!(error.contains("in use"), "{error}");
+            let clones = sockets.iter().map(|s| s.try_clone().unwrap()).collect();
+            assert_eq!(bind(&at(second), clones).expect("as in a hot restart").len(), 2);
+        }
+    }
+
+    #[test]
+    fn of_many_that_start_at_the_same_time_one_listens() {
+        for _ in 0..20 {
+            let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+            let config = config_at(&free, 3);
+            let bound = std::thread::scope(|scope| {
+                let binding: Vec<_> = (0..4).map(|_| scope.spawn(|| bind(&config, Vec::new()))).collect();
+                binding.into_iter().filter_map(|thread| thread.join().unwrap().ok()).collect::<Vec<_>>()
+            });
+            assert_eq!(bound.len(), 1);
+        }
+    }
+
+    #[test]
+    fn workers_get_their_shares_though_the_first_socket_was_alone_once() {
+        let sockets = bind(&config(2), Vec::new()).unwrap();
+        let address = sockets[0].socket.local_addr().unwrap();
+        let clients: Vec<_> = (0..100).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
+        let accepted = sockets.iter().map(|s| std::iter::from_fn(|| s.socket.accept().ok()).count());
+        let accepted: Vec<_> = accepted.collect();
+        assert!(accepted.iter().all(|share| *share > 0), "{accepted:?}");
+        assert_eq!(accepted.iter().sum::<usize>(), clients.len());
     }
 
     #[test]

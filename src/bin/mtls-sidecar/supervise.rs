@@ -1,27 +1,30 @@
 //! Supervision: a process that starts the sidecar, and starts it again when it fails.
 //!
-//! The sidecar and those that take over from it in hot restarts are one process group, and whoever loses its parent
-//! becomes a child of this process. So all of them can be waited for, and each gets the signals that this one gets. What it
-//! cannot see it is told, see [`crate::supervision`]: when the process that accepts has failed, another is started at once,
-//! while those before go on with their connections.
+//! The sidecar and those that take over from it in hot restarts are one process group, and whoever loses its
+//! parent becomes a child of this process. So all of them can be waited for. What it cannot see it is told,
+//! and it asks all of them to end by closing a socket, see [`crate::supervision`]: when the process that
+//! accepts has failed, another is started at once, while those before go on with their connections.
 
 use crate::cli::Cli;
-use crate::config::Loaded;
+use crate::program;
 use crate::restarts::{Policy, Restarts};
-use crate::supervision::{Hearing, News, code, process_id};
-use rustix::io::{Errno, ioctl_fionbio};
+use crate::run::load;
+use crate::signals::{Ends, ignore_others, listen};
+use crate::supervision::{Event, Events, Supervision, code, process_id};
+use rustix::io::Errno;
 use rustix::process::{
-    Pid, Signal, WaitOptions, getpid, kill_process, kill_process_group, set_child_subreaper, waitpgid,
+    Pid, Signal, WaitOptions, getpgid, getpid, kill_process, kill_process_group, set_child_subreaper,
+    waitpgid,
 };
-use rustls_multibuffer::config::Mode;
-use std::io::{PipeReader, PipeWriter};
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::process::Command;
 use std::task::{Context, Waker};
 use std::time::{Duration, Instant};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::SignalKind;
 use tokio::time::sleep;
 
 /// How often it is looked whether a process has ended, beside the signals that tell so.
@@ -32,30 +35,28 @@ const LOOK: Duration = Duration::from_millis(200);
 /// # Errors
 /// What keeps it from running at all.
 pub(crate) fn supervise(cli: &Cli) -> Result<u8, String> {
-    // What is wrong with the file would be as wrong the next time.
-    let mode = if cli.lenient { Mode::Lenient } else { Mode::Strict };
-    let level = cli.log_level.unwrap_or(Loaded::load(&cli.config, mode)?.config.log.level);
-    crate::logging::start(level);
-    set_child_subreaper(Some(getpid())).map_err(|e| e.to_string())?;
     let runtime =
         tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
-    let result = runtime.block_on(run());
-    crate::logging::flush();
-    result
+    let entered = runtime.enter();
+    let requests = Requests::new()?;
+    // What is wrong with the file would be as wrong the next time.
+    log::set_max_level(cli.log_level.unwrap_or(load(cli)?.config.log.level));
+    set_child_subreaper(Some(getpid())).map_err(|e| e.to_string())?;
+    drop(entered);
+    runtime.block_on(run(requests))
 }
 
-async fn run() -> Result<u8, String> {
-    let mut asked = Asked::new()?;
+async fn run(mut requests: Requests) -> Result<u8, String> {
     let mut sidecar = Sidecar::new()?;
     let mut restarts = Restarts::new(Policy::default());
     loop {
         let began = Instant::now();
         // What starts now reads the configuration as it is now.
-        asked.forget_hangups();
+        requests.forget_hangups();
         sidecar.start()?;
-        let code = sidecar.newest_end(&mut asked).await?;
-        if code == 0 || asked.to_end {
-            sidecar.all_end(&mut asked).await?;
+        let code = sidecar.newest_end(&mut requests).await?;
+        if code == 0 || requests.is_to_end {
+            sidecar.all_end(&mut requests).await?;
             return Ok(code);
         }
         let Some(delay) = restarts.after(began.elapsed()) else {
@@ -63,8 +64,8 @@ async fn run() -> Result<u8, String> {
             return Ok(code);
         };
         log::error!(status = code, restart = restarts.used(), delay = delay.as_secs_f64(); "the sidecar has failed");
-        if sidecar.is_to_end_within(delay, &mut asked).await {
-            sidecar.all_end(&mut asked).await?;
+        if sidecar.is_to_end_within(delay, &mut requests).await {
+            sidecar.all_end(&mut requests).await?;
             return Ok(0);
         }
     }
@@ -77,22 +78,32 @@ struct Sidecar {
     groups: Vec<Pid>,
     /// Who accepts, or is about to.
     newest: Option<Pid>,
-    /// Whether it knows what SIGHUP means.
+    /// Who is to take over from it, and has the sockets perhaps.
+    starting: Option<Pid>,
+    /// Whether the newest knows what SIGHUP means.
     knows_hangup: bool,
     /// How the last of those that we waited for has ended.
     last: u8,
-    pipe: PipeWriter,
-    hearing: Hearing<PipeReader>,
+    /// What they have as standard output.
+    stdout: OwnedFd,
+    events: Events<UnixStream>,
 }
 
 impl Sidecar {
     fn new() -> Result<Self, String> {
-        // Asked once: when its file has been replaced, this program is "… (deleted)".
-        let program = std::env::current_exe().map_err(|e| format!("this program cannot be found: {e}"))?;
-        let (reader, pipe) = std::io::pipe().map_err(|e| e.to_string())?;
-        ioctl_fionbio(&reader, true).map_err(|e| e.to_string())?;
-        let hearing = Hearing::new(reader);
-        Ok(Self { program, groups: Vec::new(), newest: None, knows_hangup: false, last: 1, pipe, hearing })
+        let program = program::path()?;
+        let (ours, theirs) = UnixStream::pair().map_err(|e| e.to_string())?;
+        ours.set_nonblocking(true).map_err(|e| e.to_string())?;
+        Ok(Self {
+            program,
+            groups: Vec::new(),
+            newest: None,
+            starting: None,
+            knows_hangup: false,
+            last: 1,
+            stdout: theirs.into(),
+            events: Events::new(ours),
+        })
     }
 
     /// Starts a process in a group of its own, with the same arguments.
@@ -100,8 +111,8 @@ impl Sidecar {
         let arguments = std::env::args_os().skip(1);
         let arguments =
             arguments.map(|word| if word == "--supervise" { "--supervised".into() } else { word });
-        let pipe = self.pipe.try_clone().map_err(|e| e.to_string())?;
-        let child = Command::new(&self.program).args(arguments).stdout(pipe).process_group(0).spawn();
+        let stdout = self.stdout.try_clone().map_err(|e| e.to_string())?;
+        let child = Command::new(&self.program).args(arguments).stdout(stdout).process_group(0).spawn();
         let child = child.map_err(|e| format!("{}: {e}", self.program.display()))?;
         let id = process_id(Some(child.id()))?;
         self.groups.push(id);
@@ -109,56 +120,61 @@ impl Sidecar {
         Ok(())
     }
 
-    /// Waits until the newest process has ended, and passes signals on; how it has.
-    async fn newest_end(&mut self, asked: &mut Asked) -> Result<u8, String> {
+    /// Waits until the newest process has ended, and passes requests on; how it has.
+    async fn newest_end(&mut self, requests: &mut Requests) -> Result<u8, String> {
         loop {
             if let Some(code) = self.look()? {
                 return Ok(code);
             }
-            if let Some(signal) = asked.next(self.knows_hangup).await {
-                self.pass_on(signal);
-            }
+            let request = requests.next(self.knows_hangup).await;
+            self.pass_on(request, requests.is_impatient);
         }
     }
 
-    /// Waits until none is left, and passes signals on.
-    async fn all_end(&mut self, asked: &mut Asked) -> Result<(), String> {
+    /// Waits until none is left, and passes requests on.
+    async fn all_end(&mut self, requests: &mut Requests) -> Result<(), String> {
         loop {
             self.look()?;
             if self.groups.is_empty() {
                 return Ok(());
             }
-            if let Some(signal) = asked.next(false).await {
-                self.pass_on(signal);
-            }
+            let request = requests.next(false).await;
+            self.pass_on(request, requests.is_impatient);
         }
     }
 
-    /// Whether a signal to end comes before that long.
-    async fn is_to_end_within(&mut self, delay: Duration, asked: &mut Asked) -> bool {
+    /// Whether a request to end comes before that long.
+    async fn is_to_end_within(&mut self, delay: Duration, requests: &mut Requests) -> bool {
         let mut end = pin!(sleep(delay));
-        loop {
+        while !requests.is_to_end {
             tokio::select! {
                 () = &mut end => return false,
-                signal = asked.next(false) => if let Some(signal) = signal {
-                    self.pass_on(signal);
-                    return true;
-                },
+                request = requests.next(false) => self.pass_on(request, requests.is_impatient),
             }
         }
+        true
     }
 
-    /// How the newest process has ended, if it has.
+    /// How the newest process has ended, if it has and leaves nobody who is about to take over.
     fn look(&mut self) -> Result<Option<u8>, String> {
         // In this order: who hands over says so before it ends.
         let mut ended = self.reap()?;
-        for news in self.hearing.news() {
-            match news {
-                News::Accepts(id) => (self.newest, self.knows_hangup) = (Some(id), true),
-                News::Failed(id, code) => ended.push((id, code)),
+        for event in self.events.read() {
+            match event {
+                Event::Accepts(id) => (self.newest, self.knows_hangup) = (Some(id), true),
+                Event::Starts(id) => self.starting = Some(id),
+                Event::Failed(id, code) => ended.push((id, code)),
+                Event::Ready(_) => {}
             }
         }
         let code = ended.iter().find(|(id, _)| Some(*id) == self.newest).map(|(_, code)| *code);
+        if let Some(1..) = code
+            && let Some(successor) = self.starting.take_if(|id| is_in(*id, &self.groups))
+        {
+            log::warn!("the sidecar has failed while another process was to take over, which goes on alone");
+            (self.newest, self.knows_hangup) = (Some(successor), false);
+            return Ok(None);
+        }
         let nobody = self.groups.is_empty().then_some(self.last);
         Ok(code.or(nobody))
     }
@@ -183,51 +199,71 @@ impl Sidecar {
         Ok(ended)
     }
 
-    fn pass_on(&self, signal: Signal) {
+    fn pass_on(&self, request: Option<Request>, is_impatient: bool) {
         // Whoever is left may just have ended.
-        if signal == Signal::HUP {
+        match (request, self.newest) {
+            (Some(Request::End), _) => self.events.ask_to_end(),
             // Not to one that it has started and that does not know what it means yet.
-            self.newest.map(|newest| kill_process(newest, signal));
-        } else {
+            (Some(Request::Restart), Some(newest)) => {
+                let _ = kill_process(newest, Signal::HUP);
+            }
+            _ => {}
+        }
+        if is_impatient {
+            // More than once: a process takes two that come close together for one.
             for group in &self.groups {
-                let _ = kill_process_group(*group, signal);
+                let _ = kill_process_group(*group, Signal::TERM);
             }
         }
     }
 }
 
-/// What this process is asked for by signals.
-struct Asked {
-    terminate: tokio::signal::unix::Signal,
-    interrupt: tokio::signal::unix::Signal,
-    hangup: tokio::signal::unix::Signal,
-    child: tokio::signal::unix::Signal,
-    to_end: bool,
+/// Whether a process is there, and in one of these groups.
+fn is_in(process: Pid, groups: &[Pid]) -> bool {
+    getpgid(Some(process)).is_ok_and(|group| groups.contains(&group))
 }
 
-impl Asked {
+/// What a signal asks for.
+enum Request {
+    End,
+    Restart,
+}
+
+/// What this process is asked for by signals.
+struct Requests {
+    ends: Ends,
+    hangup: tokio::signal::unix::Signal,
+    child: tokio::signal::unix::Signal,
+    is_to_end: bool,
+    /// Whether it was asked to end twice.
+    is_impatient: bool,
+}
+
+impl Requests {
     fn new() -> Result<Self, String> {
-        let listen = |kind| signal(kind).map_err(|e| format!("signals cannot be received: {e}"));
+        ignore_others();
         Ok(Self {
-            terminate: listen(SignalKind::terminate())?,
-            interrupt: listen(SignalKind::interrupt())?,
+            ends: Ends::new(Supervision::default())?,
             hangup: listen(SignalKind::hangup())?,
             child: listen(SignalKind::child())?,
-            to_end: false,
+            is_to_end: false,
+            is_impatient: false,
         })
     }
 
-    /// The next signal to pass on; none: it is time to look whether a process has ended. Hangups may have to wait.
-    async fn next(&mut self, takes_hangups: bool) -> Option<Signal> {
-        let signal = tokio::select! {
-            _ = self.terminate.recv() => Signal::TERM,
-            _ = self.interrupt.recv() => Signal::TERM,
-            _ = self.hangup.recv(), if takes_hangups => Signal::HUP,
-            _ = self.child.recv() => return None,
-            () = sleep(LOOK) => return None,
-        };
-        self.to_end |= signal == Signal::TERM;
-        Some(signal)
+    /// The next request to pass on; none: it is time to look whether a process has ended. Hangups may have to
+    /// wait.
+    async fn next(&mut self, takes_hangups: bool) -> Option<Request> {
+        tokio::select! {
+            () = self.ends.next() => {
+                self.is_impatient = self.is_to_end;
+                self.is_to_end = true;
+                Some(Request::End)
+            }
+            _ = self.hangup.recv(), if takes_hangups => Some(Request::Restart),
+            _ = self.child.recv() => None,
+            () = sleep(LOOK) => None,
+        }
     }
 
     fn forget_hangups(&mut self) {

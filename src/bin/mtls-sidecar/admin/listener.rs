@@ -3,6 +3,7 @@
 use super::Admin;
 use crate::config::{AdminAddress, AdminConfig};
 use crate::stream::Plain;
+use crate::unix_socket;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -49,17 +50,7 @@ impl Listener {
                 listener.set_nonblocking(true)?;
                 Ok(Self::Tcp(listener))
             }
-            AdminAddress::Unix(path) => {
-                // What an earlier process left behind: a socket that nobody listens on.
-                let is_stale = std::os::unix::net::UnixStream::connect(path)
-                    .is_err_and(|e| e.kind() == io::ErrorKind::ConnectionRefused);
-                if is_stale {
-                    std::fs::remove_file(path)?;
-                }
-                let listener = StdUnixListener::bind(path)?;
-                listener.set_nonblocking(true)?;
-                Ok(Self::Unix(listener))
-            }
+            AdminAddress::Unix(path) => unix_socket::bind(path).map(Self::Unix),
         }
     }
 
