@@ -311,6 +311,35 @@ fn a_second_start_on_the_same_address_is_refused() {
 }
 
 #[test]
+fn systemd_is_told_who_serves() {
+    run(async {
+        let (_authority, home) = crate::support::inbound_home(echo_application().await, "", "");
+        let path = home.dir.join("notify");
+        let systemd = std::os::unix::net::UnixDatagram::bind(&path).unwrap();
+        systemd.set_read_timeout(Some(crate::process::PATIENCE)).unwrap();
+        let told = || {
+            let mut message = [0; 256];
+            let n = systemd.recv(&mut message).unwrap();
+            String::from_utf8(message[..n].to_vec()).unwrap()
+        };
+        let sidecar = home.launch(&["env", &format!("NOTIFY_SOCKET={}", path.display())]);
+        assert_eq!(told(), "READY=1");
+        sidecar.signal(Signal::HUP);
+        assert!(told().starts_with("RELOADING=1\nMONOTONIC_USEC="));
+        let handed_over = told();
+        let successor: i32 = handed_over.strip_prefix("READY=1\nMAINPID=").unwrap().parse().unwrap();
+        sidecar.adopt(successor);
+        assert!(tokio::task::block_in_place(|| sidecar.wait()).success());
+        std::fs::write(sidecar.home.dir.join("config.yaml"), "nonsense").unwrap();
+        kill(successor.into(), Signal::HUP);
+        assert!(told().starts_with("RELOADING=1\n"));
+        assert_eq!(told(), "READY=1", "the old one goes on");
+        kill(successor.into(), Signal::TERM);
+        assert_eq!(told(), "STOPPING=1");
+    });
+}
+
+#[test]
 fn workers_may_become_fewer_or_more() {
     run(async {
         let inbound = inbound(echo_application().await, "", "concurrency: 3");

@@ -1,6 +1,7 @@
 //! Letting connections finish.
 
 use crate::config::DrainConfig;
+use crate::notify;
 use crate::signals::{Meaning, Signals};
 use crate::state::{Phase, State};
 use std::time::Duration;
@@ -13,6 +14,7 @@ const LOOK: Duration = Duration::from_millis(20);
 pub(crate) async fn drain(state: &State, signals: &mut Signals) {
     log::info!(connections = state.active(); "draining");
     state.advance(Phase::Draining);
+    notify::stopping();
     finish(state, state.config.drain, signals).await;
 }
 

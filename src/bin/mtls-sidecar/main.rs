@@ -15,6 +15,7 @@ mod handover;
 mod logging;
 mod lookup;
 mod metric;
+mod notify;
 mod pending;
 mod pool;
 mod process;

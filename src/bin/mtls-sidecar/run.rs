@@ -14,7 +14,7 @@ use crate::state::{Phase, State};
 use crate::supervision::{Event, Supervision};
 use crate::tls::{Identities, start_identities};
 use crate::worker::Workers;
-use crate::{engine_metric, handover, metric, program};
+use crate::{engine_metric, handover, metric, notify, program};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use rustix::process::{Resource, getpid, getrlimit, setrlimit};
 use rustls_multibuffer::config::Mode;
@@ -223,6 +223,10 @@ async fn note_ready(state: Arc<State>, identities: Identities, supervision: Supe
     state.is_started.store(true, Relaxed);
     log::info!(epoch = state.epoch; "ready");
     supervision.tell(Event::Ready(getpid()));
+    if state.epoch == 0 {
+        // Of the others the one before says so: until then that is the main process.
+        notify::ready();
+    }
 }
 
 fn end_workers(state: &State, workers: &mut Workers) {
@@ -306,9 +310,14 @@ async fn attempt(state: &State, relaunch: &Relaunch, admin: Option<&admin::Liste
         log::warn!("no hot restart while draining");
         return None;
     }
+    notify::reloading();
     match restart::restart(state, relaunch, admin).await {
-        Ok(successor) => Some(successor),
+        Ok(successor) => {
+            notify::handed_over(successor.id());
+            Some(successor)
+        }
         Err(e) => {
+            notify::ready();
             metrics::counter!("mtls_sidecar_hot_restart_failures_total").increment(1);
             log::error!("the hot restart failed, this process goes on: {e}");
             None

@@ -6,11 +6,11 @@
 //! accepts has failed, another is started at once, while those before go on with their connections.
 
 use crate::cli::Cli;
-use crate::program;
 use crate::restarts::{Policy, Restarts};
 use crate::run::load;
 use crate::signals::{Ends, ignore_others, listen};
 use crate::supervision::{Event, Events, Supervision, code, process_id};
+use crate::{notify, program};
 use rustix::io::Errno;
 use rustix::process::{
     Pid, Signal, WaitOptions, getpgid, getpid, kill_process, kill_process_group, set_child_subreaper,
@@ -112,7 +112,10 @@ impl Sidecar {
         let arguments =
             arguments.map(|word| if word == "--supervise" { "--supervised".into() } else { word });
         let stdout = self.stdout.try_clone().map_err(|e| e.to_string())?;
-        let child = Command::new(&self.program).args(arguments).stdout(stdout).process_group(0).spawn();
+        let mut command = Command::new(&self.program);
+        // This process stays the service's main one, and speaks for it.
+        command.args(arguments).stdout(stdout).process_group(0).env_remove(notify::SOCKET);
+        let child = command.spawn();
         let child = child.map_err(|e| format!("{}: {e}", self.program.display()))?;
         let id = process_id(Some(child.id()))?;
         self.groups.push(id);
@@ -164,7 +167,7 @@ impl Sidecar {
                 Event::Accepts(id) => (self.newest, self.knows_hangup) = (Some(id), true),
                 Event::Starts(id) => self.starting = Some(id),
                 Event::Failed(id, code) => ended.push((id, code)),
-                Event::Ready(_) => {}
+                Event::Ready(_) => notify::ready(),
             }
         }
         let code = ended.iter().find(|(id, _)| Some(*id) == self.newest).map(|(_, code)| *code);
@@ -202,7 +205,10 @@ impl Sidecar {
     fn pass_on(&self, request: Option<Request>, is_impatient: bool) {
         // Whoever is left may just have ended.
         match (request, self.newest) {
-            (Some(Request::End), _) => self.events.ask_to_end(),
+            (Some(Request::End), _) => {
+                notify::stopping();
+                self.events.ask_to_end();
+            }
             // Not to one that it has started and that does not know what it means yet.
             (Some(Request::Restart), Some(newest)) => {
                 let _ = kill_process(newest, Signal::HUP);
