@@ -21,8 +21,8 @@ impl Document {
     /// The only document of `text`, YAML or JSON; `file` is the name for messages.
     ///
     /// # Errors
-    /// What the text is not: well-formed, one document, of reasonable size, with strings for field names, none of
-    /// them twice.
+    /// What the text is not: well-formed, one document, of reasonable size, with strings for field names,
+    /// none of them twice.
     pub fn parse(file: &str, text: &str) -> Result<Self, ConfigError> {
         let mut documents = Self::parse_all(file, text)?;
         match documents.len() {

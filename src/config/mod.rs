@@ -1,18 +1,21 @@
-//! The configuration of Envoy, Istio and ASM, and a short form of our own: read, checked, and turned into an engine's
-//! settings and a certificate's key. For a proxy's author, who needs nothing else of this crate but what it turns into.
+//! The configuration of Envoy, Istio and ASM, and a short form of our own: read, checked, and turned into an
+//! engine's settings and a certificate's key. For a proxy's author, who needs nothing else of this crate but
+//! what it turns into.
 //!
 //! * [`envoy`]: `DownstreamTlsContext` and `UpstreamTlsContext`, with `private_key_provider` as the switch.
-//! * [`istio`]: `meshConfig.defaultConfig`, `ProxyConfig` objects, pod annotations, and ASM's templates, resolved by the
-//!   precedence of Istio or of ASM, with an explanation.
-//! * [`TlsIdentity`]: `tls_identity`, a certificate with its roots from files, an SDS server or the SPIFFE Workload API.
-//! * [`TlsAcceleration`]: `tls_acceleration: {enabled, max_tier, poll_delay, break_even, max_parked, threads, pin}`.
+//! * [`istio`]: `meshConfig.defaultConfig`, `ProxyConfig` objects, pod annotations, and ASM's templates,
+//!   resolved by the precedence of Istio or of ASM, with an explanation.
+//! * [`TlsIdentity`]: `tls_identity`, a certificate with its roots from files, an SDS server or the SPIFFE
+//!   Workload API.
+//! * [`TlsAcceleration`]: `tls_acceleration: {enabled, max_tier, poll_delay, break_even, max_parked, threads,
+//!   pin}`.
 //! * [`Document::read`]: fields of a proxy's own, with [`Span`]s of time, by the same rules.
 //!
-//! YAML and JSON are read alike, with field names in `snake_case` or in `lowerCamelCase`. What is wrong is told with file,
-//! line, column and path, all of it at once where that is possible. What is not supported is an error, too, unless
-//! [`Mode::Lenient`] makes it a warning. Values are never repeated in messages: they may be keys. Inline keys are wiped from
-//! memory when the configuration is dropped; the text that was read, and copies that the parser made, are not, which is
-//! a reason to keep keys in files.
+//! YAML and JSON are read alike, with field names in `snake_case` or in `lowerCamelCase`. What is wrong is
+//! told with file, line, column and path, all of it at once where that is possible. What is not supported is
+//! an error, too, unless [`Mode::Lenient`] makes it a warning. Values are never repeated in messages: they
+//! may be keys. Inline keys are wiped from memory when the configuration is dropped; the text that was read,
+//! and copies that the parser made, are not, which is a reason to keep keys in files.
 //!
 //! ```
 //! use rustls_multibuffer::config::envoy::{self, TlsContext};

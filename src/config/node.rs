@@ -91,7 +91,8 @@ impl Node {
         }
     }
 
-    /// The value of the field, by its name as protobuf has it or in lowerCamelCase, with the name that was written.
+    /// The value of the field, by its name as protobuf has it or in lowerCamelCase, with the name that was
+    /// written.
     pub(super) fn field(&self, name: &str) -> Option<(&str, &Arc<Node>)> {
         let Data::Mapping(entries) = &self.data else { return None };
         let found = entries.iter().find(|(written, _)| written == name || snake_case(written) == name);
@@ -136,7 +137,8 @@ impl Document {
         &self.file
     }
 
-    /// The whole document as a `T` of the proxy's own, with fields in either spelling and errors that know their place.
+    /// The whole document as a `T` of the proxy's own, with fields in either spelling and errors that know
+    /// their place.
     ///
     /// ```
     /// use rustls_multibuffer::config::{Document, Mode, Span};
@@ -188,7 +190,8 @@ impl Document {
         self.at(&[name]).or_else(|| inside.iter().find_map(|inside| inside.find_field(name)))
     }
 
-    /// The value at `path` as a document of its own. Fields are named as protobuf has them; either way of writing matches.
+    /// The value at `path` as a document of its own. Fields are named as protobuf has them; either way of
+    /// writing matches.
     pub(super) fn at(&self, path: &[&str]) -> Option<Self> {
         let mut at = self.clone();
         for name in path {
@@ -238,7 +241,8 @@ impl Document {
         self.at(path)?.root.text().map(str::to_owned)
     }
 
-    /// Where the value at `path` stands; of one that is not there, what should contain it. The path is spelled as in the text.
+    /// Where the value at `path` stands; of one that is not there, what should contain it. The path is
+    /// spelled as in the text.
     pub fn locate(&self, path: &Path) -> Location {
         let (mut node, mut spelled, mut is_there) = (&self.root, self.base.clone(), true);
         for segment in path.segments() {

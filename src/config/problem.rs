@@ -82,7 +82,7 @@ pub enum Mode {
     /// They are errors.
     #[default]
     Strict,
-    /// They are warnings, except those that would admit fewer peers or algorithms if they were obeyed: to leave one of
-    /// these out is never what anybody wants.
+    /// They are warnings, except those that would admit fewer peers or algorithms if they were obeyed: to
+    /// leave one of these out is never what anybody wants.
     Lenient,
 }

@@ -24,7 +24,8 @@ pub struct DownstreamTlsContext {
     pub disable_stateless_session_resumption: Option<bool>,
     /// Whether the session cache is off; `None`: not said.
     pub disable_stateful_session_resumption: Option<bool>,
-    /// Whether the client's order of cipher suites is followed: the opposite of rustls' `ignore_client_order`.
+    /// Whether the client's order of cipher suites is followed: the opposite of rustls'
+    /// `ignore_client_order`.
     pub prefer_client_ciphers: bool,
     /// How long sessions may be resumed; `None`: not said.
     pub session_timeout: Option<Duration>,
@@ -183,9 +184,9 @@ impl CommonTlsContext {
         }
     }
 
-    /// What the certificates' `private_key_provider`s say about acceleration, together. Acceleration concerns all work
-    /// of a thread, not only one certificate's: one provider turns it on, and the shortest `poll_delay`, the lowest
-    /// `max_tier` and the highest `break_even` count.
+    /// What the certificates' `private_key_provider`s say about acceleration, together. Acceleration concerns
+    /// all work of a thread, not only one certificate's: one provider turns it on, and the shortest
+    /// `poll_delay`, the lowest `max_tier` and the highest `break_even` count.
     pub fn acceleration(&self) -> Acceleration {
         let providers = self.identities.iter().filter_map(|identity| match identity {
             IdentitySource::Certificate(certificate) => certificate.private_key_provider.as_ref(),

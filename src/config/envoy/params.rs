@@ -26,7 +26,8 @@ const CIPHER_SUITES: [(&str, CipherSuite); 12] = [
     ("TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256", CipherSuite::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256),
 ];
 
-/// Names that BoringSSL knows beside these and rustls does not have: no forward secrecy, or no authenticated encryption.
+/// Names that BoringSSL knows beside these and rustls does not have: no forward secrecy, or no authenticated
+/// encryption.
 const OTHER_CIPHER_SUITES: [&str; 16] = [
     "AES128-GCM-SHA256",
     "AES256-GCM-SHA384",
@@ -155,8 +156,8 @@ fn check_version(name: Option<&str>, auto: ProtocolVersion, at: &At<'_>) -> Prot
     }
 }
 
-/// The names in an element of the list: OpenSSL's separator is a colon; brackets mean equal preference, which rustls does not
-/// have: the order within stays. `None`: the brackets are wrong.
+/// The names in an element of the list: OpenSSL's separator is a colon; brackets mean equal preference, which
+/// rustls does not have: the order within stays. `None`: the brackets are wrong.
 fn suite_names(text: &str) -> Option<Vec<&str>> {
     let mut names = Vec::new();
     for part in text.split(':') {
@@ -180,8 +181,9 @@ fn check_twice(names: &[(usize, &str)], at: &At<'_>) {
     }
 }
 
-/// What the names mean, once each, with the elements that they are in. Names that are only `others`' are left out with a
-/// warning, which narrows. A list of which nothing is left is an error in every mode: it would become the default.
+/// What the names mean, once each, with the elements that they are in. Names that are only `others`' are left
+/// out with a warning, which narrows. A list of which nothing is left is an error in every mode: it would
+/// become the default.
 fn known_ones<'a, T: Copy + PartialEq>(
     known: &[(&str, T)],
     others: &[&str],

@@ -9,8 +9,9 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Explained {
-    /// The setting, such as `concurrency`, or `proxyMetadata.NAME` for an environment variable. `privateKeyProvider` is which
-    /// one; its settings are `privateKeyProvider.pollDelay` and `privateKeyProvider.fallback`.
+    /// The setting, such as `concurrency`, or `proxyMetadata.NAME` for an environment variable.
+    /// `privateKeyProvider` is which one; its settings are `privateKeyProvider.pollDelay` and
+    /// `privateKeyProvider.fallback`.
     pub field: String,
     /// What it is.
     pub value: Value,
@@ -30,8 +31,8 @@ pub struct Note {
     pub reason: String,
 }
 
-/// For every setting its value and the object it came from, and the objects that had no say. Its `Display` is for people,
-/// [`to_json`](Self::to_json) for programs.
+/// For every setting its value and the object it came from, and the objects that had no say. Its `Display` is
+/// for people, [`to_json`](Self::to_json) for programs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Explanation {
@@ -58,7 +59,8 @@ impl Explanation {
         Self { fields, notes }
     }
 
-    /// The same as JSON: `{"fields": [{"field", "value", "origin", "overridden"}], "notes": [{"origin", "reason"}]}`.
+    /// The same as JSON:
+    /// `{"fields": [{"field", "value", "origin", "overridden"}], "notes": [{"origin", "reason"}]}`.
     pub fn to_json(&self) -> Value {
         serde_json::to_value(self).unwrap_or_default()
     }

@@ -29,8 +29,8 @@ pub(super) struct Said<T> {
     pub(super) passed_over: Vec<Location>,
 }
 
-/// Reads a document that holds the message `name`. Its fields that a `T` does not have are passed over; what the message
-/// does not have is an error, or a warning, as `mode` has it.
+/// Reads a document that holds the message `name`. Its fields that a `T` does not have are passed over; what
+/// the message does not have is an error, or a warning, as `mode` has it.
 fn read_message<T: for<'de> Deserialize<'de>, U>(
     document: &Document,
     name: &str,
@@ -58,7 +58,8 @@ pub(super) fn read_mesh_fields(document: &Document, mode: Mode) -> Result<Said<P
     read_message(document, "ProxyConfig", mode, ProxyConfig::of_mesh)
 }
 
-/// The settings of an annotation. A field that is broken is left out, and the others count; a misspelt one is a warning.
+/// The settings of an annotation. A field that is broken is left out, and the others count; a misspelt one is
+/// a warning.
 pub(super) fn read_annotation(document: &Document) -> (Said<ProxyConfig>, Vec<Problem>) {
     let mut warnings = misspelt(document, "ProxyConfig");
     let (mut document, mut errors) = (document.clone(), Vec::new());

@@ -1,4 +1,5 @@
-//! Which fields Istio's and ASM's messages have, so that what does not concern us can be told from what is misspelt.
+//! Which fields Istio's and ASM's messages have, so that what does not concern us can be told from what is
+//! misspelt.
 
 use crate::config::node::Document;
 use crate::config::problem::Problem;

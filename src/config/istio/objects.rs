@@ -131,7 +131,8 @@ pub struct Objects {
 }
 
 impl Objects {
-    /// The objects in the documents: in any order, single or in `List`s. Kinds that do not concern a proxy are passed over.
+    /// The objects in the documents: in any order, single or in `List`s. Kinds that do not concern a proxy
+    /// are passed over.
     ///
     /// # Errors
     /// Everything that is wrong with those that do. An annotation of a pod is not looked at before it counts.
@@ -149,8 +150,8 @@ impl Objects {
         }
     }
 
-    /// The same with a `ProxyConfig` of the mesh configuration's kind over `meshConfig.defaultConfig`: the text that
-    /// Istio's injection hands to a proxy in the environment variable `PROXY_CONFIG`.
+    /// The same with a `ProxyConfig` of the mesh configuration's kind over `meshConfig.defaultConfig`: the
+    /// text that Istio's injection hands to a proxy in the environment variable `PROXY_CONFIG`.
     ///
     /// # Errors
     /// Everything that is wrong with it.
@@ -166,7 +167,8 @@ impl Objects {
         &self.passed_over
     }
 
-    /// The pods among the objects, and the templates of pods: of deployments and the like, and of an operator's gateways.
+    /// The pods among the objects, and the templates of pods: of deployments and the like, and of an
+    /// operator's gateways.
     pub fn pods(&self) -> &[Pod] {
         &self.pods
     }

@@ -53,8 +53,8 @@ pub enum Precedence {
 pub struct Resolver {
     /// Whose precedence.
     pub precedence: Precedence,
-    /// The namespace whose `ProxyConfig` objects are for the whole mesh; default: what the mesh configuration says, else
-    /// `istio-system`.
+    /// The namespace whose `ProxyConfig` objects are for the whole mesh; default: what the mesh configuration
+    /// says, else `istio-system`.
     pub root_namespace: Option<String>,
 }
 

@@ -130,8 +130,8 @@ impl ProxyConfig {
         }
     }
 
-    /// `base` with what is said here: acceleration, or the tier `scalar` if nothing turns it on, and as many threads as the
-    /// proxy has workers.
+    /// `base` with what is said here: acceleration, or the tier `scalar` if nothing turns it on, and as many
+    /// threads as the proxy has workers.
     pub fn engine_config(&self, base: EngineConfig) -> EngineConfig {
         let workers =
             TlsAcceleration { threads: self.concurrency.map(|n| n as usize), ..TlsAcceleration::default() };

@@ -1,8 +1,8 @@
 //! From tree to the types of a configuration, through serde.
 //!
-//! Every field's name is taken as protobuf has it or in lowerCamelCase, as protobuf's JSON allows; numbers may be written as
-//! strings; and what no type asks for is remembered with its place instead of being lost. Errors know the
-//! place of the value that they are about, and never repeat the value: it may be a key.
+//! Every field's name is taken as protobuf has it or in lowerCamelCase, as protobuf's JSON allows; numbers
+//! may be written as strings; and what no type asks for is remembered with its place instead of being lost.
+//! Errors know the place of the value that they are about, and never repeat the value: it may be a key.
 
 mod report;
 mod value;
@@ -95,15 +95,16 @@ impl de::Error for ReadError {
     }
 }
 
-/// The document as a `T`. Fields that a `T` does not have are errors, or warnings, as the report's mode has it.
-/// `None`: it is not a `T`, and the report says why.
+/// The document as a `T`. Fields that a `T` does not have are errors, or warnings, as the report's mode has
+/// it. `None`: it is not a `T`, and the report says why.
 pub(super) fn read<T: for<'de> Deserialize<'de>>(report: &Report<'_>) -> Option<T> {
     let (value, unknown) = read_known(report)?;
     unknown.into_iter().for_each(|problem| report.unsupported(problem));
     Some(value)
 }
 
-/// The document as a `T`, and the fields that a `T` does not have. `None`: it is not a `T`, and the report says why.
+/// The document as a `T`, and the fields that a `T` does not have. `None`: it is not a `T`, and the report
+/// says why.
 pub(super) fn read_known<T: for<'de> Deserialize<'de>>(report: &Report<'_>) -> Option<(T, Vec<Problem>)> {
     let document = report.document();
     let noticed = Noticed::default();

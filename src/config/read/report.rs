@@ -5,8 +5,8 @@ use crate::config::path::{Location, Path};
 use crate::config::problem::{Checked, ConfigError, Mode, Problem};
 use std::cell::RefCell;
 
-/// Fields that narrow down who is admitted, or with which algorithms. To leave one of them out would admit more than its
-/// author wanted.
+/// Fields that narrow down who is admitted, or with which algorithms. To leave one of them out would admit
+/// more than its author wanted.
 const NEVER_LEFT_OUT: [&str; 20] = [
     "auto_sni_san_validation",
     "compliance_policies",

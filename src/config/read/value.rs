@@ -17,7 +17,8 @@ pub(super) struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    /// Reads a value inside of this one. What a type finds wrong after the value was read is tied to the value's place, too.
+    /// Reads a value inside of this one. What a type finds wrong after the value was read is tied to the
+    /// value's place, too.
     fn at<T>(
         &self,
         path: Path,

@@ -9,11 +9,13 @@ use rustls_multibuffer::handshake::EngineConfig;
 use rustls_multibuffer::{Tier, TierKind};
 use std::time::Duration;
 
-/// What turns acceleration on or off, beside the file's own `tls_acceleration`: the mesh's objects, else the contexts.
+/// What turns acceleration on or off, beside the file's own `tls_acceleration`: the mesh's objects, else the
+/// contexts.
 pub(super) struct Elsewhere<'a> {
     /// What the mesh's objects say; `None`: there are no objects.
     pub(super) mesh: Option<Option<Provider<'a>>>,
-    /// What the contexts say, and where the first of those that say something stands; `None`: there is no context.
+    /// What the contexts say, and where the first of those that say something stands; `None`: there is no
+    /// context.
     pub(super) contexts: Option<(TlsAcceleration, Option<Origin>)>,
 }
 
@@ -117,7 +119,8 @@ fn overlay(
     settled.poll_delay = file.poll_delay.or(other.poll_delay).or(Some(base.poll_delay));
     settled.break_even = file.break_even.or(other.break_even);
     settled.max_parked = file.max_parked.or(Some(base.max_parked));
-    // A worker is an engine's thread. In a pod that shares CPUs with others, threads are better left where they like.
+    // A worker is an engine's thread. In a pod that shares CPUs with others, threads are better left where
+    // they like.
     settled.threads = Some(workers);
     settled.pin = file.pin.or(Some(false));
     settled

@@ -8,8 +8,8 @@ use serde_json::Value;
 const MINUTE: u64 = 60;
 const DAY: u64 = 24 * 60 * MINUTE;
 
-/// The largest number of a field, by the end of its path. The first that fits counts; each number has a limit. The engine's
-/// threads are the workers.
+/// The largest number of a field, by the end of its path. The first that fits counts; each number has a
+/// limit. The engine's threads are the workers.
 const NUMBERS: [(&str, u64); 4] = [
     ("concurrency", 1024),
     ("tls_acceleration.break_even", 1024),

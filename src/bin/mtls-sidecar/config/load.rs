@@ -180,7 +180,8 @@ impl Settled<'_> {
         is_strongest.then_some(value)
     }
 
-    /// Finds the settings of this pod, if there are objects, and takes over what the file does not say itself.
+    /// Finds the settings of this pod, if there are objects, and takes over what the file does not say
+    /// itself.
     fn resolve_mesh(
         &mut self,
         config: &mut Config,

@@ -25,7 +25,8 @@ pub(super) fn loop_through(config: &Config, start: usize) -> Option<String> {
     })
 }
 
-/// Whether connections to the target arrive at the listener. Host names other than those of this machine are not looked up.
+/// Whether connections to the target arrive at the listener. Host names other than those of this machine are
+/// not looked up.
 fn reaches(target: &Target, listener: &ListenerConfig) -> bool {
     let Target::Tcp { host, port } = target else { return false };
     if *port != listener.address.port() {

@@ -30,7 +30,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-/// A whole configuration, as it is in effect. What is written of it holds no secret: sources of keys are named, never shown.
+/// A whole configuration, as it is in effect. What is written of it holds no secret: sources of keys are
+/// named, never shown.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct Config {
     /// Who we are, by names of our own.
@@ -77,7 +78,8 @@ pub(crate) struct ListenerConfig {
     pub(crate) tls_identity: Option<Later<IdentitySource>>,
     /// A TLS context of Envoy's.
     pub(crate) tls: Option<Later<Context>>,
-    /// Who may be at the other end of the TLS connection. There is no default, but for the names that `tls` wants matched.
+    /// Who may be at the other end of the TLS connection. There is no default, but for the names that `tls`
+    /// wants matched.
     #[serde(default)]
     pub(crate) peers: PeersConfig,
     /// The name sent to the server (SNI), outbound; default: the target's host, if that is a name.
