@@ -323,7 +323,7 @@ fn contexts_of_envoy_are_pasted() {
     assert_eq!((acceleration.enabled, acceleration.poll_delay), (Some(true), Some(Duration::from_millis(2))));
     let delay = loaded.explanation.fields.iter().find(|f| f.field == "tls_acceleration.poll_delay").unwrap();
     assert!(matches!(&delay.origin, Origin::Provider(at) if at.file.as_ref() == "test.yaml"), "{delay:?}");
-    let admitted = "[\"prefix \\\"spiffe://example.org/\\\"\"] from test.yaml:28:11";
+    let admitted = "[\"prefix \\\"spiffe://example.org/\\\"\"] from test.yaml:28:13";
     assert_eq!(explained(&loaded, "listeners[0].tls.uri_matchers"), admitted);
     assert_eq!(explained(&loaded, "listeners[0].tls.alpn_protocols"), "[\"h2\"] from test.yaml:14:25");
     let lowest = explained(&loaded, "listeners[0].tls.minimum_protocol_version");
@@ -348,7 +348,11 @@ fn contexts_of_envoy_are_pasted() {
         ("direction: outbound", "direction: inbound", "listeners[1].tls.sni"),
         ("clusters: {sds-grpc:", "clusters: {other:", "clusters.sds-grpc is needed"),
         ("peers: {any: true}", "peers: {}", "listeners[1].peers: say who"),
-        ("trusted_ca: {filename: b.pem}", "crl: {filename: b.pem}", "validation_context.crl"),
+        (
+            "trusted_ca: {filename: b.pem}",
+            "crl: {filename: b.pem}",
+            "validation_context.trusted_ca: it is required",
+        ),
         ("  peers: {any: true}", "  peers: {any: true}\n  alpn: [h2]", "listeners[1].alpn: tls has its own"),
         ("peers: {any: true}", "peers: {any: true, trust_domains: [example.org]}", "nothing to add"),
         // Beside the context it would seem to be in force.
