@@ -1,7 +1,7 @@
 //! The roots and revocation lists of one trust domain, and chains verified with them.
 
 use super::chain::{Chain, ChainError, words};
-use super::clock::{system_time, unix_time};
+use super::clock::system_time;
 use super::fields::Fields;
 use super::metric::BundleStatus;
 use super::refusal::Refusal;
@@ -9,15 +9,21 @@ use super::source::TrustBundle;
 use crate::validation::UriMatcher;
 use ::spiffe::{SpiffeId, TrustDomain};
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, TrustAnchor, UnixTime};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 use webpki::{
     CertRevocationList, EndEntityCert, ExpirationPolicy, OwnedCertRevocationList, RevocationCheckDepth,
     RevocationOptions, RevocationOptionsBuilder, UnknownStatusPolicy, VerifiedPath, anchor_from_trusted_cert,
 };
 use x509_parser::asn1_rs::FromDer;
 use x509_parser::certificate::X509Certificate;
+use x509_parser::extensions::ParsedExtension;
 use x509_parser::revocation_list::CertificateRevocationList;
+
+/// How many lists are tried as the first of their name.
+const MAX_LISTS: usize = 8;
 
 /// The roots and revocation lists of one trust domain.
 pub(super) struct Roots {
@@ -39,6 +45,7 @@ pub(super) struct Roots {
 struct Revocation {
     /// Sorted, each one once.
     ders: Vec<CertificateRevocationListDer<'static>>,
+    /// The newest of each authority.
     lists: Vec<CertRevocationList<'static>>,
     only_leaf: bool,
     /// When the first of them expires.
@@ -127,8 +134,21 @@ impl Roots {
     /// # Errors
     /// What webpki says; [`ChainError::Foreign`] if an intermediate belongs to another trust domain than `domain`.
     pub(super) fn verify(&self, chain: Chain<'_>, domain: &TrustDomain) -> Result<UnixTime, ChainError> {
-        let lists: Vec<_> = self.revocation.lists.iter().collect();
-        let end = self.verify_with(chain, domain, self.revocation.options(&lists))?;
+        let mut lists: Vec<_> = self.revocation.lists.iter().collect();
+        let mut result = self.verify_with(chain, domain, self.revocation.options(&lists));
+        // webpki takes the first list of a name, and authorities of one name have keys and lists of their own. A list that
+        // another key has signed is not believed, whatever it says.
+        for _ in 1..lists.len().min(MAX_LISTS) {
+            if matches!(result, Ok(_) | Err(ChainError::WebPki(webpki::Error::CertRevoked))) {
+                break;
+            }
+            lists.rotate_left(1);
+            let next = self.verify_with(chain, domain, self.revocation.options(&lists));
+            if matches!(next, Ok(_) | Err(ChainError::WebPki(webpki::Error::CertRevoked))) {
+                result = next;
+            }
+        }
+        let end = result?;
         Ok(self.revocation.next_update.map_or(end, |next| end.min(next)))
     }
 
@@ -183,22 +203,17 @@ impl Revocation {
         ders.sort_by(|a, b| a.as_ref().cmp(b));
         ders.dedup();
         let mut it = Self { only_leaf, ..Self::default() };
+        let mut newest: BTreeMap<Signer, Newest> = BTreeMap::new();
         for der in &ders {
-            let parsed = CertificateRevocationList::from_der(der);
-            let (_, parsed) = parsed.map_err(|_| "it is no revocation list".to_owned())?;
-            let list = OwnedCertRevocationList::from_der(der).map_err(|e| {
-                let why = words(&e);
-                format!(
-                    "that of {} is not a complete list of version 2 with a number ({why})",
-                    parsed.issuer()
-                )
-            })?;
-            let next = parsed.next_update().and_then(|end| u64::try_from(end.timestamp()).ok());
-            let next =
-                next.and_then(|end| unix_time(SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(end)));
-            it.next_update = it.next_update.into_iter().chain(next).min();
-            it.lists.push(list.into());
+            let (signer, list) = read_list(der)?;
+            match newest.entry(signer) {
+                Entry::Occupied(mut known) if known.get().age < list.age => drop(known.insert(list)),
+                Entry::Occupied(_) => {}
+                Entry::Vacant(place) => drop(place.insert(list)),
+            }
         }
+        it.next_update = newest.values().filter_map(|list| list.next_update).min();
+        it.lists = newest.into_values().map(|newest| newest.list).collect();
         it.ders = ders;
         Ok(it)
     }
@@ -213,6 +228,39 @@ impl Revocation {
         let strict = options.with_status_policy(UnknownStatusPolicy::Deny);
         Some(strict.with_expiration_policy(ExpirationPolicy::Enforce).build())
     }
+}
+
+/// An authority's name and the identifier of its key: of its lists the newest counts, as in BoringSSL.
+type Signer = (Vec<u8>, Vec<u8>);
+
+struct Newest {
+    list: CertRevocationList<'static>,
+    /// When it was issued, and its number.
+    age: (i64, Vec<u8>),
+    next_update: Option<UnixTime>,
+}
+
+fn read_list(der: &CertificateRevocationListDer<'_>) -> Result<(Signer, Newest), String> {
+    let parsed = CertificateRevocationList::from_der(der);
+    let (_, parsed) = parsed.map_err(|_| "it is no revocation list".to_owned())?;
+    let list = OwnedCertRevocationList::from_der(der).map_err(|e| {
+        let why = words(&e);
+        format!("that of {} is not a complete list of version 2 with a number ({why})", parsed.issuer())
+    })?;
+    let next = parsed.next_update().and_then(|end| u64::try_from(end.timestamp()).ok());
+    let key = parsed.extensions().iter().find_map(|extension| match extension.parsed_extension() {
+        ParsedExtension::AuthorityKeyIdentifier(id) => id.key_identifier.as_ref().map(|key| key.0.to_vec()),
+        _ => None,
+    });
+    let number = parsed.crl_number().map(|number| number.to_bytes_be()).unwrap_or_default();
+    // As long as any, so that bytes compare as numbers do.
+    let number = [vec![0; 20_usize.saturating_sub(number.len())], number].concat();
+    let newest = Newest {
+        list: list.into(),
+        age: (parsed.last_update().timestamp(), number),
+        next_update: next.map(|end| UnixTime::since_unix_epoch(Duration::from_secs(end))),
+    };
+    Ok(((parsed.issuer().as_raw().to_vec(), key.unwrap_or_default()), newest))
 }
 
 /// A root, and the end of its validity.

@@ -62,6 +62,9 @@ pub(crate) fn judge(given: Given, at: &impl Place) -> Rules {
         at.field("trust_chain_verification")
             .error("expected VERIFY_TRUST_CHAIN: chains are always verified".to_owned());
     }
+    if given.max_verify_depth.is_some_and(|depth| depth > 100) {
+        at.field("max_verify_depth").error("expected at most 100".to_owned());
+    }
     if let Some(depth) = given.max_verify_depth.filter(|depth| *depth < DEPTH) {
         let message =
             format!("{depth} is not enforced; {DEPTH} or more is, because no longer chain is ever accepted");
