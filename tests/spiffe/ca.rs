@@ -40,6 +40,13 @@ impl Ca {
         self.below(authority(domain))
     }
 
+    /// The same with a name of its own.
+    pub(crate) fn intermediate_named(&self, domain: &str, name: &str) -> Self {
+        let mut params = authority(domain);
+        params.distinguished_name.push(DnType::CommonName, name);
+        self.below(params)
+    }
+
     /// One that is valid until then.
     pub(crate) fn intermediate_until(&self, domain: &str, not_after: SystemTime) -> Self {
         self.below(authority_until(domain, not_after))

@@ -54,7 +54,7 @@ fn who_is_revoked_is_refused_from_the_next_handshake_on() {
 fn each_authority_of_a_chain_needs_a_list_or_only_the_leafs() {
     run(async {
         let root = Ca::new(HOME);
-        let below = root.intermediate(HOME);
+        let below = root.intermediate_named(HOME, "below");
         let peer = client(&below.svid(CLIENT));
         let (identity, handle) = identity(update(&root, &[&below], None)).await;
         let acceptor = acceptor(&identity);
@@ -68,6 +68,30 @@ fn each_authority_of_a_chain_needs_a_list_or_only_the_leafs() {
         assert_eq!(connects(&acceptor, &peer).await, Ok(false));
         handle.offer(update(&root, &[&root], None)).await.unwrap();
         assert_eq!(connects(&acceptor, &peer).await.unwrap_err().as_label(), "revocation_unknown");
+    });
+}
+
+#[test]
+fn authorities_of_one_name_have_lists_of_their_own_and_the_newest_counts() {
+    run(async {
+        let (old, new) = (Ca::new(HOME), Ca::new(HOME));
+        let peers = [&old, &new].map(|ca| ca.svid(CLIENT));
+        let until = SystemTime::now() + HOUR;
+        let stale = old.crl(&peers[0].chain[..1], until);
+        let update = |crls: Vec<_>| {
+            let mut update = material(new.svid(SERVER), [(HOME, vec![old.root(), new.root()])]);
+            update.bundles.get_mut(&domain(HOME)).unwrap().crls = crls;
+            update
+        };
+        let (identity, handle) = identity(update(vec![stale.clone(), new.crl(&[], until)])).await;
+        let acceptor = acceptor(&identity);
+        let clients = peers.each_ref().map(client);
+        assert_eq!(connects(&acceptor, &clients[0]).await, Err(PeerError::Revoked));
+        assert_eq!(connects(&acceptor, &clients[1]).await, Ok(false));
+        let newest = vec![stale, old.crl(&[], until), new.crl(&peers[1].chain[..1], until)];
+        handle.offer(update(newest)).await.unwrap();
+        assert_eq!(connects(&acceptor, &clients[0]).await, Ok(false));
+        assert_eq!(connects(&acceptor, &clients[1]).await, Err(PeerError::Revoked));
     });
 }
 
