@@ -94,9 +94,6 @@ fn check_context(
     if rules.uri_matchers.is_empty() {
         warn_of_everybody(at);
     }
-    if raw.max_verify_depth.is_some_and(|depth| depth > 100) {
-        at.field("max_verify_depth").error("at most 100");
-    }
     let crl_at = at.field("crl");
     let crl = match raw.crl.map(|crl| crl.check(&crl_at)) {
         Some(_) if sds.is_some() => {
