@@ -28,7 +28,7 @@ pub(super) struct RawTlsAcceleration {
     max_parked: Option<u32>,
     /// Engine threads; default, and 0: one for each CPU.
     threads: Option<u32>,
-    /// Whether each of them is bound to a CPU; default: true.
+    /// Whether each of them is bound to a CPU; default: false.
     pin: Option<bool>,
 }
 

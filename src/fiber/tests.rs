@@ -194,7 +194,7 @@ fn go_deep(levels: usize) -> u8 {
 const DEPTH: &str = "FIBER_DEPTH_KIB";
 
 #[test]
-#[ignore = "the process that an_overflow_hits_the_guard_page starts and that may have to die"]
+#[ignore = "the process that an_overflow_hits_the_guard starts and that may have to die"]
 fn fiber_of_some_depth() {
     let levels = std::env::var(DEPTH).expect("how deep").parse().expect("a number");
     // Other stacks lie around this one: without guard pages an overflow would write to them.
@@ -232,7 +232,7 @@ const LARGE: usize = 256 * 1024;
 #[ignore = "the process that a_large_frame_of_c_does_not_step_over_the_guard starts and that may have to die"]
 fn fiber_that_verifies_at_some_depth() {
     use aws_lc_rs::signature::{KeyPair, ML_DSA_87, ML_DSA_87_SIGNING, PqdsaKeyPair, UnparsedPublicKey};
-    let levels = std::env::var(DEPTH).expect("how deep").parse().expect("a number");
+    let kib: usize = std::env::var(DEPTH).expect("how deep").parse().expect("a number");
     let pair = PqdsaKeyPair::generate(&ML_DSA_87_SIGNING).unwrap();
     let mut signature = vec![0; ML_DSA_87_SIGNING.signature_len()];
     pair.sign(b"message", &mut signature).unwrap();
@@ -240,7 +240,8 @@ fn fiber_that_verifies_at_some_depth() {
     let fibers = Fibers::<u32, u32>::new(LARGE);
     let verify = move || {
         ask(1).unwrap();
-        at_depth(levels, &|| key.verify(b"message", &signature).unwrap());
+        let top = std::ptr::from_ref(&signature).addr();
+        at_depth(kib * 1024, top, &|| key.verify(b"message", &signature).unwrap());
     };
     let (fiber, _) = parked(fibers.start(verify).unwrap());
     // Mapped later, they lie below.
@@ -249,14 +250,15 @@ fn fiber_that_verifies_at_some_depth() {
     drop(neighbours);
 }
 
-/// Calls `f` with about `levels` KiB of stack in use.
+/// Calls `f` with at least `depth` bytes of the stack in use below the address `top`.
 #[inline(never)]
-fn at_depth(levels: usize, f: &dyn Fn()) {
+fn at_depth(depth: usize, top: usize, f: &dyn Fn()) {
     let frame = std::hint::black_box([1_u8; 1000]);
-    if levels == 0 {
+    let used = top - std::ptr::from_ref(&frame).addr();
+    if used >= depth {
         f()
     } else {
-        at_depth(levels - 1, f)
+        at_depth(depth, top, f)
     }
     std::hint::black_box(&frame);
 }
