@@ -149,19 +149,23 @@ impl Session for LocalSession {
         let started = shared.calls.watch(|| shared.fibers.start(move || work.run()));
         let mut step = started.map_err(|e| HandshakeError::NoStack(e.kind()))?;
         loop {
-            match step {
+            let (fiber, reply) = match step {
                 Step::Done(finished) => return Ok(finished),
                 Step::Panicked(panic) => return Err(panic.into()),
-                Step::Parked(fiber, ask) => {
-                    let reply = match ask {
-                        // Dropped here, the future withdraws the request first and then ends the fiber.
-                        Ask::InBatch(request) => Reply::Answer(shared.answer(request).await),
-                        Ask::AtOnce(request) => Reply::Answer(shared.answer_at_once(&request)),
-                        Ask::Await(future) => awaited(future).await?,
-                    };
-                    step = shared.calls.watch(|| fiber.resume(reply));
+                Step::Parked(fiber, Ask::InBatch(request)) => {
+                    // Dropped here, the future withdraws the request first and then ends the fiber.
+                    let answer = shared.answer(shared.submit(request)).await;
+                    (fiber, Reply::Answer(answer))
                 }
-            }
+                Step::Parked(fiber, Ask::AtOnce(request)) => {
+                    (fiber, Reply::Answer(shared.answer_at_once(&request)))
+                }
+                Step::Parked(fiber, Ask::Await(future)) => {
+                    let reply = awaited(future).await?;
+                    (fiber, reply)
+                }
+            };
+            step = shared.calls.watch(|| fiber.resume(reply));
         }
     }
 }
@@ -172,9 +176,9 @@ impl Shared {
         batches::run_alone(&mut self.runner.borrow_mut(), request)
     }
 
-    /// Queues `request` and waits for the answer, leading if nobody does.
-    async fn answer(&self, request: Request) -> Answer {
-        let mut waiting = self.submit(request)?;
+    /// Waits for the answer to a request that was queued, leading if nobody does.
+    async fn answer(&self, submitted: Result<Waiting<'_>, Error>) -> Answer {
+        let mut waiting = submitted?;
         let leads = Cell::new(false);
         let mut lead = pin!(self.lead(&leads));
         let mut patience = pin!(self.patience());
