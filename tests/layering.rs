@@ -33,6 +33,8 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("arch", &["zeroize", "subtle"]),
     // The trait of stacks is `unsafe` to implement.
     ("arch/stack.rs", &["corosensei", "libc"]),
+    // Tests, in a module below one of tests.
+    ("arch/kernel_checks", &["libc"]),
     ("arith", &["zeroize", "subtle"]),
     ("ops", &["zeroize", "subtle"]),
     ("ops/scalar.rs", &["aws_lc_rs"]),
