@@ -113,7 +113,10 @@ fn a_restart_with_a_bad_configuration_changes_nothing() {
         let failed = inbound.sidecar.until_logged(|line| {
             line["message"].as_str().is_some_and(|text| text.starts_with("the hot restart failed"))
         });
-        assert!(failed["message"].as_str().unwrap().contains("listeners[0].direction"), "the reason: {failed}");
+        assert!(
+            failed["message"].as_str().unwrap().contains("listeners[0].direction"),
+            "the reason: {failed}"
+        );
         let log = inbound.sidecar.log();
         let is_json = |line: &str| serde_json::from_str::<serde_json::Value>(line).is_ok();
         assert!(log.lines().all(is_json), "every line of both processes is an object: {log}");

@@ -142,6 +142,11 @@ mod starting {
     }
 
     #[test]
+    fn another_end_cuts() {
+        run(async { assert!(signalled(Signal::TERM).await.insist(Signal::TERM).success()) });
+    }
+
+    #[test]
     fn a_hangup_is_not_lost() {
         run(async { until_epoch(&signalled(Signal::HUP).await, 1) });
     }
@@ -205,6 +210,16 @@ mod restarting_as_parent {
             inbound.sidecar.until("the successor ends", || !is_running(successor));
             drain(&inbound.sidecar, long, &[inbound.sidecar.id()]).await;
             assert!(inbound.sidecar.wait().success());
+        });
+    }
+
+    #[test]
+    fn another_end_cuts() {
+        run(async {
+            let (inbound, mut long, successor) = restarting().await;
+            assert!(inbound.sidecar.insist(Signal::TERM).success());
+            long.read_u8().await.expect_err("it was cut");
+            inbound.sidecar.until("the successor ends", || !is_running(successor));
         });
     }
 
