@@ -15,6 +15,10 @@
 //! | 6 | `spiffe` | SPIFFE identities that rotate (feature `spiffe`) |
 //! | 7 | `config` (feature `config`) | the configuration of Envoy, Istio and ASM |
 #![warn(missing_docs)]
+#![cfg_attr(
+    not(any(feature = "tokio", test)),
+    expect(dead_code, reason = "only engines start fibers, and engines need tokio")
+)]
 
 pub mod arch;
 mod arith;

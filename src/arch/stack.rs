@@ -32,7 +32,7 @@ const BRINK: usize = 16 * 1024;
 /// The part below [`SHALLOW`] is examined without any sign of use once in this many times.
 const THOROUGH_EVERY: u32 = 16;
 
-/// A stack with [`GUARD`] bytes below it that nobody can touch.
+/// A stack with `GUARD` bytes below it that nobody can touch.
 ///
 /// All of it is zero when it is new.
 pub struct FiberStack {

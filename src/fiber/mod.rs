@@ -19,7 +19,9 @@ mod thread_end;
 mod unlocked;
 
 pub(crate) use panics::{Panic, contained};
-pub(crate) use pool::{Counts, Fibers};
+#[cfg(any(feature = "tokio", test))]
+pub(crate) use pool::Counts;
+pub(crate) use pool::Fibers;
 pub(crate) use unlocked::{is_unlocked, unlocked};
 
 use crate::arch::{FiberStack, current};

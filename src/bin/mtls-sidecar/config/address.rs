@@ -107,4 +107,4 @@ pub(super) fn listen<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Socke
 }
 
 /// What an address to listen on looks like. A name may mean several addresses, and other ones later.
-const AN_ADDRESS: &str = "an IP address and a port, such as 0.0.0.0:15006 or [::1]:15006, and no name";
+const AN_ADDRESS: &str = "an IP address and a port, such as 127.0.0.1:15006 or [::1]:15006, and no name";

@@ -38,7 +38,7 @@ fn errors_name_the_path() {
         (
             "address: 127.0.0.1:15006",
             "address: localhost:15006",
-            "listeners[0].address: expected an IP address and a port, such as 0.0.0.0:15006 or [::1]:15006, and no name",
+            "listeners[0].address: expected an IP address and a port, such as 127.0.0.1:15006 or [::1]:15006, and no name",
         ),
         ("identity: default", "identity: other", "listeners[0].identity: there is no identity \"other\""),
         ("peers: {trust_domains: [example.org]}", "peers: {}", "listeners[0].peers: say who"),
