@@ -80,12 +80,17 @@ async fn waiting() -> (Supervised, String) {
     (supervised, good)
 }
 
-/// Whether a process takes SIGHUP, SIGINT, SIGQUIT and SIGTERM itself.
+/// Whether a process takes SIGHUP, SIGINT, SIGQUIT and SIGTERM itself. One that is about to execute the program has
+/// the handlers of its parent for a moment, with all signals blocked.
 fn listens(id: i64) -> bool {
     const ALL: u64 = 1 | 1 << 1 | 1 << 2 | 1 << 14;
     let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
-    let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:")).unwrap_or("0");
-    u64::from_str_radix(caught.trim(), 16).is_ok_and(|caught| caught & ALL == ALL)
+    let signals = |name: &str| {
+        let set = status.lines().find_map(|line| line.strip_prefix(name))?;
+        u64::from_str_radix(set.trim(), 16).ok()
+    };
+    signals("SigCgt:").is_some_and(|caught| caught & ALL == ALL)
+        && signals("SigBlk:").is_some_and(|blocked| blocked & ALL == 0)
 }
 
 fn until_epoch(sidecar: &Sidecar, epoch: u64) {
