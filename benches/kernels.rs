@@ -7,9 +7,9 @@ use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_gr
 use num_bigint::BigUint;
 use rustls_multibuffer::Tier;
 use rustls_multibuffer::TierKind;
-use rustls_multibuffer::arch::field25519::Field25519Lanes;
-use rustls_multibuffer::arch::lanes::{Moduli, MontLanes, Shape};
-use rustls_multibuffer::arch::prime::{P256, P384, Prime, PrimeLanes};
+use rustls_multibuffer::internals::arch::field25519::Field25519Lanes;
+use rustls_multibuffer::internals::arch::lanes::{Moduli, MontLanes, Shape};
+use rustls_multibuffer::internals::arch::prime::{P256, P384, Prime, PrimeLanes};
 
 /// A number below `n` that nobody could have chosen well: the same in every run, another for every `seed`.
 fn number(seed: u64, n: &BigUint) -> BigUint {
@@ -168,7 +168,7 @@ fn montgomery<K: MontLanes>(group: &mut Group<'_>, tier: TierKind, k: K, bits: u
 /// Calls `$run(group, tier, kernels, ...)` for the tiers of this machine that have lanes.
 macro_rules! with_tiers {
     ($group:expr, $run:path $(, $more:expr)*) => {
-        for kind in TierKind::DETECTABLE {
+        for kind in TierKind::DETECTABLE.iter().copied() {
             match Tier::of_kind(kind) {
                 Some(Tier::Avx512Ifma(k)) => $run($group, kind, k $(, $more)*),
                 Some(Tier::AvxIfma(k)) => $run($group, kind, k $(, $more)*),

@@ -8,7 +8,7 @@ mod cases;
 
 use cases::{Baseline, Case};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use rustls_multibuffer::ops::Runner;
+use rustls_multibuffer::internals::ops::Runner;
 use rustls_multibuffer::{Tier, TierKind};
 
 /// Runs a batch whose results are right.
@@ -27,7 +27,7 @@ fn operations(c: &mut Criterion) {
         for baseline in Baseline::ALL {
             group.bench_function(baseline.name(), |b| b.iter(|| case.run_baseline(baseline, 0)));
         }
-        for tier in TierKind::DETECTABLE.into_iter().filter_map(Tier::of_kind) {
+        for tier in TierKind::DETECTABLE.iter().copied().filter_map(Tier::of_kind) {
             let mut runner = Runner::new(tier);
             if !case.exists_on(&runner) {
                 continue;

@@ -10,8 +10,9 @@
 //! calls, and the program only computes.
 #![expect(unsafe_code, reason = "system calls that no library offers")]
 
-use rustls_multibuffer::arch::lanes::{Moduli, MontLanes, Shape};
-use rustls_multibuffer::arch::{Avx2Fma, Avx512Ifma, AvxIfma, Tier, TierKind};
+use rustls_multibuffer::internals::arch::lanes::{Moduli, MontLanes, Shape};
+use rustls_multibuffer::internals::arch::{Avx2Fma, Avx512Ifma, AvxIfma};
+use rustls_multibuffer::{Tier, TierKind};
 
 const SIZES: [usize; 5] = [1024, 1536, 2048, 3072, 4096];
 /// Entries of the table of a five-bit window.

@@ -6,8 +6,8 @@ mod fuzz_bodies;
 use fuzz_bodies::{imports, operations, queue, signatures, svids};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyUsagePurpose, SanType};
 use rustls_multibuffer::Error;
-use rustls_multibuffer::ops::rsa::{Padding, RsaPrivateKey};
-use rustls_multibuffer::ops::{Response, ecdsa, ed25519};
+use rustls_multibuffer::internals::ops::rsa::{Padding, RsaPrivateKey};
+use rustls_multibuffer::internals::ops::{Response, ecdsa, ed25519};
 use std::panic::catch_unwind;
 
 /// Reproducible random numbers: SplitMix64.
@@ -185,7 +185,7 @@ fn svids_that_should_have_been_refused_are_noticed() {
 #[test]
 fn a_queue_that_loses_or_swaps_requests_is_caught() {
     let caught =
-        |tamper: fn(&mut rustls_multibuffer::batch::Batch<u32, (rustls_multibuffer::ops::Op, u32)>)| {
+        |tamper: fn(&mut rustls_multibuffer::internals::batch::Batch<u32, (rustls_multibuffer::internals::ops::Op, u32)>)| {
             (0..50).any(|seed| {
                 let bytes = Random(seed).bytes(400);
                 catch_unwind(move || queue::run_with(&bytes, tamper)).is_err()

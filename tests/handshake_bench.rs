@@ -212,7 +212,7 @@ fn ops_writes_json_to_standard_output_and_nothing_else() {
     for row in &rows {
         assert_positive(row, &["fill", "lanes", "ops_per_s", "baseline_ops_per_s", "ratio"]);
     }
-    for kind in TierKind::DETECTABLE {
+    for kind in TierKind::DETECTABLE.iter().copied() {
         let of_tier = |baseline: &str| {
             let fits = |row: &&Value| row["tier"] == kind.name() && row["baseline"] == baseline;
             rows.iter().filter(fits).count()
@@ -261,7 +261,7 @@ fn what_cannot_be_measured_is_refused() {
     assert_refused(&["--json", "/nonexistent/folder/file"], "/nonexistent/folder/file");
     assert_refused(&["ops", "--op", "rsa2048"], "known are rsa2048-pss-sign");
     assert_refused(&["ops", "--tier", "avx9"], "unknown tier");
-    for kind in TierKind::DETECTABLE.into_iter().filter(|kind| Tier::of_kind(*kind).is_none()) {
+    for kind in TierKind::DETECTABLE.iter().copied().filter(|kind| Tier::of_kind(*kind).is_none()) {
         assert_refused(&["ops", "--tier", kind.name()], "not run");
         assert_refused(&["--tier", kind.name()], "not run");
     }

@@ -51,4 +51,4 @@ pub(crate) use ifma_fields::PlainIfma;
 pub use secret::Secret;
 pub(crate) use secret::wiping_stack;
 pub use stack::FiberStack;
-pub use tier::{Avx2Fma, Avx512Ifma, AvxIfma, Detection, Portable, Tier, TierKind};
+pub use tier::{Avx2Fma, Avx512Ifma, AvxIfma, Detection, Portable, Tier, TierKind, UnknownTier};

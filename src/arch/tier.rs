@@ -54,6 +54,7 @@ token!(
 
 /// A tier, with the proof that this machine can run it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Tier {
     /// 8 lanes, AVX-512 IFMA.
     Avx512Ifma(Avx512Ifma),
@@ -71,6 +72,7 @@ pub enum Tier {
 ///
 /// Ordered by preference, the best last; [`TierKind::Portable`] is below all, because it is for tests only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub enum TierKind {
     /// See [`Tier::Portable`].
     Portable,
@@ -86,7 +88,7 @@ pub enum TierKind {
 
 impl TierKind {
     /// Every tier that detection may choose, best first.
-    pub const DETECTABLE: [Self; 4] = [Self::Avx512Ifma, Self::AvxIfma, Self::Avx2Fma, Self::Scalar];
+    pub const DETECTABLE: &[Self] = &[Self::Avx512Ifma, Self::AvxIfma, Self::Avx2Fma, Self::Scalar];
 
     /// How many tiers there are, for tables indexed by `kind as usize`.
     pub(crate) const COUNT: usize = 5;
@@ -101,6 +103,15 @@ impl TierKind {
             Self::Portable => "portable",
         }
     }
+
+    /// How many operations on a curve run side by side; an RSA signature takes two of these lanes.
+    pub fn lanes(self) -> usize {
+        match self {
+            Self::Avx512Ifma => 8,
+            Self::AvxIfma | Self::Avx2Fma | Self::Portable => 4,
+            Self::Scalar => 1,
+        }
+    }
 }
 
 impl fmt::Display for TierKind {
@@ -110,18 +121,30 @@ impl fmt::Display for TierKind {
 }
 
 impl FromStr for TierKind {
-    type Err = String;
+    type Err = UnknownTier;
 
-    fn from_str(s: &str) -> Result<Self, String> {
+    fn from_str(s: &str) -> Result<Self, UnknownTier> {
         let known = [Self::Avx512Ifma, Self::AvxIfma, Self::Avx2Fma, Self::Scalar, Self::Portable];
-        known.into_iter().find(|k| k.name() == s).ok_or_else(|| {
-            format!("unknown tier {s:?}; known are avx512-ifma, avx-ifma, avx2-fma, scalar, portable")
-        })
+        known.into_iter().find(|k| k.name() == s).ok_or_else(|| UnknownTier(s.to_owned()))
     }
 }
 
+/// No tier has this name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UnknownTier(String);
+
+impl fmt::Display for UnknownTier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let known = "avx512-ifma, avx-ifma, avx2-fma, scalar, portable";
+        write!(f, "unknown tier {:?}; known are {known}", self.0)
+    }
+}
+
+impl std::error::Error for UnknownTier {}
+
 /// What detection chose, and why every better tier was passed over.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Detection {
     /// The chosen tier.
     pub tier: Tier,
@@ -140,7 +163,7 @@ impl Tier {
     /// A `max` of [`TierKind::Portable`] gives [`Tier::Scalar`]: the specification is never chosen for work.
     pub fn detect_up_to(max: TierKind) -> Detection {
         let mut passed_over = Vec::new();
-        for kind in TierKind::DETECTABLE {
+        for kind in TierKind::DETECTABLE.iter().copied() {
             if kind > max && kind != TierKind::Scalar {
                 passed_over.push((kind, "above the configured max_tier"));
             } else if let Some(tier) = Self::of_kind(kind) {
@@ -201,7 +224,7 @@ mod tests {
 
     #[test]
     fn names_round_trip() {
-        for kind in TierKind::DETECTABLE {
+        for kind in TierKind::DETECTABLE.iter().copied() {
             assert_eq!(kind.name().parse::<TierKind>(), Ok(kind));
         }
         assert!("avx9".parse::<TierKind>().is_err());
@@ -209,7 +232,7 @@ mod tests {
 
     #[test]
     fn detection_explains_itself_and_obeys_the_maximum() {
-        for max in TierKind::DETECTABLE {
+        for max in TierKind::DETECTABLE.iter().copied() {
             let found = Tier::detect_up_to(max);
             assert!(found.tier.kind() <= max);
             let better = TierKind::DETECTABLE.iter().filter(|k| **k > found.tier.kind()).count();

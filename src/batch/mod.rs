@@ -15,8 +15,9 @@
 //! deadline, only batches whose first request is older run before it.
 //!
 //! ```
-//! use rustls_multibuffer::batch::{Load, Policy, Queue, Reason};
-//! use rustls_multibuffer::ops::Op;
+//! # #[cfg(feature = "internals")] {
+//! use rustls_multibuffer::internals::batch::{Load, Policy, Queue, Reason};
+//! use rustls_multibuffer::internals::ops::Op;
 //! use std::time::Instant;
 //!
 //! let mut queue = Queue::new(Policy { capacities: [2; Op::ALL.len()], ..Policy::default() });
@@ -26,6 +27,7 @@
 //! queue.push(now, Op::RsaSign2048, "ticket 2", "request 2").unwrap();
 //! let batch = queue.next(now, Load::Busy).unwrap();
 //! assert_eq!((batch.reason, batch.entries.len()), (Reason::Full, 2));
+//! # }
 //! ```
 
 mod stats;

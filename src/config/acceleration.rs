@@ -91,7 +91,7 @@ impl schemars::JsonSchema for RawBreakEven {
 /// let document = Document::parse("proxy.yaml", "tls_acceleration: {poll_delay: 50us, threads: 2}")?;
 /// let acceleration = TlsAcceleration::read(&document, Mode::Strict)?.value.unwrap();
 /// let engine = acceleration.engine_config(EngineConfig::default());
-/// assert_eq!((engine.poll_delay, engine.threads), (Duration::from_micros(50), 2));
+/// assert_eq!(engine, EngineConfig::default().poll_delay(Duration::from_micros(50)).threads(2));
 /// # Ok::<(), rustls_multibuffer::config::ConfigError>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -122,6 +122,21 @@ pub enum Acceleration {
     NotSaid,
     /// This.
     Said(TlsAcceleration),
+}
+
+impl From<&EngineConfig> for TlsAcceleration {
+    /// Every setting of `config` that is also one of these.
+    fn from(config: &EngineConfig) -> Self {
+        Self {
+            enabled: Some(true),
+            max_tier: Some(config.max_tier),
+            poll_delay: Some(config.poll_delay),
+            break_even: config.break_even,
+            max_parked: Some(config.max_parked),
+            threads: Some(config.threads),
+            pin: Some(config.pin),
+        }
+    }
 }
 
 impl TlsAcceleration {

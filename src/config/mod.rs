@@ -42,7 +42,7 @@
 //! let found = envoy::find(&Document::parse("listener.yaml", listener)?, Mode::Strict)?;
 //! let [(_, TlsContext::Downstream(context))] = &found.value[..] else { panic!("{found:?}") };
 //! let engine = context.common.acceleration().engine_config(EngineConfig::default());
-//! assert_eq!(engine.poll_delay, Duration::from_millis(2));
+//! assert_eq!(engine, EngineConfig::default().poll_delay(Duration::from_millis(2)));
 //! # Ok::<(), rustls_multibuffer::config::ConfigError>(())
 //! ```
 //!

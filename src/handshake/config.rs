@@ -1,4 +1,4 @@
-//! What an engine can be told.
+//! The settings of an engine.
 
 use crate::arch::TierKind;
 use crate::batch::Policy;
@@ -16,40 +16,20 @@ use std::time::Duration;
 ///     .threads(2)
 ///     .poll_delay(Duration::from_micros(50))
 ///     .handshake_timeout(Duration::from_secs(5));
-/// assert_eq!(config.max_parked, 256);
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct EngineConfig {
-    /// The best CPU tier to use; default: whatever the machine has.
-    pub max_tier: TierKind,
-    /// Threads of an [`Engine`](super::Engine), at least 1; default: one for each available CPU. A `LocalEngine` has none.
-    pub threads: usize,
-    /// Whether each of these threads is bound to a CPU, of those that the fewest pinned threads of the
-    /// process have; default: no.
-    pub pin: bool,
-    /// How long an operation waits for company although the thread is idle; default: zero, it does not wait.
-    pub poll_delay: Duration,
-    /// How long an operation waits, with a zero `poll_delay`, on a thread that is never idle; default: 10 ms.
-    pub max_wait: Duration,
-    /// The smallest fill that runs in lanes, whatever the operation; a full batch always does. Default: `None`, the fills
-    /// that were measured for each operation and tier.
-    pub break_even: Option<usize>,
-    /// The most fibers a thread has at a time; handshakes beyond it wait in order. At least 1; default: 256.
-    pub max_parked: usize,
-    /// The most handshakes in flight in the whole engine, waiting for the network included; more wait in order before
-    /// they read or write anything. At least 1; default: 16384.
-    pub max_in_flight: usize,
-    /// The most operations that wait for a batch on a thread; one more is done by aws-lc-rs at once. Default:
-    /// 1024, which `max_parked` keeps out of reach.
-    pub queue_bound: usize,
-    /// The longest that a handshake may take, from the call of `accept` or `connect`; default: 10 s. `None`: no limit.
-    pub handshake_timeout: Option<Duration>,
-    /// Usable bytes of a fiber's stack, rounded up to 64 KiB; default: 256 KiB. A handshake uses about 30
-    /// KiB, with an ML-DSA-87 certificate 140 KiB; certificate resolvers and verifiers of the rustls
-    /// configuration run on it too. Only what is used is committed; 256 KiB of addresses below each stack
-    /// stay empty, so that exceeding it ends the process, as it does on any thread.
-    pub stack_size: usize,
+    pub(crate) max_tier: TierKind,
+    pub(crate) threads: usize,
+    pub(crate) pin: bool,
+    pub(crate) poll_delay: Duration,
+    pub(super) max_wait: Duration,
+    pub(crate) break_even: Option<usize>,
+    pub(crate) max_parked: usize,
+    pub(super) max_in_flight: usize,
+    pub(super) queue_bound: usize,
+    pub(super) handshake_timeout: Option<Duration>,
+    pub(super) stack_size: usize,
     pub(super) gather: usize,
 }
 
@@ -74,10 +54,10 @@ impl Default for EngineConfig {
 
 /// Defines a setter for each named field.
 macro_rules! setters {
-    ($($field:ident: $type:ty),+ $(,)?) => {
+    ($($(#[$doc:meta])+ $field:ident: $type:ty,)+) => {
         impl EngineConfig {
             $(
-                #[doc = concat!("The same settings with another [`", stringify!($field), "`](Self#structfield.", stringify!($field), ").")]
+                $(#[$doc])+
                 #[must_use]
                 pub fn $field(mut self, $field: $type) -> Self {
                     self.$field = $field;
@@ -89,26 +69,44 @@ macro_rules! setters {
 }
 
 setters! {
+    /// The best CPU tier to use; default: whatever the machine has.
     max_tier: TierKind,
+    /// Threads of an [`Engine`](super::Engine), at least 1; default: one for each available CPU. A
+    /// [`LocalEngine`](super::LocalEngine) has none.
     threads: usize,
+    /// Whether each thread of an [`Engine`](super::Engine) is bound to a CPU: one that the fewest pinned
+    /// threads of the process have. Default: no.
     pin: bool,
+    /// How long an operation waits for company although the thread is idle; default: zero, it does not wait.
     poll_delay: Duration,
+    /// How long an operation waits, with a zero `poll_delay`, on a thread that is never idle; default: 10 ms.
     max_wait: Duration,
+    /// The most fibers a thread has at a time; handshakes beyond it wait in order. At least 1; default: 256.
     max_parked: usize,
+    /// The most handshakes in flight in the whole engine, including those that wait for the network; more wait
+    /// in order before they read or write anything. At least 1; default: 16384.
     max_in_flight: usize,
+    /// The most operations that wait for a batch on a thread; one more is done by aws-lc-rs at once. Default:
+    /// 1024, which `max_parked` keeps out of reach.
     queue_bound: usize,
+    /// Usable bytes of a fiber's stack, rounded up to 64 KiB; default: 256 KiB. A handshake uses about 30
+    /// KiB, with an ML-DSA-87 certificate 140 KiB; certificate resolvers and verifiers of the rustls
+    /// configuration run on it too. Only what is used is committed; 256 KiB of addresses below each stack
+    /// stay empty, so that exceeding it ends the process, as it does on any thread.
     stack_size: usize,
 }
 
 impl EngineConfig {
-    /// The same settings with another [`handshake_timeout`](Self#structfield.handshake_timeout); `None` is no limit.
+    /// The longest that a handshake may take, from the call of `accept` or `connect`; default: 10 s. `None`:
+    /// no limit.
     #[must_use]
     pub fn handshake_timeout(mut self, limit: impl Into<Option<Duration>>) -> Self {
         self.handshake_timeout = limit.into();
         self
     }
 
-    /// The same settings with another [`break_even`](Self#structfield.break_even); `None` is what was measured.
+    /// The smallest fill that runs in lanes, whatever the operation; a full batch always does. Default:
+    /// `None`, the fills that were measured for each operation and tier.
     #[must_use]
     pub fn break_even(mut self, fill: impl Into<Option<usize>>) -> Self {
         self.break_even = fill.into();

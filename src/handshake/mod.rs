@@ -6,7 +6,7 @@
 //! 1. The caller's task reads from the socket into the rustls connection.
 //! 2. The connection moves onto a fiber, which calls `process_new_packets`. Most calls return at once.
 //! 3. When rustls asks one of [`provider`](crate::provider)'s keys for a signature, the fiber parks, and its request
-//!    joins the thread's [`Queue`](crate::batch::Queue).
+//!    joins the thread's queue.
 //! 4. When the batch has run, the fiber is resumed, and rustls goes on as if nothing had happened.
 //! 5. The caller's task writes what rustls has to send, and reads again until the handshake is complete. The finished
 //!    connection is put into a tokio-rustls stream, with whatever was read beyond the handshake.
@@ -86,6 +86,8 @@ mod wait;
 mod work;
 mod worker;
 
+pub use crate::batch::{OpStats, Reason, Stats, Waits};
+pub use crate::ops::{Counters, Op};
 pub use acceptor::TlsAcceptor;
 pub use config::EngineConfig;
 pub use connector::TlsConnector;

@@ -30,7 +30,7 @@ fn batches_run_in_any_floating_point_environment() {
     let environments: Vec<_> = (6..16).map(|bit| DEFAULT ^ 1 << bit).chain([DEFAULT | 3 << 13, 0]).collect();
     let requests = requests();
     let expected: Vec<_> = requests.iter().map(|request| request.run_scalar().unwrap()).collect();
-    for kind in TierKind::DETECTABLE {
+    for kind in TierKind::DETECTABLE.iter().copied() {
         with_tier(kind, Tier::of_kind(kind), |tier| {
             let mut runner = Runner::new(tier).with_break_even(Some(1));
             for environment in &environments {
@@ -90,4 +90,12 @@ fn a_batch_that_panics_is_done_again_by_aws_lc_rs() {
             Counters { redone: 2, panicked: 1, in_lanes: 1, ..Counters::default() }
         );
     }
+}
+
+#[test]
+fn a_runner_obeys_the_break_even_fill() {
+    let runner = |fill| Runner::new(Tier::portable()).with_break_even(fill);
+    assert_eq!(runner(Some(3)).break_even(Op::X25519), 3);
+    assert_eq!(runner(Some(1000)).break_even(Op::X25519), runner(None).capacity(Op::X25519));
+    assert_eq!(runner(Some(0)).break_even(Op::X25519), 1);
 }

@@ -1,7 +1,7 @@
 //! What rustls sees: a `CryptoProvider`, key-exchange groups, signing keys and verification algorithms whose operations
 //! park the calling fiber.
 //!
-//! On a fiber of an engine, an operation becomes a [`Request`] that is answered when its
+//! On a fiber of an engine, an operation becomes a request that is answered when its
 //! batch has run; the fiber waits for that, parked. Anywhere else (plain rustls, another runtime, a unit
 //! test) the same objects work at once through aws-lc-rs: they never block a thread to wait for company.
 //!
@@ -20,6 +20,7 @@ mod sign;
 mod unaccelerated;
 mod verify;
 
+pub use crate::ops::ecdsa::{KnownKeys, known_keys, limit_table_bytes};
 pub use batch_verifications::{BatchVerifications, batch_verifications};
 pub use unaccelerated::unaccelerated_signatures;
 

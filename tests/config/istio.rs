@@ -23,7 +23,8 @@ fn a_second_stays_a_second() {
     for delay in ["1s", "1000ms", "{seconds: 1}"] {
         let config = of_mesh(&format!("privateKeyProvider: {{cryptomb: {{pollDelay: {delay}}}}}"));
         assert_eq!(config.private_key_provider.as_ref().unwrap().poll_delay, Some(Duration::from_secs(1)));
-        assert_eq!(config.engine_config(EngineConfig::default()).poll_delay, Duration::from_secs(1));
+        let engine = config.engine_config(EngineConfig::default());
+        assert_eq!(engine, EngineConfig::default().poll_delay(Duration::from_secs(1)));
     }
 }
 
@@ -41,8 +42,7 @@ fn everything_of_the_mesh() {
     assert_eq!(config.proxy_metadata["A"], "1");
     assert_eq!(config.image_type.as_deref(), Some("distroless"));
     let engine = config.engine_config(EngineConfig::default().threads(77));
-    assert_eq!(engine.threads, EngineConfig::default().threads);
-    assert_eq!((engine.poll_delay, engine.max_tier), (Duration::from_millis(2), TierKind::Avx512Ifma));
+    assert_eq!(engine, EngineConfig::default().poll_delay(Duration::from_millis(2)));
 }
 
 #[test]
@@ -50,7 +50,7 @@ fn without_a_provider_acceleration_is_off() {
     let config = of_mesh("concurrency: 3");
     assert_eq!(config.acceleration(), Acceleration::NotSaid);
     let engine = config.engine_config(EngineConfig::default());
-    assert_eq!((engine.max_tier, engine.threads), (TierKind::Scalar, 3));
+    assert_eq!(engine, EngineConfig::default().max_tier(TierKind::Scalar).threads(3));
 }
 
 #[test]

@@ -62,8 +62,7 @@ fn envoys_listener() {
     assert_eq!((provider.name, provider.fallback), (ProviderName::CryptoMb, true));
     assert_eq!(certificate.private_key.to_string(), "file /run/id/key.pem");
     let engine = read.value.common.acceleration().engine_config(EngineConfig::default());
-    assert_eq!(engine.poll_delay, Duration::from_millis(2));
-    assert_eq!(engine.max_tier, EngineConfig::default().max_tier);
+    assert_eq!(engine, EngineConfig::default().poll_delay(Duration::from_millis(2)));
 }
 
 #[test]
@@ -197,6 +196,6 @@ fn istios_three_ways() {
         let provider = resolved.config.private_key_provider.as_ref().unwrap();
         assert_eq!((provider.poll_delay, provider.fallback), (Some(Duration::from_millis(10)), None));
         let engine = resolved.config.engine_config(EngineConfig::default());
-        assert_eq!((engine.poll_delay, engine.threads), (Duration::from_millis(10), 2));
+        assert_eq!(engine, EngineConfig::default().poll_delay(Duration::from_millis(10)).threads(2));
     }
 }

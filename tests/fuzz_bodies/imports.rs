@@ -1,9 +1,9 @@
 //! Private keys: whatever the bytes are, there is an error, or a key that signs what its own public key verifies.
 
 use rustls_multibuffer::KeyError;
-use rustls_multibuffer::ops::ecdsa::{self, EcdsaPrivateKey};
-use rustls_multibuffer::ops::ed25519;
-use rustls_multibuffer::ops::rsa::{self, Padding, RsaPrivateKey};
+use rustls_multibuffer::internals::ops::ecdsa::{self, EcdsaPrivateKey};
+use rustls_multibuffer::internals::ops::ed25519;
+use rustls_multibuffer::internals::ops::rsa::{self, Padding, RsaPrivateKey};
 
 /// How a key is read from an encoding.
 type Import<K> = fn(&[u8]) -> Result<K, KeyError>;

@@ -35,5 +35,5 @@ impl Bytes<'_> {
 
 /// Every tier of this machine, the specification included.
 pub(crate) fn tiers() -> impl Iterator<Item = Tier> {
-    TierKind::DETECTABLE.into_iter().chain([TierKind::Portable]).filter_map(Tier::of_kind)
+    TierKind::DETECTABLE.iter().copied().chain([TierKind::Portable]).filter_map(Tier::of_kind)
 }

@@ -2,8 +2,8 @@
 //! which requests wait.
 
 use super::Bytes;
-use rustls_multibuffer::batch::{Batch, Load, Policy, Queue};
-use rustls_multibuffer::ops::Op;
+use rustls_multibuffer::internals::batch::{Batch, Load, Policy, Queue};
+use rustls_multibuffer::internals::ops::Op;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 

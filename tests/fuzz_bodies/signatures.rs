@@ -2,9 +2,9 @@
 
 use super::{Bytes, tiers};
 use rustls_multibuffer::Error;
-use rustls_multibuffer::ops::ecdsa::{self, VerifyRequest};
-use rustls_multibuffer::ops::rsa::{self, Padding};
-use rustls_multibuffer::ops::{NistCurve, Request, Response, Runner, ed25519};
+use rustls_multibuffer::internals::ops::ecdsa::{self, VerifyRequest};
+use rustls_multibuffer::internals::ops::rsa::{self, Padding};
+use rustls_multibuffer::internals::ops::{NistCurve, Request, Response, Runner, ed25519};
 
 /// What is signed.
 pub(crate) const MESSAGE: &[u8] = b"message";

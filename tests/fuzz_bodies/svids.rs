@@ -5,7 +5,7 @@ use pkcs8::der::asn1::{AnyRef, BitStringRef};
 use pkcs8::der::{Decode, Encode, Reader, SliceReader, Tag};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose, SanType};
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
-use rustls_multibuffer::ops::ecdsa::EcdsaPrivateKey;
+use rustls_multibuffer::internals::ops::ecdsa::EcdsaPrivateKey;
 use rustls_multibuffer::spiffe::{Identity, Material, MemoryError, Svid, TrustDomain, memory_source};
 use std::sync::LazyLock;
 use std::time::SystemTime;

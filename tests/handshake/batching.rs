@@ -5,8 +5,9 @@ use crate::support::{
     PATIENCE, acceptor_and_client, assert_all_returned, assert_serves, client_hello, config, connect,
     for_each_engine, localhost, run, sockets, until,
 };
-use rustls_multibuffer::batch::{OpStats, Reason};
-use rustls_multibuffer::handshake::{EngineConfig, EngineStats, LocalEngine, TlsAcceptor, TlsConnector};
+use rustls_multibuffer::handshake::{
+    EngineConfig, EngineStats, LocalEngine, OpStats, Reason, TlsAcceptor, TlsConnector,
+};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::sync::Arc;

@@ -5,8 +5,7 @@ use crate::support::{
     TestEngine, acceptor_and_client, assert_all_returned, assert_serves, client_hello, config, connect, echo,
     for_each_engine, given_up, localhost, sockets, until,
 };
-use rustls_multibuffer::batch::Reason;
-use rustls_multibuffer::handshake::{EngineConfig, HandshakeError, TlsAcceptor, TlsConnector};
+use rustls_multibuffer::handshake::{EngineConfig, HandshakeError, Reason, TlsAcceptor, TlsConnector};
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::pin;

@@ -7,9 +7,7 @@ use crate::support::{
 };
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::{CertificateError, ClientConfig, Error};
-use rustls_multibuffer::batch::OpStats;
-use rustls_multibuffer::handshake::{EngineStats, TlsAcceptor, TlsConnector};
-use rustls_multibuffer::ops::Op;
+use rustls_multibuffer::handshake::{EngineStats, Op, OpStats, TlsAcceptor, TlsConnector};
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -2,8 +2,7 @@
 
 use rustls::version::{TLS12, TLS13};
 use rustls::{NamedGroup, ProtocolVersion, SupportedProtocolVersion};
-use rustls_multibuffer::batch::Stats;
-use rustls_multibuffer::ops::Op;
+use rustls_multibuffer::handshake::{Op, Stats};
 use std::collections::BTreeMap;
 
 /// One kind of connection; each side has a certificate for a key of the same kind.

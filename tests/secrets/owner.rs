@@ -4,8 +4,8 @@ use crate::process::{SAYS, SCENARIO, hex};
 use crate::server;
 use rustls::SignatureScheme;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
-use rustls_multibuffer::ops::rsa::{self, Padding, RsaPrivateKey};
-use rustls_multibuffer::ops::{NistCurve, Request, Response, Runner, ecdh, ecdsa, ed25519, x25519};
+use rustls_multibuffer::internals::ops::rsa::{self, Padding, RsaPrivateKey};
+use rustls_multibuffer::internals::ops::{NistCurve, Request, Response, Runner, ecdh, ecdsa, ed25519, x25519};
 use rustls_multibuffer::provider::signing_key;
 use rustls_multibuffer::{Tier, TierKind};
 use std::fs::File;
@@ -84,7 +84,7 @@ fn owns_secrets() {
 }
 
 fn runners() -> Vec<Runner> {
-    let kinds = TierKind::DETECTABLE.into_iter().chain([TierKind::Portable]);
+    let kinds = TierKind::DETECTABLE.iter().copied().chain([TierKind::Portable]);
     kinds.filter_map(Tier::of_kind).map(|tier| Runner::new(tier).with_break_even(Some(1))).collect()
 }
 

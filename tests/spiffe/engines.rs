@@ -2,8 +2,7 @@
 
 use crate::ca::{Ca, id, material};
 use crate::support::{CLIENT, HOME, SERVER, echo_as_client, echo_as_server, identity, name, sockets};
-use rustls_multibuffer::handshake::{Engine, EngineConfig, EngineStats, HandshakeEngine, LocalEngine};
-use rustls_multibuffer::ops::Op;
+use rustls_multibuffer::handshake::{Engine, EngineConfig, EngineStats, HandshakeEngine, LocalEngine, Op};
 use rustls_multibuffer::spiffe::{Acceptor, Authorizer, Connector};
 use tokio::task::LocalSet;
 

@@ -1,7 +1,6 @@
 //! How full the batches were.
 
-use rustls_multibuffer::batch::{Reason, Stats};
-use rustls_multibuffer::ops::Op;
+use rustls_multibuffer::handshake::{Op, Reason, Stats};
 use std::collections::BTreeMap;
 
 /// Requests and batches of each operation that has lanes. The others have nothing to fill.

@@ -310,7 +310,7 @@ mod tests {
 
     #[test]
     fn a_tier_that_the_machine_lacks_is_refused_by_name() {
-        for kind in TierKind::DETECTABLE {
+        for kind in TierKind::DETECTABLE.iter().copied() {
             assert_eq!(parse(&["--tier", kind.name()]).is_ok(), Tier::of_kind(kind).is_some(), "{kind}");
         }
     }

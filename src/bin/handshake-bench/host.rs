@@ -1,7 +1,6 @@
 //! What the results depend on: the CPU, its tiers, the versions, the command line.
 
-use rustls_multibuffer::arch::Detection;
-use rustls_multibuffer::{Tier, TierKind};
+use rustls_multibuffer::{Detection, Tier, TierKind};
 use std::fmt::Write;
 
 /// The versions that the program was built with.

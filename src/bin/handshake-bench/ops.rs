@@ -7,7 +7,7 @@ mod cases;
 use crate::cli::{self, OpsArgs};
 use crate::{page, report, stats};
 use cases::{Baseline, Case, case, names, run_batch};
-use rustls_multibuffer::ops::Runner;
+use rustls_multibuffer::internals::ops::Runner;
 use rustls_multibuffer::{Tier, TierKind};
 use serde::Serialize;
 use std::time::{Duration, Instant};
@@ -76,7 +76,7 @@ fn tiers(only: Option<TierKind>) -> Result<Vec<Tier>, String> {
         return Ok(vec![cli::runnable(kind)?]);
     }
     let (mut found, mut missing) = (Vec::new(), Vec::new());
-    for kind in TierKind::DETECTABLE {
+    for kind in TierKind::DETECTABLE.iter().copied() {
         Tier::of_kind(kind).map_or_else(|| missing.push(kind), |tier| found.push(tier));
     }
     for kind in missing {
@@ -117,7 +117,7 @@ fn measure_fills(name: &'static str, case: &dyn Case, tier: Tier, pairs: usize) 
             op: name,
             tier: tier.kind().name(),
             fill,
-            lanes: lanes(tier.kind()),
+            lanes: tier.kind().lanes(),
             capacity,
             path,
             ops_per_s: stats::median(samples.ours.clone()).expect("at least one pair"),
@@ -158,15 +158,6 @@ fn measure(case: &dyn Case, runner: &mut Runner, fill: usize, pairs: usize) -> S
         }
     }
     samples
-}
-
-/// The lanes of a tier's kernels.
-fn lanes(kind: TierKind) -> usize {
-    match kind {
-        TierKind::Avx512Ifma => 8,
-        TierKind::AvxIfma | TierKind::Avx2Fma | TierKind::Portable => 4,
-        TierKind::Scalar => 1,
-    }
 }
 
 fn print_json(row: &Row) -> Result<(), String> {

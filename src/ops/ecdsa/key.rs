@@ -21,14 +21,16 @@ const SECP384R1: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.132.0.34")
 /// Messages are hashed with SHA-256 for P-256 and SHA-384 for P-384, as TLS 1.3 pairs them.
 ///
 /// ```
-/// use rustls_multibuffer::ops::NistCurve;
-/// use rustls_multibuffer::ops::ecdsa::{EcdsaPrivateKey, verify};
+/// # #[cfg(feature = "internals")] {
+/// use rustls_multibuffer::internals::ops::NistCurve;
+/// use rustls_multibuffer::internals::ops::ecdsa::{EcdsaPrivateKey, verify};
 ///
 /// # let der = rcgen::KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?.serialize_der();
 /// let key = EcdsaPrivateKey::from_pkcs8_der(&der)?;
 /// assert_eq!(key.curve(), NistCurve::P256);
 /// let signature = key.sign(b"a message")?;
 /// verify(key.curve(), key.curve().hash(), key.public_key(), b"a message", &signature)?;
+/// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]

@@ -12,11 +12,13 @@ use zeroize::Zeroizing;
 /// An Ed25519 private key: wiped when its last owner drops it, never printed. Cloning shares it.
 ///
 /// ```
-/// use rustls_multibuffer::ops::ed25519::{self, PrivateKey};
+/// # #[cfg(feature = "internals")] {
+/// use rustls_multibuffer::internals::ops::ed25519::{self, PrivateKey};
 ///
 /// let key = PrivateKey::from_bytes(&[7; 32])?;
 /// let signature = key.sign(b"a message")?;
 /// assert_eq!(ed25519::verify(key.public_key(), b"a message", &signature), Ok(()));
+/// # }
 /// # Ok::<(), rustls_multibuffer::Error>(())
 /// ```
 #[derive(Clone)]

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::ops::{Op, Request, Response, Runner, scalar};
 
 fn each_tier(test: impl Fn(Tier)) {
-    for kind in TierKind::DETECTABLE.into_iter().chain([TierKind::Portable]) {
+    for kind in TierKind::DETECTABLE.iter().copied().chain([TierKind::Portable]) {
         with_tier(kind, Tier::of_kind(kind), &test);
     }
 }

@@ -11,9 +11,10 @@ use crate::ops::{Counters, scalar};
 /// A signature to be verified with one public key in some batch.
 ///
 /// ```
+/// # #[cfg(feature = "internals")] {
 /// use rustls_multibuffer::Tier;
-/// use rustls_multibuffer::ops::ed25519::{PrivateKey, VerifyRequest};
-/// use rustls_multibuffer::ops::{Request, Response, Runner};
+/// use rustls_multibuffer::internals::ops::ed25519::{PrivateKey, VerifyRequest};
+/// use rustls_multibuffer::internals::ops::{Request, Response, Runner};
 ///
 /// let key = PrivateKey::from_bytes(&[7; 32])?;
 /// let signature = key.sign(b"a message")?;
@@ -22,6 +23,7 @@ use crate::ops::{Counters, scalar};
 /// let mut results = Vec::new();
 /// Runner::new(Tier::detect()).run(&[&request], &mut results);
 /// assert_eq!(results, [Ok(Response::Verified)]);
+/// # }
 /// # Ok::<(), rustls_multibuffer::Error>(())
 /// ```
 #[derive(Clone, Debug)]

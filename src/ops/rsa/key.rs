@@ -55,13 +55,15 @@ impl Padding {
 /// is not tested.
 ///
 /// ```
-/// use rustls_multibuffer::ops::rsa::{Padding, RsaPrivateKey};
+/// # #[cfg(feature = "internals")] {
+/// use rustls_multibuffer::internals::ops::rsa::{Padding, RsaPrivateKey};
 ///
 /// let text = std::fs::read("vendor-test-vectors/rsa-keys/rsa2048.pkcs8.pem")?;
 /// let key = RsaPrivateKey::from_pem(&text)?;
 /// assert_eq!(key.bits(), 2048);
 /// let signature = key.sign(Padding::PssSha256, b"a message")?;
 /// assert_eq!(signature.len(), 256);
+/// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]

@@ -13,9 +13,10 @@ use std::sync::Arc;
 /// A signature to be verified with one public key in some batch.
 ///
 /// ```
+/// # #[cfg(feature = "internals")] {
 /// use rustls_multibuffer::Tier;
-/// use rustls_multibuffer::ops::rsa::{Padding, RsaPrivateKey, VerifyRequest};
-/// use rustls_multibuffer::ops::{Request, Response, Runner};
+/// use rustls_multibuffer::internals::ops::rsa::{Padding, RsaPrivateKey, VerifyRequest};
+/// use rustls_multibuffer::internals::ops::{Request, Response, Runner};
 ///
 /// let text = std::fs::read("vendor-test-vectors/rsa-keys/rsa2048.pkcs8.pem")?;
 /// let key = RsaPrivateKey::from_pem(&text)?;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 /// let mut results = Vec::new();
 /// Runner::new(Tier::detect()).run(&[&request], &mut results);
 /// assert_eq!(results, [Ok(Response::Verified)]);
+/// # }
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]

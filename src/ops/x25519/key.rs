@@ -12,11 +12,13 @@ use zeroize::Zeroizing;
 /// An X25519 private key: wiped when its last owner drops it, never printed. Cloning shares it.
 ///
 /// ```
-/// use rustls_multibuffer::ops::x25519::KeyPair;
+/// # #[cfg(feature = "internals")] {
+/// use rustls_multibuffer::internals::ops::x25519::KeyPair;
 ///
 /// let [alice, bob] = [KeyPair::generate()?, KeyPair::generate()?];
 /// let secret = alice.private.agree(&bob.public)?;
 /// assert_eq!(secret, bob.private.agree(&alice.public)?);
+/// # }
 /// # Ok::<(), rustls_multibuffer::Error>(())
 /// ```
 #[derive(Clone)]

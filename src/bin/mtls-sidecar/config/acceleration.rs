@@ -86,10 +86,10 @@ pub(super) fn settle(
         }
     }
     let is_wanted_scalar = file.enabled == Some(false) || file.max_tier == Some(TierKind::Scalar);
-    let base = EngineConfig::default();
+    let base = TlsAcceleration::from(&EngineConfig::default());
     let settled = TlsAcceleration::default();
     let settled = overlay(settled, [file, other], &base, config.concurrency);
-    let tier = Tier::detect_up_to(settled.max_tier.unwrap_or(base.max_tier)).tier.kind();
+    let tier = Tier::detect_up_to(settled.max_tier.unwrap_or(TierKind::Avx512Ifma)).tier.kind();
     if tier == TierKind::Scalar && settled.enabled == Some(true) && !is_wanted_scalar {
         without_fallback(config, elsewhere, document)?;
     }
@@ -110,15 +110,15 @@ fn said_elsewhere(elsewhere: &Elsewhere<'_>) -> (TlsAcceleration, Option<Origin>
 fn overlay(
     mut settled: TlsAcceleration,
     said: [TlsAcceleration; 2],
-    base: &EngineConfig,
+    base: &TlsAcceleration,
     workers: usize,
 ) -> TlsAcceleration {
     let [file, other] = said;
     settled.enabled = file.enabled.or(other.enabled).or(Some(true));
-    settled.max_tier = file.max_tier.or(other.max_tier).or(Some(base.max_tier));
-    settled.poll_delay = file.poll_delay.or(other.poll_delay).or(Some(base.poll_delay));
+    settled.max_tier = file.max_tier.or(other.max_tier).or(base.max_tier);
+    settled.poll_delay = file.poll_delay.or(other.poll_delay).or(base.poll_delay);
     settled.break_even = file.break_even.or(other.break_even);
-    settled.max_parked = file.max_parked.or(Some(base.max_parked));
+    settled.max_parked = file.max_parked.or(base.max_parked);
     // A worker is an engine's thread. In a pod that shares CPUs with others, threads are better left where
     // they like.
     settled.threads = Some(workers);

@@ -9,7 +9,7 @@ use crate::ops::rsa::{Padding, RsaPrivateKey, SignRequest};
 use crate::ops::{Request, Response, Runner, scalar};
 
 fn each_tier(test: impl Fn(Tier)) {
-    for kind in TierKind::DETECTABLE.into_iter().chain([TierKind::Portable]) {
+    for kind in TierKind::DETECTABLE.iter().copied().chain([TierKind::Portable]) {
         with_tier(kind, Tier::of_kind(kind), &test);
     }
 }
@@ -109,7 +109,7 @@ fn injected_faults_never_leave() {
 #[test]
 fn a_fault_concerns_its_own_lane() {
     let key = key("rsa2048.pkcs8");
-    for kind in TierKind::DETECTABLE.into_iter().chain([TierKind::Portable]) {
+    for kind in TierKind::DETECTABLE.iter().copied().chain([TierKind::Portable]) {
         if kind == TierKind::Scalar {
             continue;
         }

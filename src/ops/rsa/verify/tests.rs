@@ -11,7 +11,7 @@ use crate::ops::rsa::testing::{PADDINGS, key};
 use crate::ops::{Request, Response, Runner};
 
 fn each_tier(test: impl Fn(Tier)) {
-    for kind in TierKind::DETECTABLE.into_iter().chain([TierKind::Portable]) {
+    for kind in TierKind::DETECTABLE.iter().copied().chain([TierKind::Portable]) {
         with_tier(kind, Tier::of_kind(kind), &test);
     }
 }

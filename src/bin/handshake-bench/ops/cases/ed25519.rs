@@ -3,8 +3,8 @@
 use super::{Baseline, Case};
 use aws_lc_rs::signature::{self as aws, KeyPair as _};
 use ring::signature::{self as other, KeyPair as _};
-use rustls_multibuffer::ops::ed25519::{PrivateKey, SignRequest, VerifyRequest};
-use rustls_multibuffer::ops::{Op, Request, Response};
+use rustls_multibuffer::internals::ops::ed25519::{PrivateKey, SignRequest, VerifyRequest};
+use rustls_multibuffer::internals::ops::{Op, Request, Response};
 
 /// The operations of this module.
 pub(super) const NAMES: [&str; 2] = ["ed25519-sign", "ed25519-verify"];

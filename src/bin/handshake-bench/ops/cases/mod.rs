@@ -8,7 +8,7 @@ mod rsa;
 mod rsa_verify;
 mod x25519;
 
-use rustls_multibuffer::ops::{Op, Request, Response, Runner};
+use rustls_multibuffer::internals::ops::{Op, Request, Response, Runner};
 
 /// A library to compare with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,12 +5,12 @@ use aws_lc_rs::signature::KeyPair as _;
 use aws_lc_rs::{agreement as aws, rand, signature as aws_sig};
 use ring::agreement as other;
 use ring::signature as other_sig;
-use rustls_multibuffer::ops::ecdh::{AgreeRequest, KeyPair};
-use rustls_multibuffer::ops::ecdsa::{EcdsaPrivateKey, SignRequest, VerifyRequest};
-use rustls_multibuffer::ops::{NistCurve, Op, Request, Response, Runner};
+use rustls_multibuffer::internals::ops::ecdh::{AgreeRequest, KeyPair};
+use rustls_multibuffer::internals::ops::ecdsa::{EcdsaPrivateKey, SignRequest, VerifyRequest};
+use rustls_multibuffer::internals::ops::{NistCurve, Op, Request, Response, Runner};
 
-/// The operations of this module.
-/// aws-lc-rs and ring treat every public key as one that they never met; so do `p256-verify` and `p384-verify`.
+/// The operations of this module. aws-lc-rs and ring treat every public key as one that they never met; so do
+/// `p256-verify` and `p384-verify`.
 pub(super) const NAMES: [&str; 10] = [
     "p256-sign",
     "p256-verify",

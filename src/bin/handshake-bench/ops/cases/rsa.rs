@@ -5,8 +5,8 @@ use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rsa::{KeyPair, KeySize};
 use aws_lc_rs::signature as aws;
 use ring::signature as other;
-use rustls_multibuffer::ops::rsa::{Padding, RsaPrivateKey, SignRequest};
-use rustls_multibuffer::ops::{Op, Request, Response};
+use rustls_multibuffer::internals::ops::rsa::{Padding, RsaPrivateKey, SignRequest};
+use rustls_multibuffer::internals::ops::{Op, Request, Response};
 
 /// The operations of this module.
 pub(super) const NAMES: [&str; 6] = [

@@ -4,8 +4,8 @@ use super::{Baseline, Case};
 use aws_lc_rs::rsa::KeySize;
 use aws_lc_rs::signature as aws;
 use ring::signature as other;
-use rustls_multibuffer::ops::rsa::{Padding, RsaPrivateKey, VerifyRequest};
-use rustls_multibuffer::ops::{Op, Request, Response, Runner};
+use rustls_multibuffer::internals::ops::rsa::{Padding, RsaPrivateKey, VerifyRequest};
+use rustls_multibuffer::internals::ops::{Op, Request, Response, Runner};
 use std::sync::{Arc, OnceLock};
 
 /// The operations of this module. Those with a new key prepare the peer's key for every verification, the others once,

@@ -3,8 +3,8 @@
 use super::{Baseline, Case};
 use aws_lc_rs::agreement as aws;
 use ring::agreement as other;
-use rustls_multibuffer::ops::x25519::{AgreeRequest, KeyPair};
-use rustls_multibuffer::ops::{Op, Request, Response};
+use rustls_multibuffer::internals::ops::x25519::{AgreeRequest, KeyPair};
+use rustls_multibuffer::internals::ops::{Op, Request, Response};
 
 /// The operations of this module.
 pub(super) const NAMES: [&str; 2] = ["x25519", "x25519-keygen"];
