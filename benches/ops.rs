@@ -1,7 +1,9 @@
-//! Every operation through every tier of this machine, one alone and a full batch, and other libraries one by one.
+//! Every operation through every tier of this machine, one alone and a full batch, and other libraries one by
+//! one.
 //!
-//! Batches are checked with aws-lc-rs before they are timed. Ratios are the business of `handshake-bench ops`, which lets both
-//! sides take turns; this is for profiles and for comparing one commit with the next: `cargo bench --bench ops -- NAME`.
+//! Batches are checked with aws-lc-rs before they are timed. Ratios are the business of
+//! `handshake-bench ops`, which lets both sides take turns; this is for profiles and for comparing one commit
+//! with the next: `cargo bench --bench ops -- NAME`.
 
 #[path = "../src/bin/handshake-bench/ops/cases/mod.rs"]
 mod cases;

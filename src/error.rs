@@ -21,8 +21,8 @@ pub enum Error {
     PeerKey,
     /// The operating system's random number generator failed.
     Random,
-    /// The batch panicked, a bug of this crate, and so did aws-lc-rs when it did the request again. Nothing was
-    /// released.
+    /// The batch panicked, a bug of this crate, and so did aws-lc-rs when it did the request again. Nothing
+    /// was released.
     Panicked,
     /// The key cannot make this kind of signature, for example because it is too small for the padding.
     Unsupported(&'static str),
@@ -80,7 +80,8 @@ pub enum KeyError {
     CrtExponent,
     /// qinv·q is not 1 modulo p.
     CrtCoefficient,
-    /// The private scalar of an elliptic-curve key has the wrong length, is zero, or is not below the group's order.
+    /// The private scalar of an elliptic-curve key has the wrong length, is zero, or is not below the group's
+    /// order.
     PrivateScalar,
     /// The public key in the encoding is not that of the private one.
     PublicKey,

@@ -1,4 +1,5 @@
-//! `mtls-sidecar`, haproxy and Envoy doing the same: each takes mTLS on loopback and connects to one plain application.
+//! `mtls-sidecar`, haproxy and Envoy doing the same: each takes mTLS on loopback and connects to one plain
+//! application.
 //!
 //! ```text
 //! apt-get install haproxy
@@ -6,11 +7,12 @@
 //! cargo bench --bench proxies --all-features [-- --rounds 5 --slot 3 --json FILE]
 //! ```
 //!
-//! One worker each, TLS 1.3, X25519, AES-128-GCM, no resumption, a client certificate required. The proxies are bound to
-//! CPU 0; this process, which is the clients and the application, to CPU 1. They are measured in turns, in another order
-//! every round, and medians are printed: new connections a second (a connection counts when a byte has come back through
-//! it), the proxy's CPU time (user and system, from `/proc/PID/stat`) for each, and bulk throughput both ways with the CPU
-//! time for each GB. A proxy that is not installed is an error, unless `--only` leaves it out.
+//! One worker each, TLS 1.3, X25519, AES-128-GCM, no resumption, a client certificate required. The proxies
+//! are bound to CPU 0; this process, which is the clients and the application, to CPU 1. They are measured in
+//! turns, in another order every round, and medians are printed: new connections a second (a connection
+//! counts when a byte has come back through it), the proxy's CPU time (user and system, from
+//! `/proc/PID/stat`) for each, and bulk throughput both ways with the CPU time for each GB. A proxy that is
+//! not installed is an error, unless `--only` leaves it out.
 
 mod application;
 mod load;

@@ -1,6 +1,7 @@
-//! Whether the time of operations depends on their secrets, after O. Reparaz, J. Balasch, I. Verbauwhede, "Dude, is my code
-//! constant time?", DATE 2017: full batches with one fixed secret against batches with random ones, compared by Welch's
-//! t-test. A |t| above 5 that grows with the number of samples is a leak; `leak_early_exit`, planted, shows what one looks like.
+//! Whether the time of operations depends on their secrets, after O. Reparaz, J. Balasch, I. Verbauwhede,
+//! "Dude, is my code constant time?", DATE 2017: full batches with one fixed secret against batches with
+//! random ones, compared by Welch's t-test. A |t| above 5 that grows with the number of samples is a leak;
+//! `leak_early_exit`, planted, shows what one looks like.
 //!
 //! It runs in the best tier of the machine, or in `MAX_TIER`. Leave the machine alone meanwhile.
 
@@ -19,8 +20,8 @@ fn tier() -> Tier {
     Tier::detect_up_to(max).tier
 }
 
-/// Measures full batches whose requests come from 48 bytes each: zeros on the left, random on the right. Both kinds are made
-/// in the same way, in random order.
+/// Measures full batches whose requests come from 48 bytes each: zeros on the left, random on the right. Both
+/// kinds are made in the same way, in random order.
 fn measure(ct: &mut CtRunner, rng: &mut BenchRng, request: impl Fn([u8; 48]) -> Request) {
     // The measured closure is called through a shared reference.
     let runner = RefCell::new(Runner::new(tier()));
@@ -113,7 +114,8 @@ fn p384_sign(ct: &mut CtRunner, rng: &mut BenchRng) {
     ecdsa_sign(ct, rng, NistCurve::P384, &[0xa0, 7, 6, 5, 0x2b, 0x81, 4, 0, 0x22]);
 }
 
-/// One key on the left, another one on the right: equally often, so that neither is better known to the caches.
+/// One key on the left, another one on the right: equally often, so that neither is better known to the
+/// caches.
 fn rsa2048_sign(ct: &mut CtRunner, rng: &mut BenchRng) {
     let [left, right] = [1, 2].map(|i| {
         let root = concat!(env!("CARGO_MANIFEST_DIR"), "/../vendor-test-vectors/rsa-keys");

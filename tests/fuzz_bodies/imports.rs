@@ -1,4 +1,5 @@
-//! Private keys: whatever the bytes are, there is an error, or a key that signs what its own public key verifies.
+//! Private keys: whatever the bytes are, there is an error, or a key that signs what its own public key
+//! verifies.
 
 use rustls_multibuffer::KeyError;
 use rustls_multibuffer::internals::ops::ecdsa::{self, EcdsaPrivateKey};

@@ -1,5 +1,5 @@
-//! What the fuzz targets in `fuzz/` run, and `tests/fuzz.rs` with bounded, reproducible inputs: each body takes any bytes and
-//! panics when something is wrong.
+//! What the fuzz targets in `fuzz/` run, and `tests/fuzz.rs` with bounded, reproducible inputs: each body
+//! takes any bytes and panics when something is wrong.
 
 pub(crate) mod imports;
 pub(crate) mod operations;

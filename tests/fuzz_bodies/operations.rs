@@ -70,8 +70,8 @@ fn request(kind: usize, bytes: &mut Bytes<'_>) -> Request {
 /// Operations that [`request`] knows.
 const KINDS: usize = 11;
 
-/// Runs one batch in each tier. The bytes: the operation, the fill, then keys and messages. `tamper` stands between the lanes
-/// and the comparison.
+/// Runs one batch in each tier. The bytes: the operation, the fill, then keys and messages. `tamper` stands
+/// between the lanes and the comparison.
 pub(crate) fn run_with(data: &[u8], tamper: impl Fn(&mut Results)) {
     let mut bytes = Bytes(data);
     let (kind, fill, keys) = (bytes.below(KINDS), bytes.byte(), bytes);

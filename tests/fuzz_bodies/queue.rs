@@ -1,5 +1,5 @@
-//! The batch queue as a state machine: arrivals, cancellations, time and load as the bytes say, against a model that knows
-//! which requests wait.
+//! The batch queue as a state machine: arrivals, cancellations, time and load as the bytes say, against a
+//! model that knows which requests wait.
 
 use super::Bytes;
 use rustls_multibuffer::internals::batch::{Batch, Load, Policy, Queue};

@@ -9,8 +9,9 @@ use rustls_multibuffer::internals::ops::{NistCurve, Request, Response, Runner, e
 /// What is signed.
 pub(crate) const MESSAGE: &[u8] = b"message";
 
-/// Verifies a signature of [`MESSAGE`] in full batches of every tier. The bytes: the kind of key (0 P-256, 1 P-384, 2
-/// Ed25519, 3 RSA with PSS, 4 RSA with PKCS#1), the public key's length (two bytes, big-endian), it, the signature.
+/// Verifies a signature of [`MESSAGE`] in full batches of every tier. The bytes: the kind of key (0 P-256, 1
+/// P-384, 2 Ed25519, 3 RSA with PSS, 4 RSA with PKCS#1), the public key's length (two bytes, big-endian), it,
+/// the signature.
 ///
 /// The verdict; `None` where no lanes serve the key.
 pub(crate) fn run(data: &[u8]) -> Option<Result<(), Error>> {

@@ -1,5 +1,6 @@
-//! X.509-SVIDs: a good leaf is edited and signed again by its authority, so that only the rules stand between it and its use.
-//! What an identity accepts has to be, by another parser's account, what the X.509-SVID standard wants.
+//! X.509-SVIDs: a good leaf is edited and signed again by its authority, so that only the rules stand between
+//! it and its use. What an identity accepts has to be, by another parser's account, what the X.509-SVID
+//! standard wants.
 
 use pkcs8::der::asn1::{AnyRef, BitStringRef};
 use pkcs8::der::{Decode, Encode, Reader, SliceReader, Tag};

@@ -48,8 +48,8 @@ fn a_rate_that_is_too_high_is_not_reached() {
             );
             assert_eq!((&line["load"], line["offered_per_s"].as_f64()), (&"open".into(), Some(rate)));
             assert_eq!((&line["failures"], &line["concurrency"]), (&0.into(), &128.into()));
-            // Nothing makes 60,000 handshakes a second on a thread; those left over are told, and have waited. A
-            // machine that is busy with something else may not make the low rate either.
+            // Nothing makes 60,000 handshakes a second on a thread; those left over are told, and have
+            // waited. A machine that is busy with something else may not make the low rate either.
             let unstarted = line["unstarted"].as_u64().unwrap();
             assert!(line["reached"] == false || (unstarted == 0 && rate < 1e4), "{line}");
             assert!(unstarted > 0 || rate < 1e4, "{line}");

@@ -54,8 +54,8 @@ pub(crate) enum Side {
 }
 
 impl Case {
-    /// RSA under every version and padding that go together, with and without client certificates: TLS 1.3 has no PKCS#1
-    /// v1.5 signatures in handshakes (RFC 8446 §4.2.3).
+    /// RSA under every version and padding that go together, with and without client certificates: TLS 1.3
+    /// has no PKCS#1 v1.5 signatures in handshakes (RFC 8446 §4.2.3).
     pub(crate) fn rsa(kind: Kind) -> impl Iterator<Item = Self> {
         let schemes = [(&TLS13, Scheme::Pss), (&TLS12, Scheme::Pss), (&TLS12, Scheme::Pkcs1)];
         schemes.into_iter().flat_map(move |(version, scheme)| {
@@ -91,8 +91,8 @@ impl Case {
         self.version.version == ProtocolVersion::TLSv1_3
     }
 
-    /// The groups that both sides must know, the one to be used first: before TLS 1.3 a certificate's curve has to be among
-    /// them (RFC 8422 §5.1).
+    /// The groups that both sides must know, the one to be used first: before TLS 1.3 a certificate's curve
+    /// has to be among them (RFC 8422 §5.1).
     pub(crate) fn groups(self) -> impl Iterator<Item = Group> {
         let of_certificate = match self.kind {
             Kind::P256 => Some(Group::Secp256r1),
@@ -103,8 +103,8 @@ impl Case {
         std::iter::once(self.group).chain(further)
     }
 
-    /// What one handshake asks of our engine: a signature for our certificate, two verifications of theirs (it and the
-    /// handshake), a key share and an agreement.
+    /// What one handshake asks of our engine: a signature for our certificate, two verifications of theirs
+    /// (it and the handshake), a key share and an agreement.
     pub(crate) fn requests(self, side: Side) -> Requests {
         let (signs, verifies) = match side {
             Side::Server => (true, self.client_auth),

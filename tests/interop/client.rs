@@ -33,7 +33,8 @@ impl ServerProgram {
         peer::find("openssl").map(Self::OpenSsl)
     }
 
-    /// `None`, with a notice, when it is not installed, or when it cannot be kept from listening to the world.
+    /// `None`, with a notice, when it is not installed, or when it cannot be kept from listening to the
+    /// world.
     fn gnutls() -> Option<Self> {
         let needed = ["gnutls-serv", "ip", "bash", "stdbuf"].map(peer::find);
         let unshare = peer::find("unshare")?;
@@ -184,7 +185,8 @@ fn s_server_with_the_hybrid_group_or_refused_without() {
     });
 }
 
-/// A server that does not know the hybrid takes the X25519 share that comes with it, and no second share is made.
+/// A server that does not know the hybrid takes the X25519 share that comes with it, and no second share is
+/// made.
 #[test]
 fn servers_without_the_hybrid_group_take_its_x25519_share() {
     run(async {

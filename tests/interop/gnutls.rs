@@ -33,9 +33,9 @@ pub(crate) fn server_reports(case: Case) -> Vec<String> {
     wanted
 }
 
-/// `gnutls-serv` listens on every interface there is, so it gets a network of its own that has nothing but loopback, and
-/// this script's standard input and output lead to it. Its own output goes to standard error, and everything ends with
-/// the script.
+/// `gnutls-serv` listens on every interface there is, so it gets a network of its own that has nothing but
+/// loopback, and this script's standard input and output lead to it. Its own output goes to standard error,
+/// and everything ends with the script.
 const SERVE: &str = "
     ip link set lo up || exit
     stdbuf --output=L gnutls-serv --port 4433 \"$@\" </dev/null 1>&2 &
@@ -51,7 +51,8 @@ const SERVE: &str = "
     exit 0
 ";
 
-/// The words before the script: namespaces for users, networks and processes, so that the server cannot outlive it.
+/// The words before the script: namespaces for users, networks and processes, so that the server cannot
+/// outlive it.
 const ISOLATE: &str = "--map-root-user --net --pid --fork --kill-child";
 
 /// Whether `gnutls-serv` can be started here.
@@ -78,9 +79,10 @@ pub(crate) fn gnutls_serv(unshare: &Path, case: Case) -> (Peer, Pipes) {
     (peer, pipes)
 }
 
-/// Version, signature scheme and group. The second scheme is for what is not the handshake's signature: RSA certificates
-/// are signed with PKCS#1 v1.5; before TLS 1.3 ECDSA's schemes have names without a curve, and a server that takes Ed25519
-/// certificates has to ask for those of ECDSA (RFC 8422 §5.5), which GnuTLS does only where it knows a scheme for it.
+/// Version, signature scheme and group. The second scheme is for what is not the handshake's signature: RSA
+/// certificates are signed with PKCS#1 v1.5; before TLS 1.3 ECDSA's schemes have names without a curve, and a
+/// server that takes Ed25519 certificates has to ask for those of ECDSA (RFC 8422 §5.5), which GnuTLS does
+/// only where it knows a scheme for it.
 fn priority(case: Case) -> String {
     let version = if case.is_tls13() { "1.3" } else { "1.2" };
     let (first, second) = match case.scheme {

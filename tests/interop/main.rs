@@ -1,8 +1,8 @@
-//! Handshakes with other people's TLS over loopback: OpenSSL's `s_client` and `s_server`, `gnutls-cli` and `gnutls-serv`,
-//! and curl.
+//! Handshakes with other people's TLS over loopback: OpenSSL's `s_client` and `s_server`, `gnutls-cli` and
+//! `gnutls-serv`, and curl.
 //!
-//! A peer program that is not installed is reported as "not run", and is a failure when the environment variable
-//! `REQUIRE_PEERS` is set. What this version of a peer cannot do at all is reported, too.
+//! A peer program that is not installed is reported as "not run", and is a failure when the environment
+//! variable `REQUIRE_PEERS` is set. What this version of a peer cannot do at all is reported, too.
 
 mod case;
 mod client;

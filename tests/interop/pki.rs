@@ -1,4 +1,5 @@
-//! CAs made for this run, one for each kind of key; as rustls configurations for us, as PEM files for the others.
+//! CAs made for this run, one for each kind of key; as rustls configurations for us, as PEM files for the
+//! others.
 
 use crate::case::{Case, Group, Kind};
 use pkcs8::der::pem::LineEnding;
@@ -113,7 +114,8 @@ impl Case {
         Arc::new(CryptoProvider { kx_groups: kx_groups.collect(), ..default_provider() })
     }
 
-    /// Our server, with the one group. It issues no tickets, so that nothing but our answer reaches the peer's output.
+    /// Our server, with the one group. It issues no tickets, so that nothing but our answer reaches the
+    /// peer's output.
     pub(crate) fn server_config(self) -> Arc<ServerConfig> {
         let (provider, identity) = (Self::provider([self.group]), PKI.identity(self.kind));
         let builder = ServerConfig::builder_with_provider(provider.clone())

@@ -97,8 +97,8 @@ pub(crate) fn config(
     Arc::new(config)
 }
 
-/// A connection whose handshake has ended and that has sent a byte; `finish` says whether it gets that far, or ends after
-/// the server's first flight.
+/// A connection whose handshake has ended and that has sent a byte; `finish` says whether it gets that far,
+/// or ends after the server's first flight.
 pub(crate) fn connect(
     mut socket: TcpStream,
     config: &Arc<ClientConfig>,

@@ -10,8 +10,8 @@ use rustls::{ClientConfig, ClientConnection, NamedGroup};
 use std::net::TcpStream;
 use std::sync::Arc;
 
-/// What rustls derives from shared secrets and leaves in memory that it frees, with tokio-rustls as well as with an engine; by
-/// its names for them in key logs.
+/// What rustls derives from shared secrets and leaves in memory that it frees, with tokio-rustls as well as
+/// with an engine; by its names for them in key logs.
 const LEFT_BY_RUSTLS: [&str; 5] = [
     "CLIENT_HANDSHAKE_TRAFFIC_SECRET",
     "CLIENT_TRAFFIC_SECRET_0",

@@ -1,10 +1,11 @@
 //! Secrets leave memory when their owners do.
 //!
-//! A child process imports or makes secrets, uses them in every tier, and drops them. Its parent, which knows the secrets or can
-//! compute them, searches all memory that the child can write, through `/proc/PID/mem`: while the secret lives, where it must be
-//! found (the control); when it was dropped and only the memory that batches are computed in is left; and when that is gone too.
-//! Looked for is every aligned eight bytes of a secret, not only the whole, in both orders of bytes, and as digits.
-//! The child's memory holds nothing of the search.
+//! A child process imports or makes secrets, uses them in every tier, and drops them. Its parent, which knows
+//! the secrets or can compute them, searches all memory that the child can write, through `/proc/PID/mem`:
+//! while the secret lives, where it must be found (the control); when it was dropped and only the memory that
+//! batches are computed in is left; and when that is gone too. Looked for is every aligned eight bytes of a
+//! secret, not only the whole, in both orders of bytes, and as digits. The child's memory holds nothing of
+//! the search.
 #![cfg(target_os = "linux")]
 
 mod client;
@@ -32,7 +33,8 @@ fn random(len: usize) -> Vec<u8> {
     secret
 }
 
-/// Looks for `lasting`, which the child owns at first, and for `passing`, which it has already used and forgotten.
+/// Looks for `lasting`, which the child owns at first, and for `passing`, which it has already used and
+/// forgotten.
 fn assert_leaves(owner: &mut Owner, lasting: &Needles, passing: Option<&Needles>) {
     let memory = owner.memory();
     assert!(!memory.search(lasting).is_empty(), "the control: what lives is found");

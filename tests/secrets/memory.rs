@@ -22,8 +22,8 @@ pub(crate) struct Needles {
 }
 
 impl Needles {
-    /// Looks for `secret`, most significant byte first: its limbs in both orders of bytes, and its digits as integers and
-    /// as doubles.
+    /// Looks for `secret`, most significant byte first: its limbs in both orders of bytes, and its digits as
+    /// integers and as doubles.
     pub(crate) fn number(&mut self, name: &str, secret: &[u8]) {
         self.bytes(name, secret);
         let mut little = secret.to_vec();
@@ -104,8 +104,8 @@ impl Memory {
         writable.map(region).collect()
     }
 
-    /// Gives `visit` all writable memory, a piece at a time, with the address and the name of each. Pieces overlap by
-    /// `overlap` bytes, so that nothing lies between two of them.
+    /// Gives `visit` all writable memory, a piece at a time, with the address and the name of each. Pieces
+    /// overlap by `overlap` bytes, so that nothing lies between two of them.
     fn read(&self, overlap: usize, mut visit: impl FnMut(&Region, u64, &[u8])) {
         let mut piece = vec![0; 1 << 20];
         for region in self.regions() {
@@ -147,8 +147,9 @@ impl Memory {
         self.search(needles).iter().map(name).collect()
     }
 
-    /// The places of `len` bytes, at multiples of eight, that `is_secret` recognizes. It is asked about what looks random
-    /// only: about nothing with two equal words, with a word that is small, or one that is an address.
+    /// The places of `len` bytes, at multiples of eight, that `is_secret` recognizes. It is asked about what
+    /// looks random only: about nothing with two equal words, with a word that is small, or one that is an
+    /// address.
     pub(crate) fn recognize(&self, len: usize, mut is_secret: impl FnMut(&[u8]) -> bool) -> Vec<String> {
         let mut found = BTreeMap::new();
         self.read(len - WORD, |region, at, piece| {

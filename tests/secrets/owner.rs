@@ -1,4 +1,5 @@
-//! The child: it imports a secret, uses it in every tier, and drops it, and waits after each step to be looked at.
+//! The child: it imports a secret, uses it in every tier, and drops it, and waits after each step to be
+//! looked at.
 
 use crate::process::{SAYS, SCENARIO, hex};
 use crate::server;

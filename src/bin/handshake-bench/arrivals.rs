@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-/// Times of arrival of a Poisson process with `rate` arrivals a second, ascending, all within `duration` of its start. Equal
-/// seeds give equal times.
+/// Times of arrival of a Poisson process with `rate` arrivals a second, ascending, all within `duration` of
+/// its start. Equal seeds give equal times.
 pub(crate) fn poisson(rate: f64, duration: Duration, seed: u64) -> Vec<Duration> {
     let mut random = fastrand::Rng::with_seed(seed);
     // The gaps are exponentially distributed; `f64` is below one, so the logarithm is finite.

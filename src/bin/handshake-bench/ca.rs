@@ -41,8 +41,8 @@ pub(crate) struct Pki {
 }
 
 impl Pki {
-    /// A new authority with one server and that many clients, at least one, and with an intermediate authority that issues to
-    /// all of them if asked for; all have keys of `kind`.
+    /// A new authority with one server and that many clients, at least one, and with an intermediate
+    /// authority that issues to all of them if asked for; all have keys of `kind`.
     pub(crate) fn generate(
         kind: KeyKind,
         clients: usize,

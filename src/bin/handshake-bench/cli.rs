@@ -56,8 +56,8 @@ pub(crate) struct RunArgs {
     /// Clients that make one handshake after the other at the same time.
     #[arg(long, default_value_t = 64, value_name = "N")]
     pub(crate) concurrency: usize,
-    /// Handshakes a second that begin at random times (a Poisson process), whatever became of those before, instead of
-    /// `--concurrency`. Latency then counts from the time at which a handshake was due.
+    /// Handshakes a second that begin at random times (a Poisson process), whatever became of those before,
+    /// instead of `--concurrency`. Latency then counts from the time at which a handshake was due.
     #[arg(long, value_name = "R", value_parser = rate, conflicts_with = "concurrency")]
     pub(crate) rate: Option<f64>,
     /// Slots of each implementation for each scenario; they alternate.
@@ -88,7 +88,8 @@ pub(crate) struct MeasureArgs {
     /// Also write the results to this file, one JSON object a line.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
-    /// Also write a page with plots and tables to this directory, `index.html`, and beside it `results.jsonl`.
+    /// Also write a page with plots and tables to this directory, `index.html`, and beside it
+    /// `results.jsonl`.
     #[arg(long, value_name = "DIR")]
     pub(crate) report: Option<PathBuf>,
 }
@@ -149,7 +150,8 @@ pub(crate) struct OpsArgs {
     /// Write JSON to standard output instead of a table: one object a line, one row per fill and baseline.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Also write a page with plots and tables to this directory, `index.html`, and beside it `results.jsonl`.
+    /// Also write a page with plots and tables to this directory, `index.html`, and beside it
+    /// `results.jsonl`.
     #[arg(long, value_name = "DIR")]
     pub(crate) report: Option<PathBuf>,
 }

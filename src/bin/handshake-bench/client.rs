@@ -1,4 +1,5 @@
-//! The load: clients that each make one handshake after the other, or handshakes that are due at times of their own.
+//! The load: clients that each make one handshake after the other, or handshakes that are due at times of
+//! their own.
 
 mod connector;
 mod exchange;
@@ -62,8 +63,9 @@ pub(crate) struct Load<'a> {
 /// What the clients saw. Every handshake that was started, or should have been, is in here.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
-    /// One latency for each handshake that counts, from the time at which it was due to its first application byte. Those
-    /// that were not started have theirs in here, too, up to the end of the load: so long it was at least.
+    /// One latency for each handshake that counts, from the time at which it was due to its first application
+    /// byte. Those that were not started have theirs in here, too, up to the end of the load: so long it was
+    /// at least.
     pub(crate) latencies: Latencies,
     /// Handshakes that count.
     pub(crate) handshakes: usize,
@@ -230,11 +232,11 @@ async fn closed_loop(
     finish(running).await
 }
 
-/// Handshakes, by number, that each start when they are due, whatever became of those before, or as soon after that as fewer
-/// than `limit` are running.
+/// Handshakes, by number, that each start when they are due, whatever became of those before, or as soon
+/// after that as fewer than `limit` are running.
 ///
-/// A runtime's timer ticks once a millisecond, which would let handshakes arrive in groups and favour batches. So a thread
-/// that sleeps until each is due tells the runtime.
+/// A runtime's timer ticks once a millisecond, which would let handshakes arrive in groups and favour
+/// batches. So a thread that sleeps until each is due tells the runtime.
 async fn open_loop(shared: &Rc<Shared>, due: Vec<(usize, Instant)>, limit: usize) -> io::Result<()> {
     let (sender, mut receiver) = mpsc::unbounded_channel();
     let clock = std::thread::Builder::new().name("arrivals".to_owned()).spawn(move || {
@@ -249,7 +251,8 @@ async fn open_loop(shared: &Rc<Shared>, due: Vec<(usize, Instant)>, limit: usize
     while let Some((number, at)) = receiver.recv().await {
         let (shared, permits) = (shared.clone(), permits.clone());
         running.spawn_local(async move {
-            // What starts at once starts, if a little late; what has had to wait until the load was over does not.
+            // What starts at once starts, if a little late; what has had to wait until the load was over does
+            // not.
             let permit = permits.try_acquire();
             let (waits, permit) = (permit.is_err(), permit.ok());
             let _permit = match permit {

@@ -9,8 +9,8 @@ use std::time::Duration;
 /// Handshakes of the control run.
 const ATTEMPTS: usize = 16;
 
-/// Lets clients with a certificate of another authority try, or those that trust no authority but another where clients have
-/// no certificates: none may count, and the server must have sent nothing back.
+/// Lets clients with a certificate of another authority try, or those that trust no authority but another
+/// where clients have no certificates: none may count, and the server must have sent nothing back.
 ///
 /// # Errors
 /// Says what was counted, or why the control could not be run.
@@ -43,9 +43,9 @@ fn judge(outcome: &Outcome, echoed: usize) -> Result<(), String> {
             outcome.failures
         ));
     }
-    // Any other failure would be an accident: the server has to say that it does not know the authority, or the client where
-    // only that one verifies. SPIFFE's rules are not rustls' own, for whose failures there is only the alert
-    // CertificateUnknown.
+    // Any other failure would be an accident: the server has to say that it does not know the authority, or
+    // the client where only that one verifies. SPIFFE's rules are not rustls' own, for whose failures there
+    // is only the alert CertificateUnknown.
     match ["UnknownCA", "CertificateUnknown", "UnknownIssuer"].iter().any(|alert| why.contains(alert)) {
         true => Ok(()),
         false => Err(format!("control run: clients failed, but not because of the authority: {why}")),

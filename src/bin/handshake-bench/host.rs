@@ -35,8 +35,8 @@ pub(crate) fn utc_now() -> String {
     utc(now.map_or(0, |since| since.as_secs()))
 }
 
-/// Seconds since 1970 in the Gregorian calendar, whose rules repeat every 400 years; years begin in March here, so that a leap
-/// day is the last of its year.
+/// Seconds since 1970 in the Gregorian calendar, whose rules repeat every 400 years; years begin in March
+/// here, so that a leap day is the last of its year.
 fn utc(seconds: u64) -> String {
     let days = seconds / 86_400 + 719_468;
     let (era, day) = (days / 146_097, days % 146_097);

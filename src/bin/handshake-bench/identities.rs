@@ -11,8 +11,8 @@ use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-/// Writes a new authority's certificate and one identity for each side, in the files that [`read`] reads. Files that exist are not
-/// overwritten.
+/// Writes a new authority's certificate and one identity for each side, in the files that [`read`] reads.
+/// Files that exist are not overwritten.
 pub(crate) fn write(directory: &Path, key: KeyKind, intermediate: bool) -> Result<(), String> {
     let pki = Pki::generate(key, 1, intermediate).map_err(|e| format!("cannot issue certificates: {e}"))?;
     std::fs::create_dir_all(directory).map_err(|e| format!("{}: {e}", directory.display()))?;
@@ -25,7 +25,8 @@ pub(crate) fn write(directory: &Path, key: KeyKind, intermediate: bool) -> Resul
     Ok(())
 }
 
-/// Reads what [`write()`] wrote. Of the authority's key nothing is known any more, so there is no identity of another one.
+/// Reads what [`write()`] wrote. Of the authority's key nothing is known any more, so there is no identity of
+/// another one.
 pub(crate) fn read(directory: &Path) -> Result<Pki, String> {
     let [root] = <[_; 1]>::try_from(read_certificates(&directory.join("ca.pem"))?)
         .map_err(|_| format!("{}: not one certificate", directory.join("ca.pem").display()))?;

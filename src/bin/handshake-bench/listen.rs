@@ -7,8 +7,8 @@ use std::os::unix::net::{UnixListener as StdUnixListener, UnixStream as StdUnixS
 use std::path::Path;
 use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixStream};
 
-/// Connections that may wait to be accepted, as far as the system allows: a load that begins with more at once than fit would
-/// be measured with the second that a refused TCP client waits before it tries again.
+/// Connections that may wait to be accepted, as far as the system allows: a load that begins with more at
+/// once than fit would be measured with the second that a refused TCP client waits before it tries again.
 const BACKLOG: u32 = 4096;
 
 /// A listener of either kind.
@@ -29,8 +29,9 @@ impl Listener {
         Self::tcp((Ipv4Addr::LOCALHOST, 0).into(), false)
     }
 
-    /// Several listeners for one address, between which the system spreads connections if it is of TCP. Each is made within
-    /// the runtime of its thread, the first before the others: so this is one more, where `first` is the one before.
+    /// Several listeners for one address, between which the system spreads connections if it is of TCP. Each
+    /// is made within the runtime of its thread, the first before the others: so this is one more, where
+    /// `first` is the one before.
     pub(crate) fn on(address: &Address, first: Option<&Shared>) -> io::Result<(Self, Shared)> {
         match (address, first) {
             (Address::Tcp(address), None) => {

@@ -36,7 +36,8 @@ impl Directory {
         Ok(Self(path.map(Path::to_owned)))
     }
 
-    /// Writes `index.html` and `results.jsonl`. `max` is the tier asked for, `placement` where the threads were.
+    /// Writes `index.html` and `results.jsonl`. `max` is the tier asked for, `placement` where the threads
+    /// were.
     pub(crate) fn write(
         &self,
         title: &str,

@@ -1,4 +1,5 @@
-//! The two halves as programs of their own: `serve` and `connect`, and `identities` for both and for other programs.
+//! The two halves as programs of their own: `serve` and `connect`, and `identities` for both and for other
+//! programs.
 
 use crate::batches::Batches;
 use crate::ca::Pki;

@@ -2,8 +2,8 @@
 //!
 //! The server threads are what is measured: each has a core of its own as far as there are enough, and the
 //! clients get the others. A handshake costs a stock client at least what it costs the server, so with few
-//! cores the clients would be the bottleneck, the server would idle, and nothing would be *concurrent* for it.
-//! There the clients may use every core, and the server threads give way to them (`nice`): they find work
+//! cores the clients would be the bottleneck, the server would idle, and nothing would be *concurrent* for
+//! it. There the clients may use every core, and the server threads give way to them (`nice`): they find work
 //! waiting whenever they run, as under load. Their CPU time is counted by thread, so it stays comparable.
 
 use core_affinity::CoreId;
@@ -26,7 +26,8 @@ impl Placement {
 
     fn on(cores: Vec<CoreId>, threads: usize, concurrency: usize) -> Self {
         let spare = cores.len().saturating_sub(threads);
-        // Without more clients than threads no two handshakes meet in one thread, so there is nothing to load.
+        // Without more clients than threads no two handshakes meet in one thread, so there is nothing to
+        // load.
         let shared = spare == 0 || (concurrency > threads && spare < 2 * threads);
         let clients = if shared { cores.clone() } else { cores[threads..].to_vec() };
         Self { servers: cores, clients, shared, nice: 19 }

@@ -107,8 +107,9 @@ impl Side {
         self.latencies.percentiles_us(wanted).expect("every slot has handshakes")
     }
 
-    /// Whether as many handshakes were made as were due: all were started in time, and as fast as they were due, but for
-    /// [`REACHED`]. What took longer would have piled up. A slot's last handshakes may end a median latency after it.
+    /// Whether as many handshakes were made as were due: all were started in time, and as fast as they were
+    /// due, but for [`REACHED`]. What took longer would have piled up. A slot's last handshakes may end a
+    /// median latency after it.
     pub(crate) fn kept_pace(&self) -> bool {
         let seconds =
             |time: fn(&Slot) -> Duration| self.slots.iter().map(time).sum::<Duration>().as_secs_f64();

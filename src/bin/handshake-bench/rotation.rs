@@ -1,4 +1,5 @@
-//! Identities that rotate while handshakes are made: the embedded authority issues, both sides follow it in memory.
+//! Identities that rotate while handshakes are made: the embedded authority issues, both sides follow it in
+//! memory.
 
 use crate::cli::{KeyKind, RotateArgs};
 use crate::placement::Placement;
@@ -21,8 +22,8 @@ type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 /// SVIDs live at least this long. Old CAs stay in the bundles until then.
 const LIFETIME: Duration = Duration::from_secs(20);
 
-/// A new CA is in the bundles for at least this long before it issues: longer than a handshake takes, because a handshake
-/// that began before keeps the bundle that it began with.
+/// A new CA is in the bundles for at least this long before it issues: longer than a handshake takes, because
+/// a handshake that began before keeps the bundle that it began with.
 const ANNOUNCEMENT: Duration = Duration::from_millis(500);
 
 /// The rotations so far.

@@ -34,7 +34,8 @@ impl Plan<'_> {
         Provider::ALL.len() * (1 + self.slots)
     }
 
-    /// An open loop keeps its server loaded whatever the clients' speed is, so they get cores of their own if there are any.
+    /// An open loop keeps its server loaded whatever the clients' speed is, so they get cores of their own if
+    /// there are any.
     pub(crate) fn placement(&self) -> Placement {
         let clients = match self.pace {
             Pace::Closed(clients) => clients,

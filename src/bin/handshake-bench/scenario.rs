@@ -80,8 +80,8 @@ impl Scenario {
         Self { pki, key, args: args.clone(), rotation: None }
     }
 
-    /// The name in reports: key, version and group, such as `rsa2048-tls1.3-x25519`, and whatever else is not the default,
-    /// such as `-intermediate`.
+    /// The name in reports: key, version and group, such as `rsa2048-tls1.3-x25519`, and whatever else is not
+    /// the default, such as `-intermediate`.
     pub(crate) fn name(&self) -> String {
         let names = (cli::name_of(&self.key), cli::name_of(&self.args.tls), cli::name_of(&self.args.kx));
         let mut name = format!("{}-tls{}-{}", names.0, names.1, names.2);
@@ -167,7 +167,8 @@ impl Scenario {
         Ok(Arc::new(config))
     }
 
-    /// Clients that this server trusts: of the same implementation whichever the server is, unless identities rotate.
+    /// Clients that this server trusts: of the same implementation whichever the server is, unless identities
+    /// rotate.
     pub(crate) fn clients(&self, server: Provider, concurrency: usize) -> Result<Clients, rustls::Error> {
         self.clients_with(server, true, concurrency)
     }

@@ -1,7 +1,7 @@
 //! The servers: one implementation, some threads, each with a runtime and a listener of its own.
 //!
-//! Both implementations share all of this code but the acceptor. A listener for each thread, and clients spread
-//! over them evenly, is fairer than one listener that the threads fight for.
+//! Both implementations share all of this code but the acceptor. A listener for each thread, and clients
+//! spread over them evenly, is fairer than one listener that the threads fight for.
 
 use crate::address::Address;
 use crate::listen::{Connection, Listener, Shared};

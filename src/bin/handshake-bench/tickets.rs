@@ -9,8 +9,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// More tickets than clients that handshake at the same time; servers give two for each that is used.
 const BOUND: usize = 8192;
 
-/// A store for one server, whichever its name. rustls' own keeps eight tickets of a server, too few for clients that all
-/// resume at once: each ticket is for one handshake.
+/// A store for one server, whichever its name. rustls' own keeps eight tickets of a server, too few for
+/// clients that all resume at once: each ticket is for one handshake.
 #[derive(Default)]
 pub(crate) struct Tickets(Mutex<Sessions>);
 

@@ -68,8 +68,9 @@ pub(crate) struct ConnectArgs {
     /// The name that the server's certificate must have.
     #[arg(long, value_name = "NAME", default_value = crate::ca::SERVER_NAME)]
     pub(crate) server_name: String,
-    /// What to send after each handshake, with \\r, \\n and \\\\ for what they mean in C; the handshake counts when the first
-    /// byte of an answer has come, whichever it is [default: a byte that must come back, as from `serve`].
+    /// What to send after each handshake, with \\r, \\n and \\\\ for what they mean in C; the handshake
+    /// counts when the first byte of an answer has come, whichever it is [default: a byte that must come
+    /// back, as from `serve`].
     #[arg(long, value_name = "TEXT", value_parser = unescape)]
     pub(crate) send: Option<String>,
     /// Clients that make one handshake after the other at the same time.

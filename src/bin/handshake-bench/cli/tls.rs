@@ -16,7 +16,8 @@ pub(crate) struct TlsArgs {
     /// Which implementation the clients use, whichever the server is: `stock` rustls, or rustls-multibuffer.
     #[arg(long, value_enum, default_value_t = ClientKind::Stock)]
     pub(crate) client: ClientKind,
-    /// Certificates come from an intermediate authority, which both sides send along: one more signature to verify.
+    /// Certificates come from an intermediate authority, which both sides send along: one more signature to
+    /// verify.
     #[arg(long)]
     pub(crate) intermediate: bool,
     /// Different certificates and keys among the clients, who take turns with them.
@@ -44,8 +45,8 @@ pub(crate) struct TlsArgs {
 /// Identities that rotate during the run.
 #[derive(Clone, Copy, Debug, Default, Args)]
 pub(crate) struct RotateArgs {
-    /// Rotate the SVIDs of rustls-multibuffer's server every so many milliseconds, and those of its clients, which are
-    /// then rustls-multibuffer's, too. Stock rustls keeps its certificates.
+    /// Rotate the SVIDs of rustls-multibuffer's server every so many milliseconds, and those of its clients,
+    /// which are then rustls-multibuffer's, too. Stock rustls keeps its certificates.
     #[arg(long, value_name = "MILLISECONDS", value_parser = clap::value_parser!(u64).range(1..=3_600_000))]
     pub(crate) rotate: Option<u64>,
     /// Every Nth rotation is one of the authority's CA, which is announced before it is used.

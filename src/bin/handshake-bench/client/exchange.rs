@@ -33,8 +33,9 @@ impl Default for Exchange {
 }
 
 impl Exchange {
-    /// Connects and waits for the first byte. A handshake counts only then: in TLS 1.3 a client believes itself connected
-    /// before the server has looked at its certificate. Tells whether the handshake resumed a session.
+    /// Connects and waits for the first byte. A handshake counts only then: in TLS 1.3 a client believes
+    /// itself connected before the server has looked at its certificate. Tells whether the handshake resumed
+    /// a session.
     pub(super) async fn run(
         &self,
         connector: &Connector,
@@ -53,7 +54,8 @@ impl Exchange {
             Address::Tcp(address) => {
                 let tcp = TcpStream::connect(address).await?;
                 tcp.set_nodelay(true)?;
-                // Closes by a reset: thousands of handshakes a second would use up the ports if each stayed in TIME_WAIT.
+                // Closes by a reset: thousands of handshakes a second would use up the ports if each stayed
+                // in TIME_WAIT.
                 tcp.set_zero_linger()?;
                 self.exchange(connector, identity, tcp).await
             }

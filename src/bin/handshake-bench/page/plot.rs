@@ -1,6 +1,7 @@
 //! One plot, as SVG.
 //!
-//! Colours are those of Okabe and Ito, which people with any colour vision tell apart; without colours, dashes and marks do.
+//! Colours are those of Okabe and Ito, which people with any colour vision tell apart; without colours,
+//! dashes and marks do.
 
 use plotters::coord::types::RangedCoordf64;
 use plotters::coord::{CoordTranslate, Shift};

@@ -47,7 +47,8 @@ struct SideLine<'a> {
     failures: usize,
     /// Handshakes that resumed a session.
     resumed: usize,
-    /// Handshakes that were due and could not be started in time; the percentiles have them with the time they waited.
+    /// Handshakes that were due and could not be started in time; the percentiles have them with the time
+    /// they waited.
     unstarted: usize,
     /// `closed` or `open`.
     load: &'static str,

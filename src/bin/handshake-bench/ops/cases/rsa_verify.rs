@@ -8,8 +8,9 @@ use rustls_multibuffer::internals::ops::rsa::{Padding, RsaPrivateKey, VerifyRequ
 use rustls_multibuffer::internals::ops::{Op, Request, Response, Runner};
 use std::sync::{Arc, OnceLock};
 
-/// The operations of this module. Those with a new key prepare the peer's key for every verification, the others once,
-/// as it is with peers and certification authorities that come back; the other libraries always prepare it.
+/// The operations of this module. Those with a new key prepare the peer's key for every verification, the
+/// others once, as it is with peers and certification authorities that come back; the other libraries always
+/// prepare it.
 pub(super) const NAMES: [&str; 6] = [
     "rsa2048-verify",
     "rsa3072-verify",
