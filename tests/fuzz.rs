@@ -184,13 +184,14 @@ fn svids_that_should_have_been_refused_are_noticed() {
 
 #[test]
 fn a_queue_that_loses_or_swaps_requests_is_caught() {
-    let caught =
-        |tamper: fn(&mut rustls_multibuffer::internals::batch::Batch<u32, (rustls_multibuffer::internals::ops::Op, u32)>)| {
-            (0..50).any(|seed| {
-                let bytes = Random(seed).bytes(400);
-                catch_unwind(move || queue::run_with(&bytes, tamper)).is_err()
-            })
-        };
+    let caught = |tamper: fn(
+        &mut rustls_multibuffer::internals::batch::Batch<u32, (rustls_multibuffer::internals::ops::Op, u32)>,
+    )| {
+        (0..50).any(|seed| {
+            let bytes = Random(seed).bytes(400);
+            catch_unwind(move || queue::run_with(&bytes, tamper)).is_err()
+        })
+    };
     assert!(!caught(|_| {}));
     assert!(caught(|batch| _ = batch.entries.pop()));
     assert!(caught(|batch| batch.entries.reverse()));

@@ -95,9 +95,10 @@ impl Crate {
         let dependencies = names.map(|name| name.replace('-', "_")).collect();
         let lib = Source::parse(&fs::read_to_string(root.join("src/lib.rs")).unwrap());
         // What starts with `crate` is in a module below the root.
-        let exports = lib.paths.iter().filter(|path| {
-            path.is_use && path.segments.len() > 1 && path.segments[0] != "crate"
-        });
+        let exports = lib
+            .paths
+            .iter()
+            .filter(|path| path.is_use && path.segments.len() > 1 && path.segments[0] != "crate");
         let root_exports =
             exports.map(|path| (path.segments.last().unwrap().clone(), path.segments[0].clone()));
         Self { root_exports: root_exports.collect(), dependencies }

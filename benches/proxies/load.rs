@@ -1,11 +1,11 @@
 //! The clients: as light as possible, so that the proxies are what is measured.
 
 use crate::application::{CHUNK, DOWNLOAD, PING, UPLOAD};
+use crate::credulous::Credulous;
 use crate::pki::Pki;
 use rustls::client::Resumption;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CipherSuite, ClientConfig, DigitallySignedStruct, NamedGroup, SignatureScheme};
+use rustls::pki_types::ServerName;
+use rustls::{CipherSuite, ClientConfig, NamedGroup, SignatureScheme};
 use rustls_multibuffer::handshake::{EngineConfig, LocalEngine, TlsConnector};
 use rustls_multibuffer::provider::{default_provider, kx_group};
 use std::cell::Cell;
@@ -33,10 +33,12 @@ impl Load {
         let mut provider = default_provider();
         provider.cipher_suites.retain(|suite| suite.suite() == CipherSuite::TLS13_AES_128_GCM_SHA256);
         provider.kx_groups = kx_group(NamedGroup::X25519).into_iter().collect();
+        // That a proxy is the right one is not what is measured, and would only make the load heavier.
+        let schemes = vec![SignatureScheme::ECDSA_NISTP256_SHA256, SignatureScheme::RSA_PSS_SHA256];
         let mut config = ClientConfig::builder_with_provider(Arc::new(provider))
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Anybody))
+            .with_custom_certificate_verifier(Arc::new(Credulous(schemes)))
             .with_client_auth_cert(pki.chain.clone(), pki.key.clone_key())?;
         config.resumption = Resumption::disabled();
         let engine = LocalEngine::new(EngineConfig::default());
@@ -129,43 +131,4 @@ async fn transfer(mut stream: TlsStream<TcpStream>, direction: u8, bytes: u64) -
         }
     }
     stream.shutdown().await
-}
-
-/// Takes every proxy for the right one: that is not what is measured, and would only make the load heavier.
-#[derive(Debug)]
-struct Anybody;
-
-impl ServerCertVerifier for Anybody {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        vec![SignatureScheme::ECDSA_NISTP256_SHA256, SignatureScheme::RSA_PSS_SHA256]
-    }
 }

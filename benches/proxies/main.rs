@@ -15,6 +15,8 @@
 //! not installed is an error, unless `--only` leaves it out.
 
 mod application;
+#[path = "../../tests/support/credulous.rs"]
+mod credulous;
 mod load;
 mod pki;
 mod proxy;

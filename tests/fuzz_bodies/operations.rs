@@ -3,7 +3,9 @@
 use super::{Bytes, tiers};
 use rustls_multibuffer::Error;
 use rustls_multibuffer::internals::ops::rsa::{Padding, RsaPrivateKey};
-use rustls_multibuffer::internals::ops::{NistCurve, Op, Request, Response, Runner, ecdh, ecdsa, ed25519, rsa, x25519};
+use rustls_multibuffer::internals::ops::{
+    NistCurve, Op, Request, Response, Runner, ecdh, ecdsa, ed25519, rsa, x25519,
+};
 use std::sync::LazyLock;
 
 type Results = Vec<Result<Response, Error>>;

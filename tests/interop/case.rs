@@ -158,7 +158,7 @@ impl Kind {
 }
 
 impl Group {
-    /// rustls' name.
+    /// The group's name in rustls.
     pub(crate) fn name(self) -> NamedGroup {
         match self {
             Self::X25519 => NamedGroup::X25519,

@@ -6,7 +6,9 @@ use crate::server;
 use rustls::SignatureScheme;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls_multibuffer::internals::ops::rsa::{self, Padding, RsaPrivateKey};
-use rustls_multibuffer::internals::ops::{NistCurve, Request, Response, Runner, ecdh, ecdsa, ed25519, x25519};
+use rustls_multibuffer::internals::ops::{
+    NistCurve, Request, Response, Runner, ecdh, ecdsa, ed25519, x25519,
+};
 use rustls_multibuffer::provider::signing_key;
 use rustls_multibuffer::{Tier, TierKind};
 use std::fs::File;

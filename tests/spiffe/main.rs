@@ -3,6 +3,8 @@
 
 mod ca;
 mod clock;
+#[path = "../support/credulous.rs"]
+mod credulous;
 mod engines;
 mod files;
 mod live;

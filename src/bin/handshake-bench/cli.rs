@@ -1,4 +1,4 @@
-//! The command line: what may be asked, and which combinations make no sense.
+//! The command line: its options, and the combinations that make no sense.
 
 pub(crate) mod peers;
 mod sweep;
@@ -56,7 +56,7 @@ pub(crate) struct RunArgs {
     /// Clients that make one handshake after the other at the same time.
     #[arg(long, default_value_t = 64, value_name = "N")]
     pub(crate) concurrency: usize,
-    /// Handshakes a second that begin at random times (a Poisson process), whatever became of those before,
+    /// Handshakes per second that begin at random times (a Poisson process), however long earlier ones take,
     /// instead of `--concurrency`. Latency then counts from the time at which a handshake was due.
     #[arg(long, value_name = "R", value_parser = rate, conflicts_with = "concurrency")]
     pub(crate) rate: Option<f64>,
@@ -73,7 +73,7 @@ pub(crate) struct MeasureArgs {
     /// Server threads, each with a listener, a runtime and an engine of its own.
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub(crate) threads: usize,
-    /// How much server threads give way to clients on the same cores: from 0, not at all, to 19.
+    /// How much server threads give way to clients on the same cores (nice): from 0, not at all, to 19.
     #[arg(long, default_value_t = 19, value_name = "N", value_parser = clap::value_parser!(u8).range(..20))]
     pub(crate) server_nice: u8,
     /// Length of one measured slot, in seconds.
@@ -85,7 +85,7 @@ pub(crate) struct MeasureArgs {
     /// With `--rate`: where the random times of arrival begin; both implementations get the same.
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub(crate) seed: u64,
-    /// Also write the results to this file, one JSON object a line.
+    /// Also write the results to this file, one JSON object per line.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
     /// Also write a page with plots and tables to this directory, `index.html`, and beside it
@@ -99,7 +99,7 @@ pub(crate) struct MeasureArgs {
 pub(crate) enum Pace {
     /// A closed loop: that many clients, of which each begins a handshake when its last one has ended.
     Closed(usize),
-    /// An open loop: that many handshakes a second, at random times, whatever became of those before.
+    /// An open loop: that many handshakes per second, at random times, however long earlier ones take.
     Open(f64),
 }
 
@@ -121,13 +121,13 @@ pub(crate) struct SoakArgs {
     /// Identity of server and clients.
     #[arg(long, value_enum, default_value_t = KeyKind::Rsa2048)]
     pub(crate) key: KeyKind,
-    /// Handshakes to make.
+    /// Number of handshakes to make.
     #[arg(long, default_value_t = 100_000, value_name = "N")]
     pub(crate) handshakes: usize,
     /// Clients that make one handshake after the other at the same time.
     #[arg(long, default_value_t = 256, value_name = "N")]
     pub(crate) concurrency: usize,
-    /// How much server threads give way to clients on the same cores: from 0, not at all, to 19.
+    /// How much server threads give way to clients on the same cores (nice): from 0, not at all, to 19.
     #[arg(long, default_value_t = 19, value_name = "N", value_parser = clap::value_parser!(u8).range(..20))]
     pub(crate) server_nice: u8,
     /// Give up after this many seconds.
@@ -147,7 +147,7 @@ pub(crate) struct OpsArgs {
     /// Interleaved measurements of each implementation for each row.
     #[arg(long, default_value_t = 41, value_name = "N")]
     pub(crate) pairs: usize,
-    /// Write JSON to standard output instead of a table: one object a line, one row per fill and baseline.
+    /// Write JSON to standard output instead of a table: one object per line, for each fill and baseline.
     #[arg(long)]
     pub(crate) json: bool,
     /// Also write a page with plots and tables to this directory, `index.html`, and beside it

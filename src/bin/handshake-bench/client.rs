@@ -9,12 +9,9 @@ pub(crate) use exchange::Exchange;
 use crate::address::Address;
 use crate::batches::Batches;
 use crate::placement::Placement;
-use crate::rotation::Rotation;
-use crate::scenario::Provider;
+use crate::sides::Clients;
 use crate::stats::Latencies;
 use connector::Connector;
-use rustls::ClientConfig;
-use rustls_multibuffer::handshake::EngineConfig;
 use std::cell::RefCell;
 use std::io;
 use std::rc::Rc;
@@ -26,25 +23,6 @@ use tokio::task::{JoinSet, LocalSet};
 
 /// After a failure a client pauses, so that a broken server is not hammered.
 const PAUSE: Duration = Duration::from_millis(5);
-
-/// Who makes the handshakes. An engine has to be made on its own thread, so this says how.
-#[derive(Clone)]
-pub(crate) struct Clients {
-    pub(crate) tls: ClientTls,
-    /// For clients of this crate.
-    pub(crate) engine: EngineConfig,
-    /// How many handshakes there are at a time, at most.
-    pub(crate) concurrency: usize,
-}
-
-/// How clients get their configurations.
-#[derive(Clone)]
-pub(crate) enum ClientTls {
-    /// One for each identity, in turn, for the whole run; used by this implementation.
-    Fixed(Provider, Vec<Arc<ClientConfig>>),
-    /// From identities that rotate; the server trusts them or not.
-    Rotating { rotation: Arc<Rotation>, is_trusted: bool },
-}
 
 /// What the clients shall do.
 pub(crate) struct Load<'a> {

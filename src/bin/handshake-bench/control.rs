@@ -56,7 +56,7 @@ fn judge(outcome: &Outcome, echoed: usize) -> Result<(), String> {
 mod tests {
     use super::*;
     use crate::cli::{Cli, KeyKind};
-    use crate::scenario::Provider;
+    use crate::sides::Provider;
     use clap::Parser;
 
     fn scenario(words: &[&str]) -> Scenario {

@@ -2,6 +2,7 @@
 
 use rustls_multibuffer::{Detection, Tier, TierKind};
 use std::fmt::Write;
+use time::OffsetDateTime;
 
 /// The versions that the program was built with.
 const LOCK: &str = include_str!("../../../Cargo.lock");
@@ -31,22 +32,9 @@ pub(crate) fn machine() -> String {
 
 /// The date and time of day, such as `2026-11-21 15:04 UTC`.
 pub(crate) fn utc_now() -> String {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    utc(now.map_or(0, |since| since.as_secs()))
-}
-
-/// Seconds since 1970 in the Gregorian calendar, whose rules repeat every 400 years; years begin in March
-/// here, so that a leap day is the last of its year.
-fn utc(seconds: u64) -> String {
-    let days = seconds / 86_400 + 719_468;
-    let (era, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    let month = (5 * day + 2) / 153;
-    let date = day - (153 * month + 2) / 5 + 1;
-    let month = if month < 10 { month + 3 } else { month - 9 };
-    let year = 400 * era + year + u64::from(month <= 2);
-    format!("{year}-{month:02}-{date:02} {:02}:{:02} UTC", seconds / 3600 % 24, seconds / 60 % 60)
+    let now = OffsetDateTime::now_utc();
+    let (date, hour, minute) = (now.date(), now.hour(), now.minute());
+    format!("{date} {hour:02}:{minute:02} UTC")
 }
 
 /// The number of cores that this process may use.
@@ -77,7 +65,7 @@ pub(crate) fn versions() -> String {
 
 /// The chosen tier, and why every better one was not.
 pub(crate) fn tier_line(max: Option<TierKind>) -> String {
-    let Detection { tier, passed_over } = Tier::detect_up_to(max.unwrap_or(TierKind::Avx512Ifma));
+    let Detection { tier, passed_over, .. } = Tier::detect_up_to(max.unwrap_or(TierKind::Avx512Ifma));
     let reasons = passed_over.iter().map(|(kind, why)| format!("{kind}: {why}"));
     match reasons.collect::<Vec<_>>().join("; ") {
         none if none.is_empty() => tier.kind().to_string(),
@@ -112,18 +100,10 @@ mod tests {
     }
 
     #[test]
-    fn dates_are_those_of_the_calendar() {
-        for (seconds, date) in [
-            (0, "1970-01-01 00:00 UTC"),
-            (951_782_400, "2000-02-29 00:00 UTC"),
-            (951_868_799, "2000-02-29 23:59 UTC"),
-            (951_868_800, "2000-03-01 00:00 UTC"),
-            (1_795_271_640, "2026-11-21 14:34 UTC"),
-            (4_107_542_399, "2100-02-28 23:59 UTC"),
-            (4_107_542_400, "2100-03-01 00:00 UTC"),
-        ] {
-            assert_eq!(utc(seconds), date);
-        }
+    fn the_time_is_written_as_in_records() {
+        let now = utc_now();
+        let shape: String = now.chars().map(|c| if c.is_ascii_digit() { '0' } else { c }).collect();
+        assert_eq!(shape, "0000-00-00 00:00 UTC");
     }
 
     #[test]

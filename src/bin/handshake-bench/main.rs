@@ -21,6 +21,7 @@ mod rotation;
 mod run;
 mod scenario;
 mod server;
+mod sides;
 mod soak;
 mod stats;
 mod sweep;

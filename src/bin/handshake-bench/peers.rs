@@ -8,8 +8,9 @@ use crate::cli::{ConnectArgs, IdentitiesArgs, ServeArgs};
 use crate::client::{self, Exchange, Load, Outcome};
 use crate::placement::Placement;
 use crate::results::JsonFile;
-use crate::scenario::{Provider, Scenario};
+use crate::scenario::Scenario;
 use crate::server::{Sample, Server};
+use crate::sides::Provider;
 use crate::{arrivals, host, identities, limits, report};
 use rustls::pki_types::ServerName;
 use rustls_multibuffer::TierKind;
@@ -21,7 +22,7 @@ use tokio::signal::unix::{SignalKind, signal};
 /// Connections that `serve` can hold.
 const CONNECTIONS: usize = 4096;
 
-/// Runs `identities`.
+/// Runs the command `identities`.
 pub(crate) fn write_identities(args: &IdentitiesArgs) -> Result<(), String> {
     identities::write(&args.directory, args.key, args.intermediate)?;
     println!(
@@ -105,7 +106,7 @@ fn describe(samples: &[Sample], elapsed: Duration) -> String {
     text
 }
 
-/// Runs `connect`.
+/// Runs the command `connect`.
 pub(crate) fn connect(args: &ConnectArgs) -> Result<(), String> {
     args.check()?;
     limits::allow_connections(args.concurrency.max(if args.rate.is_some() {

@@ -38,7 +38,7 @@ impl Placement {
         Self { nice, ..self }
     }
 
-    /// Client threads.
+    /// The number of client threads: one for each of their cores, and at least one.
     pub(crate) fn client_threads(&self) -> usize {
         self.clients.len().max(1)
     }

@@ -9,7 +9,7 @@ pub(crate) use tables::{load, point, point_head, points, table};
 use crate::batches::Batches;
 use crate::cli::{KeyKind, Pace};
 use crate::rotation::Rotated;
-use crate::scenario::Provider;
+use crate::sides::Provider;
 use crate::stats::{self, Latencies};
 use std::time::Duration;
 

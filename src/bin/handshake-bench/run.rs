@@ -2,11 +2,12 @@
 
 use crate::batches::Batches;
 use crate::cli::{KeyKind, MeasureArgs, Pace, RunArgs, TlsArgs};
-use crate::client::{self, Clients, Exchange, Load, Outcome};
+use crate::client::{self, Exchange, Load, Outcome};
 use crate::placement::Placement;
 use crate::results::{self, JsonFile, ScenarioResult, Side, Slot};
-use crate::scenario::{Provider, Scenario};
+use crate::scenario::Scenario;
 use crate::server::{Sample, Server};
+use crate::sides::{Clients, Provider};
 use crate::stats::Latencies;
 use crate::{arrivals, control, limits, page, report};
 use indicatif::ProgressBar;

@@ -2,9 +2,8 @@
 
 use crate::ca::{Identity, Pki};
 use crate::cli::{self, BaselineKind, ClientKind, KeyKind, Kx, TlsArgs, TlsVersion};
-use crate::client::{ClientTls, Clients};
 use crate::rotation::{Rotated, Rotation};
-use crate::server::ServerTls;
+use crate::sides::{ClientTls, Clients, Provider, ServerTls};
 use crate::tickets::Tickets;
 use rustls::client::{Resumption, WebPkiServerVerifier};
 use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
@@ -14,43 +13,6 @@ use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion
 use rustls_multibuffer::handshake::EngineConfig;
 use rustls_multibuffer::provider::batch_verifications;
 use std::sync::Arc;
-
-/// Which implementation a server or a client uses.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Provider {
-    /// tokio-rustls with rustls' own aws-lc-rs provider.
-    Baseline,
-    /// This crate.
-    Multibuffer,
-}
-
-impl Provider {
-    /// Both, in the order in which they take turns.
-    pub(crate) const ALL: [Self; 2] = [Self::Baseline, Self::Multibuffer];
-
-    /// The name in reports.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Baseline => "baseline",
-            Self::Multibuffer => "multibuffer",
-        }
-    }
-
-    /// The implementation behind the one or the other side of a comparison.
-    pub(crate) fn compared(self, args: &TlsArgs) -> Self {
-        match args.rotation.baseline {
-            BaselineKind::Stock => self,
-            BaselineKind::Fixed => Self::Multibuffer,
-        }
-    }
-
-    fn crypto(self) -> CryptoProvider {
-        match self {
-            Self::Baseline => aws_lc_rs::default_provider(),
-            Self::Multibuffer => rustls_multibuffer::provider::default_provider(),
-        }
-    }
-}
 
 /// One kind of identity under one kind of TLS: everything but the number of clients and threads.
 pub(crate) struct Scenario {

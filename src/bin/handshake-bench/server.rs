@@ -6,17 +6,16 @@
 use crate::address::Address;
 use crate::listen::{Connection, Listener, Shared};
 use crate::placement::Placement;
-use crate::rotation::Rotation;
-use crate::scenario::{Provider, Scenario};
+use crate::scenario::Scenario;
+use crate::sides::{Provider, ServerTls};
 use rustix::time::{ClockId, clock_gettime};
-use rustls::{HandshakeKind, ServerConfig};
+use rustls::HandshakeKind;
 use rustls_multibuffer::handshake::{EngineConfig, EngineStats, LocalEngine, TlsAcceptor};
 use rustls_multibuffer::spiffe;
 use std::cell::Cell;
 use std::io;
 use std::net::Ipv4Addr;
 use std::rc::Rc;
-use std::sync::Arc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
@@ -66,15 +65,6 @@ struct Spec {
     provider: Provider,
     tls: ServerTls,
     engine: EngineConfig,
-}
-
-/// How a server gets its configurations.
-#[derive(Clone)]
-pub(crate) enum ServerTls {
-    /// One for the whole run.
-    Fixed(Provider, Arc<ServerConfig>),
-    /// From identities that rotate.
-    Rotating(Arc<Rotation>),
 }
 
 impl Server {
@@ -153,7 +143,7 @@ impl Server {
         Ok(())
     }
 
-    /// The implementation.
+    /// The implementation that this server runs.
     pub(crate) fn provider(&self) -> Provider {
         self.provider
     }

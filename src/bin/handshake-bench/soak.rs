@@ -3,8 +3,9 @@
 use crate::cli::SoakArgs;
 use crate::client::{self, Exchange, Load};
 use crate::placement::Placement;
-use crate::scenario::{Provider, Scenario};
+use crate::scenario::Scenario;
 use crate::server::Server;
+use crate::sides::Provider;
 use crate::{limits, report};
 use rustls_multibuffer::handshake::EngineStats;
 use std::time::Instant;

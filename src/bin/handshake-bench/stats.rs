@@ -26,7 +26,7 @@ pub(crate) fn median_ratio(a: &[f64], b: &[f64]) -> Option<f64> {
 #[derive(Clone, Debug)]
 pub(crate) struct Latencies(Histogram<u64>);
 
-/// In nanoseconds.
+/// The shortest and the longest latency that are told apart, in nanoseconds.
 const BOUNDS: [u64; 2] = [1, 100_000_000_000];
 
 impl Default for Latencies {

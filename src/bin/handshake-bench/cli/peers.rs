@@ -20,12 +20,12 @@ pub(crate) struct IdentitiesArgs {
     pub(crate) intermediate: bool,
 }
 
-/// Which implementation serves.
+/// The implementation that serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum ServerKind {
     /// tokio-rustls with rustls' own aws-lc-rs provider.
     Stock,
-    /// This crate.
+    /// This crate, with an engine on each server thread.
     Multibuffer,
 }
 
@@ -126,7 +126,7 @@ fn check_files(tls: &TlsArgs) -> Result<(), String> {
     tls.check(&[])
 }
 
-/// Replaces \r, \n and \\ by what they mean.
+/// Replaces `\r`, `\n` and `\\` by the bytes that they stand for.
 fn unescape(text: &str) -> Result<String, String> {
     let mut plain = String::new();
     let mut rest = text.chars();

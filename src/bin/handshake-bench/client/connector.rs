@@ -1,8 +1,7 @@
 //! A client's side of either implementation.
 
-use super::{ClientTls, Clients};
 use crate::batches::Batches;
-use crate::scenario::Provider;
+use crate::sides::{ClientTls, Clients, Provider};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
 use rustls_multibuffer::handshake::{LocalEngine, TlsConnector};

@@ -35,7 +35,7 @@ enum Mark {
 /// How values lie along an axis.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Scale {
-    /// From zero.
+    /// Evenly spaced values, from zero.
     Linear,
     /// By powers of this base.
     Log(f64),
@@ -119,7 +119,7 @@ type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 type Chart<'a, 'b> = ChartContext<'a, SVGBackend<'b>, Cartesian2d<RangedCoordf64, RangedCoordf64>>;
 
 impl Plot {
-    /// Draws it.
+    /// The plot as an SVG element.
     pub(crate) fn svg(&self) -> Result<String, String> {
         let mut text = String::new();
         self.draw(&SVGBackend::with_string(&mut text, SIZE).into_drawing_area())

@@ -5,7 +5,7 @@ use crate::cli;
 use crate::host;
 use crate::rotation::Rotated;
 use crate::run::Plan;
-use crate::scenario::Provider;
+use crate::sides::Provider;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -87,7 +87,7 @@ impl JsonFile {
         path.map(create).transpose().map(Self)
     }
 
-    /// Appends lines.
+    /// Appends lines, each one JSON object.
     pub(crate) fn write(&mut self, lines: &str) -> Result<(), String> {
         let Some(file) = &mut self.0 else { return Ok(()) };
         file.write_all(lines.as_bytes()).map_err(|e| format!("--json: {e}"))

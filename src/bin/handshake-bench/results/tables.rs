@@ -3,7 +3,7 @@
 use super::{ScenarioResult, Side, Slot};
 use crate::cli::Pace;
 use crate::report;
-use crate::scenario::Provider;
+use crate::sides::Provider;
 
 /// The table for people, with its legend.
 pub(crate) fn table(results: &[ScenarioResult]) -> String {

@@ -48,25 +48,30 @@ pub(crate) trait Case {
     fn run_baseline(&self, baseline: Baseline, input: usize);
 }
 
+type Make = fn(&str) -> Result<Box<dyn Case>, String>;
+
+/// The names of the operations of each module, and what makes one of them.
+const MODULES: [(&[&str], Make); 5] = [
+    (&rsa::NAMES, rsa::case),
+    (&rsa_verify::NAMES, rsa_verify::case),
+    (&x25519::NAMES, x25519::case),
+    (&ed25519::NAMES, ed25519::case),
+    (&nist::NAMES, nist::case),
+];
+
 /// The names of all operations.
 pub(crate) fn names() -> impl Iterator<Item = &'static str> {
-    rsa::NAMES
-        .into_iter()
-        .chain(rsa_verify::NAMES)
-        .chain(x25519::NAMES)
-        .chain(ed25519::NAMES)
-        .chain(nist::NAMES)
+    MODULES.iter().flat_map(|(names, _)| names.iter().copied())
 }
 
-/// The operation of that name, which is one of [`names`].
+/// The operation of that name.
+///
+/// # Errors
+/// There is none, or its keys cannot be made.
 pub(crate) fn case(name: &str) -> Result<Box<dyn Case>, String> {
-    match () {
-        () if x25519::NAMES.contains(&name) => x25519::case(name),
-        () if ed25519::NAMES.contains(&name) => ed25519::case(name),
-        () if nist::NAMES.contains(&name) => nist::case(name),
-        () if rsa_verify::NAMES.contains(&name) => rsa_verify::case(name),
-        () => rsa::case(name),
-    }
+    let module = MODULES.iter().find(|(names, _)| names.contains(&name));
+    let (_, make) = module.ok_or_else(|| format!("unknown operation {name:?}"))?;
+    make(name)
 }
 
 pub(crate) type Results = Vec<Result<Response, rustls_multibuffer::Error>>;
