@@ -75,10 +75,10 @@ mod kernels {
     }
 }
 
-/// Calls of every kernel, for tests of what all kernels have to keep to.
+/// Every kernel once, for the tests of what all kernels have to keep to.
 #[cfg(all(test, target_arch = "x86_64"))]
-pub(super) fn kernel_calls() -> Vec<super::kernel_checks::Call> {
-    use super::kernel_checks::{Argument, Argument::Number, Call, lanes, random};
+pub(super) fn kernel_calls() -> Vec<super::calls::Call> {
+    use super::calls::{Argument, Argument::Number, Call, lanes, random};
     macro_rules! symbol {
         ($name:literal) => {
             concat!("rustls_multibuffer_avxifma_", $name)

@@ -19,6 +19,8 @@ mod avx512_lookup;
 mod avx512ifma;
 mod avxifma;
 mod barrier;
+#[cfg(all(test, target_arch = "x86_64"))]
+mod calls;
 #[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
 pub(crate) mod counting;
 pub(crate) mod current;

@@ -116,9 +116,9 @@ impl MontLanes for Avx2Fma {
     }
 }
 
-/// Calls of every kernel, for tests of what all kernels have to keep to.
+/// Every kernel once, for the tests of what all kernels have to keep to.
 #[cfg(all(test, target_arch = "x86_64"))]
-pub(super) fn kernel_calls() -> Vec<super::kernel_checks::Call> {
+pub(super) fn kernel_calls() -> Vec<super::calls::Call> {
     let parts = [x86_64::kernel_calls(), field25519::kernel_calls(), prime::kernel_calls()];
     parts.into_iter().flatten().collect()
 }

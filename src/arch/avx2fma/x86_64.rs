@@ -175,10 +175,10 @@ fn load(v: &Vec4) -> __m256i {
     unsafe { _mm256_load_si256((v as *const Vec4).cast()) }
 }
 
-/// Calls of every kernel, for tests of what all kernels have to keep to.
+/// Every kernel once, for the tests of what all kernels have to keep to.
 #[cfg(test)]
-pub(in crate::arch) fn kernel_calls() -> Vec<crate::arch::kernel_checks::Call> {
-    use crate::arch::kernel_checks::{Argument, Argument::Number, Call, random_doubles, words_of};
+pub(in crate::arch) fn kernel_calls() -> Vec<crate::arch::calls::Call> {
+    use crate::arch::calls::{Argument, Argument::Number, Call, random_doubles, words_of};
     let calls = SIZES.iter().zip(&CONSTANTS).flat_map(|(Size { shape, .. }, constants)| {
         let words = |digits| 4 * digits;
         let input = |seed| Argument::In(random_doubles(seed, words(shape.digits), shape.radix_bits - 1));

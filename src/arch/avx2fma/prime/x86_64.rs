@@ -254,10 +254,10 @@ fn store(v: &mut Vec4, value: __m256d) {
     unsafe { _mm256_store_pd((v as *mut Vec4).cast(), value) }
 }
 
-/// Calls of every kernel, for tests of what all kernels have to keep to.
+/// Every kernel once, for the tests of what all kernels have to keep to.
 #[cfg(test)]
-pub(in crate::arch) fn kernel_calls() -> Vec<crate::arch::kernel_checks::Call> {
-    use crate::arch::kernel_checks::{Argument, Argument::Number, Call, random_doubles, words_of};
+pub(in crate::arch) fn kernel_calls() -> Vec<crate::arch::calls::Call> {
+    use crate::arch::calls::{Argument, Argument::Number, Call, random_doubles, words_of};
     let operand = |seed, digits: usize| random_doubles(seed, 4 * digits, RADIX - 1);
     let call = |symbol, function, digits, second, constants| {
         let arguments =
