@@ -11,7 +11,7 @@
 #       s  = H - H'                  exact: minus what went into H
 #       l  = fma(x, y, s)            exact: the rest of the product, |l| <= 2^(K-1)
 #       L += l
-# PRECONDITION (checked by src/arch/avx2fma/range_proof.rs for every shape): the products between two rebases
+# Precondition (checked by src/arch/avx2fma/range_proof.rs for every shape): the products between two rebases
 # sum to at most 2^(K+51) in absolute value, and a column's low parts to less than 2^53.
 #
 # Registers of every routine in this file
@@ -493,12 +493,12 @@ rustls_multibuffer_mbf_group:
 # r12 acc, r13 b, rbx n, rbp n_inv, r10 scratch, r11 constants, r14 the bytes of one number, rdi the product,
 # r15d groups still to do.
 .macro MBF_PROLOGUE
-    push rbp
-    push rbx
-    push r12
-    push r13
-    push r14
-    push r15
+    SAVE rbp
+    SAVE rbx
+    SAVE r12
+    SAVE r13
+    SAVE r14
+    SAVE r15
     mov r12, rdi
     mov r13, rsi
     mov rbx, rdx
@@ -513,12 +513,12 @@ rustls_multibuffer_mbf_group:
     MBF_CLEAR_CARRIES
 .endm
 .macro MBF_EPILOGUE
-    pop r15
-    pop r14
-    pop r13
-    pop r12
-    pop rbx
-    pop rbp
+    RESTORE r15
+    RESTORE r14
+    RESTORE r13
+    RESTORE r12
+    RESTORE rbx
+    RESTORE rbp
     vzeroupper
     ret
 .endm

@@ -1,14 +1,9 @@
-# void rustls_multibuffer_avx2fma_field25519_mul(out, a, b, constants)
-#
 # out = a b mod 2^255 - 19 in 4 lanes, numbers as in avx2fma_field25519.S.
 # In:   rdi out, 6 vectors   rsi a, 6 vectors   rdx b, 6 vectors   rcx constants
-# PRECONDITION: |digits| <= 2^43 + 2^26; out overlaps neither a nor b.
+# Precondition: |digits| <= 2^43 + 2^26; out overlaps neither a nor b.
 # Out:  |digits| <= 2^42 + 2^18. out is scratch until then.
 .p2align 6
-.globl rustls_multibuffer_avx2fma_field25519_mul
-.globl _rustls_multibuffer_avx2fma_field25519_mul
-rustls_multibuffer_avx2fma_field25519_mul:
-_rustls_multibuffer_avx2fma_field25519_mul:
+FUNCTION avx2fma_field25519_mul
     vmovapd ymm15, [rcx + F25_CHI]
     vmovapd ymm14, [rcx + F25_WRAP]
     F25_TIMES_152 rdx, 5
@@ -60,3 +55,4 @@ _rustls_multibuffer_avx2fma_field25519_mul:
     F25_STEP 3, 9, [rdi + 128]
     F25_STEP 4, 10, [rdi + 160]
     F25_FINISH
+END avx2fma_field25519_mul

@@ -1,13 +1,8 @@
-# void rustls_multibuffer_avx2fma_field25519_sqr(out, a, unused, constants)
-#
 # out = a^2 mod 2^255 - 19 in 4 lanes. Arguments, precondition and result as in avx2fma_field25519_mul.S with b = a.
 #
 # A product of two different digits occurs twice: once with the doubled row digit.
 .p2align 6
-.globl rustls_multibuffer_avx2fma_field25519_sqr
-.globl _rustls_multibuffer_avx2fma_field25519_sqr
-rustls_multibuffer_avx2fma_field25519_sqr:
-_rustls_multibuffer_avx2fma_field25519_sqr:
+FUNCTION avx2fma_field25519_sqr
     vmovapd ymm15, [rcx + F25_CHI]
     vmovapd ymm14, [rcx + F25_WRAP]
     F25_TIMES_152 rsi, 5
@@ -47,3 +42,4 @@ _rustls_multibuffer_avx2fma_field25519_sqr:
     vmovapd ymm13, [rsi + 160]
     F25_STEP 4, 10, [rdi + 160]
     F25_FINISH
+END avx2fma_field25519_sqr

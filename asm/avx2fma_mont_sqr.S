@@ -1,15 +1,10 @@
-# void rustls_multibuffer_avx2fma_mont_sqr(acc, unused, n, n_inv, scratch, constants, digits)
-#
 # acc = acc^2 / R mod n in 4 lanes. Arguments, precondition and result as in avx2fma_mont_mul.S with b = acc.
 #
 # A product of two different digits occurs twice, so one factor is taken from A2 = 2 acc and each pair once. A pass
 # over doubled rows weighs twice as much in the budget of H. Where a group's rows reach the diagonal, the diagonal
 # routines of avx2fma_columns.S take the pairs i <= j that are left.
 .p2align 6
-.globl rustls_multibuffer_avx2fma_mont_sqr
-.globl _rustls_multibuffer_avx2fma_mont_sqr
-rustls_multibuffer_avx2fma_mont_sqr:
-_rustls_multibuffer_avx2fma_mont_sqr:
+FUNCTION avx2fma_mont_sqr
     MBF_PROLOGUE
     # A2 = 2 acc, after M: the rows, r12; acc is the other operand, r13.
     mov r13, r12
@@ -54,3 +49,4 @@ _rustls_multibuffer_avx2fma_mont_sqr:
     jnz 32b
     call rustls_multibuffer_mbf_upper_half
     MBF_EPILOGUE
+END avx2fma_mont_sqr

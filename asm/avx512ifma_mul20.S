@@ -1,7 +1,7 @@
 # acc = acc * b / R mod n in every lane, R = 2^1040.
 #
 # Precondition: acc, b < 2n and 16n < R, n odd, rdx[0] = -1/n mod 2^52, digits below 2^52.
-# Result: acc < 2n, because acc * b / R + n < n/4 + n; digits below 2^52.
+# Out: acc < 2n, because acc * b / R + n < n/4 + n; digits below 2^52.
 #
 # The 40 columns of the product are computed ten at a time, the upper ones first, as for the squaring. The digits
 # of acc stay in registers; those of b come from memory, once for each ten columns that they reach.
@@ -72,5 +72,3 @@ FUNCTION avx512ifma_mul20
     vzeroupper
     ret
 END avx512ifma_mul20
-
-.purgem PRODUCT_COLUMNS

@@ -103,7 +103,3 @@ FUNCTION avx512ifma_select
     vzeroupper
     ret
 END avx512ifma_select
-
-.purgem KEEP
-.purgem KEEP_DIGIT
-.purgem SCAN

@@ -1,7 +1,7 @@
 # acc = acc^(2^times) / R^(2^times - 1) mod n in every lane, R = 2^1040: squarings in a row.
 #
 # Precondition: acc < 2n and 16n < R, n odd, rdx[0] = -1/n mod 2^52, digits below 2^52, times > 0.
-# Result: acc < 2n, because acc * acc / R + n < n/4 + n; digits below 2^52.
+# Out: acc < 2n, because acc * acc / R + n < n/4 + n; digits below 2^52.
 #
 # The 40 columns of the square are computed ten at a time from digits in registers: the products of different
 # digits once, doubled, then the squares. The upper columns come first and go to memory. When only columns 0 to 9
@@ -86,5 +86,3 @@ FUNCTION avx512ifma_sqr20
     vzeroupper
     ret
 END avx512ifma_sqr20
-
-.purgem SQUARE_COLUMNS

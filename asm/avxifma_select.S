@@ -82,6 +82,3 @@ FUNCTION avxifma_select
     vzeroupper
     ret
 END avxifma_select
-
-.purgem KEEP
-.purgem KEEP_DIGIT

@@ -1,6 +1,6 @@
 //! Whether assembly functions keep to the calling convention. For tests.
 
-super::asm::assembly!(include_str!("../../asm/abi_check.S"));
+std::arch::global_asm!(include_str!(concat!(env!("OUT_DIR"), "/abi_check.S")), options(raw));
 
 unsafe extern "sysv64" {
     /// asm/abi_check.S

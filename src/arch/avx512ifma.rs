@@ -4,6 +4,8 @@ use super::ifma;
 use super::lanes::{Moduli, MontLanes, Shape, Vec8};
 use super::tier::{Avx512Ifma, TierKind};
 
+std::arch::global_asm!(include_str!(concat!(env!("OUT_DIR"), "/avx512ifma.S")), options(raw));
+
 impl MontLanes for Avx512Ifma {
     const KIND: TierKind = TierKind::Avx512Ifma;
     const LANES: usize = 8;
@@ -71,51 +73,77 @@ impl MontLanes for Avx512Ifma {
 mod kernels {
     use super::Vec8;
 
-    crate::arch::asm::kernels! {
-    /// asm/ifma_mul.inc
-    fn mul(acc: *mut Vec8, n: *const Vec8, n_inv: *const Vec8, scratch: *mut Vec8, blocks: usize, b: *const Vec8)
-        = "rustls_multibuffer_avx512ifma_mul";
+    unsafe extern "sysv64" {
+        /// asm/ifma_mul.inc
+        #[link_name = "rustls_multibuffer_avx512ifma_mul"]
+        pub(super) fn mul(
+            acc: *mut Vec8,
+            n: *const Vec8,
+            n_inv: *const Vec8,
+            scratch: *mut Vec8,
+            blocks: usize,
+            b: *const Vec8,
+        );
 
-    /// asm/ifma_sqr.inc
-    fn sqr(acc: *mut Vec8, n: *const Vec8, n_inv: *const Vec8, scratch: *mut Vec8, blocks: usize)
-        = "rustls_multibuffer_avx512ifma_sqr";
+        /// asm/ifma_sqr.inc
+        #[link_name = "rustls_multibuffer_avx512ifma_sqr"]
+        pub(super) fn sqr(
+            acc: *mut Vec8,
+            n: *const Vec8,
+            n_inv: *const Vec8,
+            scratch: *mut Vec8,
+            blocks: usize,
+        );
 
-    /// asm/avx512ifma_mul20.S
-    fn mul20(acc: *mut Vec8, n: *const Vec8, n_inv: *const Vec8, scratch: *mut Vec8, b: *const Vec8)
-        = "rustls_multibuffer_avx512ifma_mul20";
+        /// asm/avx512ifma_mul20.S
+        #[link_name = "rustls_multibuffer_avx512ifma_mul20"]
+        pub(super) fn mul20(
+            acc: *mut Vec8,
+            n: *const Vec8,
+            n_inv: *const Vec8,
+            scratch: *mut Vec8,
+            b: *const Vec8,
+        );
 
-    /// asm/avx512ifma_sqr20.S
-    fn sqr20(acc: *mut Vec8, n: *const Vec8, n_inv: *const Vec8, scratch: *mut Vec8, times: usize)
-        = "rustls_multibuffer_avx512ifma_sqr20";
+        /// asm/avx512ifma_sqr20.S
+        #[link_name = "rustls_multibuffer_avx512ifma_sqr20"]
+        pub(super) fn sqr20(
+            acc: *mut Vec8,
+            n: *const Vec8,
+            n_inv: *const Vec8,
+            scratch: *mut Vec8,
+            times: usize,
+        );
 
-    /// asm/avx512ifma_select.S
-    fn select(out: *mut Vec8, table: *const Vec8, index: *const u64, digits: usize, entries: usize)
-        = "rustls_multibuffer_avx512ifma_select";
+        /// asm/avx512ifma_select.S
+        #[link_name = "rustls_multibuffer_avx512ifma_select"]
+        pub(super) fn select(
+            out: *mut Vec8,
+            table: *const Vec8,
+            index: *const u64,
+            digits: usize,
+            entries: usize,
+        );
     }
 }
 
 /// Every kernel once, for the tests of what all kernels have to keep to.
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(test)]
 pub(super) fn kernel_calls() -> Vec<super::calls::Call> {
     use super::calls::{Argument, Argument::Number, Call, lanes, random};
-    macro_rules! symbol {
-        ($name:literal) => {
-            concat!("rustls_multibuffer_avx512ifma_", $name)
-        };
-    }
     let vectors = |seed, digits| random(seed, digits * lanes::<Vec8>());
     let (input, out) = (|seed, n| Argument::In(vectors(seed, n)), |seed, n| Argument::Out(vectors(seed, n)));
     let scratch = |n| Argument::Scratch(vectors(4, n));
     let call =
-        |symbol, function, arguments: [Argument; 5]| Call { symbol, function, arguments: arguments.into() };
+        |name, function, arguments: [Argument; 5]| Call { name, function, arguments: arguments.into() };
     let mut calls = vec![
         call(
-            symbol!("mul20"),
+            "avx512ifma_mul20",
             kernels::mul20 as *const (),
             [out(1, 20), input(2, 20), input(3, 20), scratch(20), input(5, 20)],
         ),
         call(
-            symbol!("sqr20"),
+            "avx512ifma_sqr20",
             kernels::sqr20 as *const (),
             [out(1, 20), input(2, 20), input(3, 20), scratch(20), Number(5)],
         ),
@@ -124,13 +152,13 @@ pub(super) fn kernel_calls() -> Vec<super::calls::Call> {
         let index = random(9, lanes::<Vec8>()).into_iter().map(|word| word % entries as u64).collect();
         let table = input(2, digits * entries);
         let arguments = [out(1, digits), table, Argument::In(index), Number(digits), Number(entries)];
-        calls.push(call(symbol!("select"), kernels::select as *const (), arguments));
+        calls.push(call("avx512ifma_select", kernels::select as *const (), arguments));
     }
     for blocks in 1..=8 {
         let n = 10 * blocks;
         let shared = || [out(1, n), input(2, n), input(3, n), scratch(n), Number(blocks)];
-        calls.push(call(symbol!("sqr"), kernels::sqr as *const (), shared()));
-        let mut mul = call(symbol!("mul"), kernels::mul as *const (), shared());
+        calls.push(call("avx512ifma_sqr", kernels::sqr as *const (), shared()));
+        let mut mul = call("avx512ifma_mul", kernels::mul as *const (), shared());
         mul.arguments.push(input(5, n));
         calls.push(mul);
     }

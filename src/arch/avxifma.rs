@@ -4,6 +4,8 @@ use super::ifma;
 use super::lanes::{Moduli, MontLanes, Shape, Vec4};
 use super::tier::{AvxIfma, TierKind};
 
+std::arch::global_asm!(include_str!(concat!(env!("OUT_DIR"), "/avxifma.S")), options(raw));
+
 impl MontLanes for AvxIfma {
     const KIND: TierKind = TierKind::AvxIfma;
     const LANES: usize = 4;
@@ -60,47 +62,61 @@ impl MontLanes for AvxIfma {
 mod kernels {
     use super::Vec4;
 
-    crate::arch::asm::kernels! {
-    /// asm/ifma_mul.inc
-    fn mul(acc: *mut Vec4, n: *const Vec4, n_inv: *const Vec4, scratch: *mut Vec4, blocks: usize, b: *const Vec4)
-        = "rustls_multibuffer_avxifma_mul";
+    unsafe extern "sysv64" {
+        /// asm/ifma_mul.inc
+        #[link_name = "rustls_multibuffer_avxifma_mul"]
+        pub(super) fn mul(
+            acc: *mut Vec4,
+            n: *const Vec4,
+            n_inv: *const Vec4,
+            scratch: *mut Vec4,
+            blocks: usize,
+            b: *const Vec4,
+        );
 
-    /// asm/ifma_sqr.inc
-    fn sqr(acc: *mut Vec4, n: *const Vec4, n_inv: *const Vec4, scratch: *mut Vec4, blocks: usize)
-        = "rustls_multibuffer_avxifma_sqr";
+        /// asm/ifma_sqr.inc
+        #[link_name = "rustls_multibuffer_avxifma_sqr"]
+        pub(super) fn sqr(
+            acc: *mut Vec4,
+            n: *const Vec4,
+            n_inv: *const Vec4,
+            scratch: *mut Vec4,
+            blocks: usize,
+        );
 
-    /// asm/avxifma_select.S
-    fn select(out: *mut Vec4, table: *const Vec4, index: *const u64, digits: usize, entries: usize)
-        = "rustls_multibuffer_avxifma_select";
+        /// asm/avxifma_select.S
+        #[link_name = "rustls_multibuffer_avxifma_select"]
+        pub(super) fn select(
+            out: *mut Vec4,
+            table: *const Vec4,
+            index: *const u64,
+            digits: usize,
+            entries: usize,
+        );
     }
 }
 
 /// Every kernel once, for the tests of what all kernels have to keep to.
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(test)]
 pub(super) fn kernel_calls() -> Vec<super::calls::Call> {
     use super::calls::{Argument, Argument::Number, Call, lanes, random};
-    macro_rules! symbol {
-        ($name:literal) => {
-            concat!("rustls_multibuffer_avxifma_", $name)
-        };
-    }
     let vectors = |seed, digits| random(seed, digits * lanes::<Vec4>());
     let (input, out) = (|seed, n| Argument::In(vectors(seed, n)), |seed, n| Argument::Out(vectors(seed, n)));
     let scratch = |n| Argument::Scratch(vectors(4, n));
     let call =
-        |symbol, function, arguments: [Argument; 5]| Call { symbol, function, arguments: arguments.into() };
+        |name, function, arguments: [Argument; 5]| Call { name, function, arguments: arguments.into() };
     let mut calls = Vec::new();
     for (digits, entries) in [(10, 7), (20, 4), (80, 32)] {
         let index = random(9, lanes::<Vec4>()).into_iter().map(|word| word % entries as u64).collect();
         let table = input(2, digits * entries);
         let arguments = [out(1, digits), table, Argument::In(index), Number(digits), Number(entries)];
-        calls.push(call(symbol!("select"), kernels::select as *const (), arguments));
+        calls.push(call("avxifma_select", kernels::select as *const (), arguments));
     }
     for blocks in 1..=8 {
         let n = 10 * blocks;
         let shared = || [out(1, n), input(2, n), input(3, n), scratch(n), Number(blocks)];
-        calls.push(call(symbol!("sqr"), kernels::sqr as *const (), shared()));
-        let mut mul = call(symbol!("mul"), kernels::mul as *const (), shared());
+        calls.push(call("avxifma_sqr", kernels::sqr as *const (), shared()));
+        let mut mul = call("avxifma_mul", kernels::mul as *const (), shared());
         mul.arguments.push(input(5, n));
         calls.push(mul);
     }

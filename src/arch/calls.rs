@@ -18,7 +18,8 @@ pub(super) enum Argument {
 
 /// A call of a kernel.
 pub(super) struct Call {
-    pub(super) symbol: &'static str,
+    /// The function's name in `asm/`.
+    pub(super) name: &'static str,
     pub(super) function: *const (),
     pub(super) arguments: Vec<Argument>,
 }

@@ -36,24 +36,3 @@ pub(super) fn entries<V: LaneVec>(out: &[V], table: &[V], index: &[u64], lanes: 
     assert!(!table.is_empty() && table.len().is_multiple_of(out.len()));
     table.len() / out.len()
 }
-
-#[cfg(target_arch = "x86_64")]
-super::asm::assembly!(
-    include_str!("../../asm/ifma_columns.inc"),
-    include_str!("../../asm/ifma_mul.inc"),
-    include_str!("../../asm/ifma_sqr.inc"),
-    include_str!("../../asm/avx512ifma.inc"),
-    include_str!("../../asm/avx512ifma_products.inc"),
-    "COLUMN_ROUTINES avx512ifma\nMUL avx512ifma\nSQR avx512ifma",
-    include_str!("../../asm/avx512ifma_select.S"),
-    include_str!("../../asm/avx512ifma_reduce20.inc"),
-    include_str!("../../asm/avx512ifma_mul20.S"),
-    include_str!("../../asm/avx512ifma_sqr20.S"),
-    include_str!("../../asm/ifma_end.inc"),
-    include_str!("../../asm/avxifma.inc"),
-    include_str!("../../asm/avxifma_products.inc"),
-    "COLUMN_ROUTINES avxifma\nMUL avxifma\nSQR avxifma",
-    include_str!("../../asm/avxifma_select.S"),
-    include_str!("../../asm/ifma_end.inc"),
-    include_str!("../../asm/ifma_columns_end.inc"),
-);

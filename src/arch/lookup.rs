@@ -133,24 +133,6 @@ impl LookupLanes<Vec4> for Portable {
     }
 }
 
-/// Off x86-64 the tokens of the other tiers exist, but nothing can make one.
-#[cfg(not(target_arch = "x86_64"))]
-macro_rules! never_detected {
-    ($($token:ident: $vec:ty),*) => {$(
-        impl LookupLanes<$vec> for super::tier::$token {
-            fn select_own(self, _: &mut [$vec], _: &[$vec], _: usize, _: usize, _: &$vec) {
-                unreachable!("no tier with kernels is ever detected off x86-64")
-            }
-
-            fn select_shared(self, _: &mut [$vec], _: &SharedTable<$vec>, _: usize, _: &$vec) {
-                unreachable!("no tier with kernels is ever detected off x86-64")
-            }
-        }
-    )*};
-}
-#[cfg(not(target_arch = "x86_64"))]
-never_detected!(Avx2Fma: Vec4, AvxIfma: Vec4, Avx512Ifma: super::lanes::Vec8);
-
 #[cfg(test)]
 mod tests {
     use super::*;

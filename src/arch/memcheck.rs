@@ -131,7 +131,7 @@ pub(crate) fn deregister_stack(id: u64) {
 fn request(code: u64, [first, second, third]: [u64; 3]) -> u64 {
     let request = [code, first, second, third, 0, 0];
     let mut answer = 0u64;
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(lanes)]
     // SAFETY: the rotations of rdi add up to 128 bits and the exchange is one of rbx with itself: nothing
     // changes but the flags. Valgrind recognizes the sequence, reads the request that rax points to, changes nothing in
     // the memory that this names but its own notes, and puts its answer into rdx.

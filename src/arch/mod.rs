@@ -1,34 +1,31 @@
 //! CPU tiers and everything that needs `unsafe`: proof tokens, lane kernels, wiping of secrets.
 #![allow(unsafe_code, reason = "this is the layer that holds the crate's unsafe code")]
-#![cfg_attr(
-    not(target_arch = "x86_64"),
-    allow(
-        unused,
-        reason = "the tiers exist everywhere, so that what is above compiles; their kernels on x86-64 only"
-    )
-)]
 
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(all(test, lanes))]
 mod abi;
-mod asm;
-#[cfg(target_arch = "x86_64")]
+#[cfg(lanes)]
 mod avx2_lookup;
+#[cfg(lanes)]
 mod avx2fma;
-#[cfg(target_arch = "x86_64")]
+#[cfg(lanes)]
 mod avx512_lookup;
+#[cfg(lanes)]
 mod avx512ifma;
+#[cfg(lanes)]
 mod avxifma;
 mod barrier;
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(all(test, lanes))]
 mod calls;
-#[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
+#[cfg(all(test, lanes, target_os = "linux"))]
 pub(crate) mod counting;
 pub(crate) mod current;
 mod disclose;
 pub mod field25519;
+#[cfg(lanes)]
 mod ifma;
+#[cfg(lanes)]
 mod ifma_fields;
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(all(test, lanes))]
 mod kernel_checks;
 #[cfg(test)]
 mod lane_tests;
@@ -48,7 +45,7 @@ mod tier;
 
 pub(crate) use barrier::value_barrier;
 pub(crate) use disclose::{disclose, disclose_number};
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(all(test, lanes))]
 pub(crate) use ifma_fields::PlainIfma;
 pub use secret::Secret;
 pub(crate) use secret::wiping_stack;

@@ -7,18 +7,18 @@
 /// Runs `body` in the default environment: to nearest, all exceptions masked, denormals as they are. The
 /// thread's own is there again afterwards, its flags included, also when `body` panics.
 pub(crate) fn in_default_environment<R>(body: impl FnOnce() -> R) -> R {
-    #[cfg(target_arch = "x86_64")]
+    #[cfg(lanes)]
     let _restored = x86_64::Changed::to_default();
     body()
 }
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(lanes)]
 pub(super) use x86_64::assert_default;
 
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(all(test, lanes))]
 pub(crate) use x86_64::{CONTROL, DEFAULT, changed, current};
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(lanes)]
 mod x86_64 {
     use std::arch::asm;
 
@@ -76,7 +76,7 @@ mod x86_64 {
     }
 }
 
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(all(test, lanes))]
 mod tests {
     use super::*;
     use std::panic::catch_unwind;

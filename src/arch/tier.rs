@@ -6,9 +6,9 @@ use std::str::FromStr;
 /// Expands to whether this CPU *and* its operating system offer every named feature; `false` off x86-64.
 macro_rules! have {
     ($($feature:tt),+) => {{
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(lanes)]
         { $(std::arch::is_x86_feature_detected!($feature))&&+ }
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(not(lanes))]
         { false }
     }};
 }

@@ -75,7 +75,7 @@ mod engine;
 mod error;
 mod gate;
 mod local;
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(all(test, lanes))]
 mod memcheck;
 mod messages;
 mod pinning;

@@ -5,9 +5,9 @@
 //! lanes, is decided here and nowhere else.
 
 mod break_even;
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(all(test, lanes))]
 mod constant_time;
-#[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
+#[cfg(all(test, lanes, target_os = "linux"))]
 mod counts;
 mod curve25519;
 pub mod ecdh;
@@ -20,7 +20,7 @@ pub(crate) mod scalar;
 mod shared_secret;
 #[cfg(test)]
 mod tests;
-#[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
+#[cfg(all(test, lanes, target_os = "linux"))]
 mod traces;
 pub mod x25519;
 
@@ -408,13 +408,13 @@ fn all_lanes(tier: Tier) -> [Option<Box<dyn LaneRunner>>; 4] {
         };
     }
     match tier {
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(lanes)]
         Tier::Avx512Ifma(kernel) => all!(kernel),
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(lanes)]
         Tier::AvxIfma(kernel) => all!(kernel),
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(lanes)]
         Tier::Avx2Fma(kernel) => all!(kernel),
-        #[cfg(not(target_arch = "x86_64"))]
+        #[cfg(not(lanes))]
         Tier::Avx512Ifma(_) | Tier::AvxIfma(_) | Tier::Avx2Fma(_) => {
             unreachable!("no tier with kernels is ever detected off x86-64")
         }

@@ -21,7 +21,7 @@ fn requests() -> Vec<Request> {
     ]
 }
 
-#[cfg(target_arch = "x86_64")]
+#[cfg(lanes)]
 #[test]
 fn batches_run_in_any_floating_point_environment() {
     use crate::arch::mxcsr::{CONTROL, DEFAULT, changed, current};

@@ -30,7 +30,6 @@ mod prime;
 #[cfg(test)]
 mod range_proof;
 mod schedule;
-#[cfg(target_arch = "x86_64")]
 mod x86_64;
 
 /// A size of modulus that the kernels serve.
@@ -96,28 +95,24 @@ impl MontLanes for Avx2Fma {
     }
 
     fn assert_environment(self) {
-        #[cfg(target_arch = "x86_64")]
         crate::arch::mxcsr::assert_default();
     }
 
     fn mul(self, acc: &mut [Vec4], b: &[Vec4], m: Moduli<'_, Vec4>, scratch: &mut [Vec4]) {
-        #[cfg(target_arch = "x86_64")]
         x86_64::mont_mul(self, acc, b, m, scratch);
     }
 
     fn sqr(self, acc: &mut [Vec4], m: Moduli<'_, Vec4>, scratch: &mut [Vec4]) {
-        #[cfg(target_arch = "x86_64")]
         x86_64::mont_sqr(self, acc, m, scratch);
     }
 
     fn select(self, out: &mut [Vec4], table: &[Vec4], index: &[u64]) {
-        #[cfg(target_arch = "x86_64")]
         x86_64::select(self, out, table, index);
     }
 }
 
 /// Every kernel once, for the tests of what all kernels have to keep to.
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(test)]
 pub(super) fn kernel_calls() -> Vec<super::calls::Call> {
     let parts = [x86_64::kernel_calls(), field25519::kernel_calls(), prime::kernel_calls()];
     parts.into_iter().flatten().collect()

@@ -10,13 +10,7 @@ use std::arch::x86_64::{
     _mm256_setzero_si256, _mm256_store_si256,
 };
 
-global_asm!(
-    include_str!("../../../asm/avx2fma_columns.S"),
-    include_str!("../../../asm/avx2fma_mont_reduce.S"),
-    include_str!("../../../asm/avx2fma_mont_mul.S"),
-    include_str!("../../../asm/avx2fma_mont_sqr.S"),
-    options(raw)
-);
+global_asm!(include_str!(concat!(env!("OUT_DIR"), "/avx2fma.S")), options(raw));
 
 unsafe extern "sysv64" {
     fn rustls_multibuffer_avx2fma_mont_mul(
@@ -182,18 +176,18 @@ pub(in crate::arch) fn kernel_calls() -> Vec<crate::arch::calls::Call> {
     let calls = SIZES.iter().zip(&CONSTANTS).flat_map(|(Size { shape, .. }, constants)| {
         let words = |digits| 4 * digits;
         let input = |seed| Argument::In(random_doubles(seed, words(shape.digits), shape.radix_bits - 1));
-        let call = |symbol, function, second| {
+        let call = |name, function, second| {
             let acc = Argument::Out(random_doubles(1, words(shape.digits), shape.radix_bits - 1));
             let scratch = Argument::Scratch(vec![0; words(Avx2Fma::scratch_len(*shape))]);
             // SAFETY: numbers of 64 bits and, where there is a schedule, groups of 16 bytes: no padding.
             let constants = Argument::In(unsafe { words_of(constants) });
             let arguments = vec![acc, second, input(3), input(4), scratch, constants, Number(shape.digits)];
-            Call { symbol, function, arguments }
+            Call { name, function, arguments }
         };
         let (mul, sqr) = (rustls_multibuffer_avx2fma_mont_mul, rustls_multibuffer_avx2fma_mont_sqr);
         [
-            call("rustls_multibuffer_avx2fma_mont_mul", mul as *const (), input(2)),
-            call("rustls_multibuffer_avx2fma_mont_sqr", sqr as *const (), Number(0)),
+            call("avx2fma_mont_mul", mul as *const (), input(2)),
+            call("avx2fma_mont_sqr", sqr as *const (), Number(0)),
         ]
     });
     calls.collect()

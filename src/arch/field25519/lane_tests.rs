@@ -46,7 +46,7 @@ fn portable() -> Option<Portable> {
 }
 
 lane_tests!(portable, TierKind::Portable, portable());
-#[cfg(target_arch = "x86_64")]
+#[cfg(lanes)]
 lane_tests!(ifma_on_plain_words, TierKind::Portable, Some(crate::arch::PlainIfma));
 lane_tests!(avx2_fma, TierKind::Avx2Fma, Avx2Fma::detect());
 lane_tests!(avx_ifma, TierKind::AvxIfma, AvxIfma::detect());

@@ -1,12 +1,10 @@
 //! The kernels of either tier: functions that have its features, and the traits that lead to them.
 
 use super::field25519;
-#[cfg(target_arch = "x86_64")]
 use super::vectors::{Ymm, Zmm};
 use crate::arch::field25519::{Element, Field25519Lanes};
 use crate::arch::lanes::{Vec4, Vec8};
 use crate::arch::number::{Reduced, Sum};
-#[cfg(target_arch = "x86_64")]
 use crate::arch::prime::{MAX_COMBINED, P256, P384, PrimeLanes, get_limbs, set_digits};
 use crate::arch::tier::{Avx512Ifma, AvxIfma, TierKind};
 
@@ -14,7 +12,6 @@ use crate::arch::tier::{Avx512Ifma, AvxIfma, TierKind};
 macro_rules! call {
     ($module:ident::$kernel:ident $([$generic:ty; $($constant:expr),*])? ($($argument:expr),*)) => {
         // SAFETY: the token, the first argument, proves the features.
-        #[cfg(target_arch = "x86_64")]
         unsafe {
             $module::$kernel $(::<$generic, $({ $constant }),*>)? ($($argument),*)
         }
@@ -24,7 +21,6 @@ macro_rules! call {
 /// Functions with the features of a tier, and what it implements with them.
 macro_rules! tier {
     ($module:ident, #[$attribute:meta], $token:ident, $kind:ident, $vec:ident, $words:ident, $lanes:literal) => {
-        #[cfg(target_arch = "x86_64")]
         mod $module {
             use crate::arch::ifma_fields::prime::{self, Modulus};
             use crate::arch::ifma_fields::{field25519, jacobian};
@@ -245,7 +241,6 @@ macro_rules! tier {
 macro_rules! prime_lanes {
     ($module:ident, $token:ident, $vec:ident, $lanes:literal: $($prime:ident, $d:literal, $c:literal $(, $double:ident)?;)*) => {$(
         // Tables are looked up with intrinsics, too, so that there is no such tier elsewhere.
-        #[cfg(target_arch = "x86_64")]
         impl PrimeLanes<$prime> for $token {
             const LANES: usize = $lanes;
             const R_BITS: usize = 52 * $d;
@@ -328,7 +323,7 @@ tier!(
 );
 tier!(avx, #[target_feature(enable = "avx2,avxifma")], AvxIfma, AvxIfma, Vec4, Ymm, 4);
 
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(test)]
 mod on_plain_words {
     #![expect(unused_unsafe, reason = "the same macro calls kernels that need features, which these do not")]
 

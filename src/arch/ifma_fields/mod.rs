@@ -16,24 +16,23 @@
 //! 4. **Bounds are code.** [`Words::below`] says how large a word can be. It compiles to nothing; the range proof runs
 //!    the same kernels on intervals, where it is checked, and where a word that could leave 64 bits is an error.
 
-#[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
+#[cfg(all(test, target_os = "linux"))]
 mod counts;
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(test)]
 mod digit_tests;
 mod field25519;
 mod jacobian;
 mod kernels;
 mod p256;
 mod p384;
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(test)]
 mod plain;
 mod prime;
 #[cfg(test)]
 mod range_proof;
-#[cfg(target_arch = "x86_64")]
 mod vectors;
 
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(test)]
 pub(crate) use plain::PlainIfma;
 
 /// Bits of a digit.

@@ -103,9 +103,9 @@ fn run(call: &Call, edge: Edge, filler: u64) -> Vec<Vec<u64>> {
     // Whether it keeps to the calling convention is another test.
     unsafe { abi::violations(call.function, words) };
     let results = memories.iter_mut().map(|(memory, argument)| {
-        assert!(memory.surroundings_hold(filler), "{} writes beside an argument", call.symbol);
+        assert!(memory.surroundings_hold(filler), "{} writes beside an argument", call.name);
         if let Argument::In(words) = argument {
-            assert_eq!(memory.contents(), words, "{} writes to an input", call.symbol);
+            assert_eq!(memory.contents(), words, "{} writes to an input", call.name);
         }
         match argument {
             Argument::Scratch(_) => Vec::new(),
@@ -121,7 +121,7 @@ fn assert_stays_inside(calls: Vec<Call>) {
         let results = [(Edge::End, u64::MAX), (Edge::Start, 0), (Edge::End, 0), (Edge::Start, 0x7ff0 << 48)]
             .map(|(edge, filler)| run(&call, edge, filler));
         for others in &results[1..] {
-            assert!(*others == results[0], "{} reads beside an argument", call.symbol);
+            assert!(*others == results[0], "{} reads beside an argument", call.name);
         }
     }
 }
@@ -189,7 +189,7 @@ fn planted_kernel() {
         other => panic!("no kernel {other}"),
     };
     let arguments = vec![Argument::Out(vec![0; 10]), Argument::In(vec![1; 10])];
-    assert_stays_inside(vec![Call { symbol: "planted", function, arguments }]);
+    assert_stays_inside(vec![Call { name: "planted", function, arguments }]);
 }
 
 #[test]

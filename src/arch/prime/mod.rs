@@ -13,7 +13,7 @@ mod lane_tests;
 mod portable;
 
 pub use super::number::{Digits, Number, Reduced, Sum};
-#[cfg(target_arch = "x86_64")]
+#[cfg(lanes)]
 pub(super) use portable::{get_limbs, set_digits};
 
 use super::lanes::LaneVec;

@@ -1,7 +1,7 @@
 //! Curve25519 in lanes: scalar multiplication for X25519 (RFC 7748), and edwards25519, the same curve in another form,
 //! for key shares and Ed25519 (RFC 8032).
 
-#[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
+#[cfg(all(test, lanes, target_os = "linux"))]
 mod counts;
 mod edwards;
 mod invert;

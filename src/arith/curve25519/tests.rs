@@ -93,7 +93,7 @@ macro_rules! ladder_tests {
 }
 
 ladder_tests!(portable, TierKind::Portable, portable());
-#[cfg(target_arch = "x86_64")]
+#[cfg(lanes)]
 ladder_tests!(ifma_on_plain_words, TierKind::Portable, Some(crate::arch::PlainIfma));
 ladder_tests!(avx2_fma, TierKind::Avx2Fma, Avx2Fma::detect());
 ladder_tests!(avx_ifma, TierKind::AvxIfma, AvxIfma::detect());

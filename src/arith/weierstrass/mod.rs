@@ -1,6 +1,6 @@
 //! The NIST curves y² = x³ − 3x + b in lanes: scalar multiplication for ECDSA and ECDH.
 
-#[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
+#[cfg(all(test, lanes, target_os = "linux"))]
 mod counts;
 mod fixed;
 mod group;

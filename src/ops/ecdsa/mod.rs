@@ -7,7 +7,7 @@ mod nonce;
 mod sign;
 #[cfg(test)]
 mod tests;
-#[cfg(all(test, target_arch = "x86_64", target_os = "linux"))]
+#[cfg(all(test, lanes, target_os = "linux"))]
 pub(super) mod traces;
 mod verify;
 

@@ -14,10 +14,9 @@ use crate::arch::tier::{Avx2Fma, TierKind};
 
 #[cfg(test)]
 mod range_proof;
-#[cfg(target_arch = "x86_64")]
 mod x86_64;
 
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(test)]
 pub(in crate::arch) use x86_64::kernel_calls;
 
 const DIGITS: usize = 6;
@@ -66,7 +65,6 @@ impl Field25519Lanes for Avx2Fma {
     type Reduced = Reduced<Vec4, DIGITS>;
 
     fn assert_environment(self) {
-        #[cfg(target_arch = "x86_64")]
         crate::arch::mxcsr::assert_default();
     }
 
@@ -104,42 +102,34 @@ impl Field25519Lanes for Avx2Fma {
     }
 
     fn add_sub(self, sum: &mut Self::Sum, difference: &mut Self::Sum, a: &Self::Reduced, b: &Self::Reduced) {
-        #[cfg(target_arch = "x86_64")]
         x86_64::add_sub(self, sum, difference, a, b);
     }
 
     fn add(self, out: &mut Self::Sum, a: &Self::Reduced, b: &Self::Reduced) {
-        #[cfg(target_arch = "x86_64")]
         x86_64::add(self, out, a, b);
     }
 
     fn sub(self, out: &mut Self::Sum, a: &Self::Reduced, b: &Self::Reduced) {
-        #[cfg(target_arch = "x86_64")]
         x86_64::sub(self, out, a, b);
     }
 
     fn reduce(self, out: &mut Self::Reduced, a: &Self::Sum) {
-        #[cfg(target_arch = "x86_64")]
         x86_64::reduce(self, out, a);
     }
 
     fn mul(self, out: &mut Self::Reduced, a: &Self::Sum, b: &Self::Sum) {
-        #[cfg(target_arch = "x86_64")]
         x86_64::mul(self, out, a, b);
     }
 
     fn sqr(self, out: &mut Self::Reduced, a: &Self::Sum) {
-        #[cfg(target_arch = "x86_64")]
         x86_64::sqr(self, out, a);
     }
 
     fn add_121665(self, out: &mut Self::Sum, a: &Self::Reduced, b: &Self::Sum) {
-        #[cfg(target_arch = "x86_64")]
         x86_64::add_121665(self, out, a, b);
     }
 
     fn assign_if(self, out: &mut Self::Sum, other: &Self::Sum, mask: &Vec4) {
-        #[cfg(target_arch = "x86_64")]
         x86_64::assign_if(self, out, other, mask);
     }
 
@@ -151,12 +141,10 @@ impl Field25519Lanes for Avx2Fma {
         y: &Self::Reduced,
         mask: &Vec4,
     ) {
-        #[cfg(target_arch = "x86_64")]
         x86_64::swap_if(self, a, b, x, y, mask);
     }
 
     fn negate_if(self, out: &mut Self::Sum, a: &Self::Reduced, mask: &Vec4) {
-        #[cfg(target_arch = "x86_64")]
         x86_64::negate_if(self, out, a, mask);
     }
 }

@@ -100,7 +100,8 @@ impl Program {
             finished: false,
         };
         let code = source.lines().map(|l| l.split('#').next().unwrap().trim());
-        for line in code.filter(|l| !l.is_empty() && !l.starts_with('.') && !l.ends_with(':')) {
+        let is_directive = |line: &str| ["", "FUNCTION", "END"].contains(&line.split(' ').next().unwrap());
+        for line in code.filter(|l| !l.starts_with('.') && !is_directive(l)) {
             assert!(!program.finished, "code after the end: {line}");
             let (name, arguments) = line.split_once(' ').unwrap_or((line, ""));
             let arguments: Vec<_> = arguments.split(',').map(str::trim).collect();

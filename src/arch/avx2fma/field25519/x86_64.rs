@@ -4,18 +4,10 @@ use super::{DIGITS, Digits, RADIX};
 use crate::arch::field25519::Reduced;
 use crate::arch::lanes::Vec4;
 use crate::arch::tier::Avx2Fma;
-use std::arch::global_asm;
 use std::arch::x86_64::{
     __m256d, _mm256_add_pd, _mm256_and_pd, _mm256_fmadd_pd, _mm256_fmsub_pd, _mm256_load_pd, _mm256_set1_pd,
     _mm256_store_pd, _mm256_sub_pd, _mm256_xor_pd,
 };
-
-global_asm!(
-    include_str!("../../../../asm/avx2fma_field25519.S"),
-    include_str!("../../../../asm/avx2fma_field25519_mul.S"),
-    include_str!("../../../../asm/avx2fma_field25519_sqr.S"),
-    options(raw)
-);
 
 unsafe extern "sysv64" {
     fn rustls_multibuffer_avx2fma_field25519_mul(
@@ -234,15 +226,15 @@ fn store(v: &mut Vec4, value: __m256d) {
 pub(in crate::arch) fn kernel_calls() -> Vec<crate::arch::calls::Call> {
     use crate::arch::calls::{Argument, Argument::Number, Call, random_doubles, words_of};
     let digits = |seed| random_doubles(seed, 4 * DIGITS, RADIX - 1);
-    let call = |symbol, function, third| {
+    let call = |name, function, third| {
         // SAFETY: numbers of 64 bits and, where there is a schedule, groups of 16 bytes: no padding.
         let constants = Argument::In(unsafe { words_of(&CONSTANTS) });
         let arguments = vec![Argument::Out(digits(1)), Argument::In(digits(2)), third, constants];
-        Call { symbol, function, arguments }
+        Call { name, function, arguments }
     };
     let (mul, sqr) = (rustls_multibuffer_avx2fma_field25519_mul, rustls_multibuffer_avx2fma_field25519_sqr);
     vec![
-        call("rustls_multibuffer_avx2fma_field25519_mul", mul as *const (), Argument::In(digits(3))),
-        call("rustls_multibuffer_avx2fma_field25519_sqr", sqr as *const (), Number(0)),
+        call("avx2fma_field25519_mul", mul as *const (), Argument::In(digits(3))),
+        call("avx2fma_field25519_sqr", sqr as *const (), Number(0)),
     ]
 }

@@ -25,12 +25,11 @@ use crate::arch::prime::{MAX_COMBINED, P256, P384, Prime, PrimeLanes, Reduced, S
 use crate::arch::tier::Avx2Fma;
 
 mod digits;
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(test)]
 mod range_proof;
-#[cfg(target_arch = "x86_64")]
 mod x86_64;
 
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(test)]
 pub(in crate::arch) use x86_64::kernel_calls;
 
 const RADIX: u32 = 48;
@@ -87,7 +86,6 @@ macro_rules! prime_lanes {
             type Reduced = Reduced<Vec4, $digits>;
 
             fn assert_environment(self) {
-                #[cfg(target_arch = "x86_64")]
                 crate::arch::mxcsr::assert_default();
             }
 
@@ -102,12 +100,10 @@ macro_rules! prime_lanes {
             }
 
             fn add(self, out: &mut Self::Sum, a: &Self::Reduced, b: &Self::Reduced) {
-                #[cfg(target_arch = "x86_64")]
                 x86_64::add(self, out, a, b);
             }
 
             fn sub(self, out: &mut Self::Sum, a: &Self::Reduced, b: &Self::Reduced) {
-                #[cfg(target_arch = "x86_64")]
                 x86_64::sub(self, out, a, b);
             }
 
@@ -119,27 +115,22 @@ macro_rules! prime_lanes {
                 c: &Self::Reduced,
             ) {
                 const { assert!(A.unsigned_abs() + B.unsigned_abs() + C.unsigned_abs() <= MAX_COMBINED) };
-                #[cfg(target_arch = "x86_64")]
                 x86_64::combine::<$prime, $digits, A, B, C>(self, out, a, b, c);
             }
 
             fn mul(self, out: &mut Self::Reduced, a: &Self::Sum, b: &Self::Sum) {
-                #[cfg(target_arch = "x86_64")]
                 x86_64::$mul(self, out, a, b);
             }
 
             fn sqr(self, out: &mut Self::Reduced, a: &Self::Sum) {
-                #[cfg(target_arch = "x86_64")]
                 x86_64::$sqr(self, out, a);
             }
 
             fn negate_if(self, out: &mut Self::Reduced, mask: &Vec4) {
-                #[cfg(target_arch = "x86_64")]
                 x86_64::negate_if(self, out, mask);
             }
 
             fn assign_if(self, out: &mut Self::Reduced, other: &Self::Reduced, mask: &Vec4) {
-                #[cfg(target_arch = "x86_64")]
                 x86_64::assign_if(self, out, other, mask);
             }
         }

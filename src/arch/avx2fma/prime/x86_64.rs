@@ -10,37 +10,47 @@ use std::arch::x86_64::{
     _mm256_setzero_pd, _mm256_store_pd, _mm256_sub_pd, _mm256_xor_pd,
 };
 
-crate::arch::asm::assembly!(
-    include_str!("../../../../asm/avx2fma_prime.S"),
-    include_str!("../../../../asm/avx2fma_p256.S"),
-    include_str!("../../../../asm/avx2fma_p256_mul.S"),
-    include_str!("../../../../asm/avx2fma_p256_sqr.S"),
-    include_str!("../../../../asm/avx2fma_p384.S"),
-    include_str!("../../../../asm/avx2fma_p384_mul.S"),
-    include_str!("../../../../asm/avx2fma_p384_sqr.S"),
-);
-
 /// The assembly functions. All need AVX2 and FMA, and pointers to whole numbers, aligned as vectors are; `out` overlaps
 /// nothing else.
 mod kernels {
     use super::{Constants, Vec4};
 
-    crate::arch::asm::kernels! {
-    /// asm/avx2fma_p256_mul.S
-    fn mul_p256(out: *mut Vec4, a: *const Vec4, b: *const Vec4, constants: *const Constants<4>)
-        = "rustls_multibuffer_avx2fma_p256_mul";
+    unsafe extern "sysv64" {
+        /// asm/avx2fma_p256_mul.S
+        #[link_name = "rustls_multibuffer_avx2fma_p256_mul"]
+        pub(super) fn mul_p256(
+            out: *mut Vec4,
+            a: *const Vec4,
+            b: *const Vec4,
+            constants: *const Constants<4>,
+        );
 
-    /// asm/avx2fma_p256_sqr.S
-    fn sqr_p256(out: *mut Vec4, unused: *const Vec4, a: *const Vec4, constants: *const Constants<4>)
-        = "rustls_multibuffer_avx2fma_p256_sqr";
+        /// asm/avx2fma_p256_sqr.S
+        #[link_name = "rustls_multibuffer_avx2fma_p256_sqr"]
+        pub(super) fn sqr_p256(
+            out: *mut Vec4,
+            unused: *const Vec4,
+            a: *const Vec4,
+            constants: *const Constants<4>,
+        );
 
-    /// asm/avx2fma_p384_mul.S
-    fn mul_p384(out: *mut Vec4, a: *const Vec4, b: *const Vec4, constants: *const Constants<9>)
-        = "rustls_multibuffer_avx2fma_p384_mul";
+        /// asm/avx2fma_p384_mul.S
+        #[link_name = "rustls_multibuffer_avx2fma_p384_mul"]
+        pub(super) fn mul_p384(
+            out: *mut Vec4,
+            a: *const Vec4,
+            b: *const Vec4,
+            constants: *const Constants<9>,
+        );
 
-    /// asm/avx2fma_p384_sqr.S
-    fn sqr_p384(out: *mut Vec4, unused: *const Vec4, a: *const Vec4, constants: *const Constants<9>)
-        = "rustls_multibuffer_avx2fma_p384_sqr";
+        /// asm/avx2fma_p384_sqr.S
+        #[link_name = "rustls_multibuffer_avx2fma_p384_sqr"]
+        pub(super) fn sqr_p384(
+            out: *mut Vec4,
+            unused: *const Vec4,
+            a: *const Vec4,
+            constants: *const Constants<9>,
+        );
     }
 }
 
@@ -259,10 +269,10 @@ fn store(v: &mut Vec4, value: __m256d) {
 pub(in crate::arch) fn kernel_calls() -> Vec<crate::arch::calls::Call> {
     use crate::arch::calls::{Argument, Argument::Number, Call, random_doubles, words_of};
     let operand = |seed, digits: usize| random_doubles(seed, 4 * digits, RADIX - 1);
-    let call = |symbol, function, digits, second, constants| {
+    let call = |name, function, digits, second, constants| {
         let arguments =
             vec![Argument::Out(operand(1, digits)), second, Argument::In(operand(3, digits)), constants];
-        Call { symbol, function, arguments }
+        Call { name, function, arguments }
     };
     let [mul_p256, sqr_p256] = [kernels::mul_p256 as *const (), kernels::sqr_p256 as *const ()];
     let [mul_p384, sqr_p384] = [kernels::mul_p384 as *const (), kernels::sqr_p384 as *const ()];
@@ -272,9 +282,9 @@ pub(in crate::arch) fn kernel_calls() -> Vec<crate::arch::calls::Call> {
     // SAFETY: numbers of 64 bits and, where there is a schedule, groups of 16 bytes: no padding.
     let p384 = || Argument::In(unsafe { words_of(&P384_CONSTANTS) });
     vec![
-        call("rustls_multibuffer_avx2fma_p256_mul", mul_p256, 6, input(6), p256()),
-        call("rustls_multibuffer_avx2fma_p256_sqr", sqr_p256, 6, Number(0), p256()),
-        call("rustls_multibuffer_avx2fma_p384_mul", mul_p384, 8, input(8), p384()),
-        call("rustls_multibuffer_avx2fma_p384_sqr", sqr_p384, 8, Number(0), p384()),
+        call("avx2fma_p256_mul", mul_p256, 6, input(6), p256()),
+        call("avx2fma_p256_sqr", sqr_p256, 6, Number(0), p256()),
+        call("avx2fma_p384_mul", mul_p384, 8, input(8), p384()),
+        call("avx2fma_p384_sqr", sqr_p384, 8, Number(0), p384()),
     ]
 }

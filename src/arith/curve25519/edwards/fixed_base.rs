@@ -53,7 +53,7 @@ macro_rules! table_homes {
     )*};
 }
 table_homes!(Portable: Vec4, Avx2Fma: Vec4, AvxIfma: Vec4, Avx512Ifma: Vec8);
-#[cfg(all(test, target_arch = "x86_64"))]
+#[cfg(all(test, lanes))]
 table_homes!(crate::arch::PlainIfma: Vec4);
 
 /// For each window i, the entries of (2·j + 1)·64^i·B: half of y + x, half of y − x, and d·x·y. More windows

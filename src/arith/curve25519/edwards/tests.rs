@@ -321,7 +321,7 @@ macro_rules! edwards_tests {
 }
 
 edwards_tests!(portable, TierKind::Portable, portable());
-#[cfg(target_arch = "x86_64")]
+#[cfg(lanes)]
 edwards_tests!(ifma_on_plain_words, TierKind::Portable, Some(crate::arch::PlainIfma));
 edwards_tests!(avx2_fma, TierKind::Avx2Fma, Avx2Fma::detect());
 edwards_tests!(avx_ifma, TierKind::AvxIfma, AvxIfma::detect());

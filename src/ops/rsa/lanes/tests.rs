@@ -1,7 +1,7 @@
 //! The private and the public operation of every tier against RSA by the book.
 
 use super::*;
-#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#[cfg(all(lanes, target_os = "linux"))]
 use crate::arch::counting::counted;
 use crate::arch::testing::with_tier;
 use crate::arch::{Avx2Fma, Avx512Ifma, AvxIfma, Portable, Tier, TierKind};
@@ -127,7 +127,7 @@ fn check_batch<K: MontLanes>(
 
 /// Eight private operations of 2048 bits, first the exponentiations and recombinations alone, then everything that a
 /// signature needs. Run in the emulator, which prints the counts.
-#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#[cfg(all(lanes, target_os = "linux"))]
 #[test]
 #[ignore = "prints instruction counts, in the emulator"]
 fn count_eight_private_operations() {
