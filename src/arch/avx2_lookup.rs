@@ -1,12 +1,13 @@
 //! Look-ups with AVX2, for both tiers of four lanes.
 
+use super::avx2fma::doubles::{load, load_words, store};
 use super::lanes::Vec4;
 use super::lookup::{LookupLanes, SharedTable};
 use super::tier::{Avx2Fma, AvxIfma};
 use std::arch::x86_64::{
     __m128d, __m256d, __m256i, _mm_cvtsi64_si128, _mm256_add_epi64, _mm256_blendv_pd, _mm256_broadcast_pd,
-    _mm256_castsi256_pd, _mm256_cmpeq_epi64, _mm256_load_si256, _mm256_permutevar_pd, _mm256_set1_epi64x,
-    _mm256_setzero_pd, _mm256_sll_epi64, _mm256_slli_epi64, _mm256_store_pd,
+    _mm256_castsi256_pd, _mm256_cmpeq_epi64, _mm256_permutevar_pd, _mm256_set1_epi64x, _mm256_setzero_pd,
+    _mm256_sll_epi64, _mm256_slli_epi64,
 };
 
 macro_rules! lookups {
@@ -15,16 +16,16 @@ macro_rules! lookups {
             fn select_own(self, out: &mut [Vec4], table: &[Vec4], entry_len: usize, start: usize, index: &Vec4) {
                 assert!(table.len().is_multiple_of(entry_len) && start + out.len() <= entry_len);
                 // SAFETY: the token proves AVX2.
-                unsafe { own(out, table, (entry_len, start), load(index)) }
+                unsafe { own(out, table, (entry_len, start), load_words(index)) }
             }
 
             fn select_shared(self, out: &mut [Vec4], table: &SharedTable<Vec4>, start: usize, index: &Vec4) {
                 // SAFETY: the token proves AVX2.
                 unsafe {
                     match table.entries() {
-                        16 => shared::<4>(out, table, start, load(index)),
-                        32 => shared::<8>(out, table, start, load(index)),
-                        _ => shared::<16>(out, table, start, load(index)),
+                        16 => shared::<4>(out, table, start, load_words(index)),
+                        32 => shared::<8>(out, table, start, load_words(index)),
+                        _ => shared::<16>(out, table, start, load_words(index)),
                     }
                 }
             }
@@ -60,7 +61,7 @@ fn own_columns<const N: usize>(
     for row in table.chunks_exact(digits) {
         let here = _mm256_castsi256_pd(_mm256_cmpeq_epi64(index, entry));
         for (found, digit) in found.iter_mut().zip(&row[start..start + N]) {
-            *found = _mm256_blendv_pd(*found, _mm256_castsi256_pd(load(digit)), here);
+            *found = _mm256_blendv_pd(*found, load(digit), here);
         }
         entry = _mm256_add_epi64(entry, one);
     }
@@ -123,16 +124,4 @@ fn one_of_4(words: &Vec4, lowest: __m256i, second: __m256d) -> __m256d {
 fn broadcast(pair: &[u64; 2]) -> __m256d {
     // SAFETY: half a `Vec4`, which is aligned to 32 bytes: 16 bytes, aligned to 16.
     unsafe { _mm256_broadcast_pd(&*(pair as *const [u64; 2]).cast::<__m128d>()) }
-}
-
-#[target_feature(enable = "avx2")]
-fn load(v: &Vec4) -> __m256i {
-    // SAFETY: `Vec4` is 32 bytes, aligned to 32.
-    unsafe { _mm256_load_si256((v as *const Vec4).cast()) }
-}
-
-#[target_feature(enable = "avx2")]
-fn store(v: &mut Vec4, value: __m256d) {
-    // SAFETY: `Vec4` is 32 bytes, aligned to 32.
-    unsafe { _mm256_store_pd((v as *mut Vec4).cast(), value) }
 }

@@ -23,14 +23,19 @@
 
 use super::lanes::{Moduli, MontLanes, Shape, Vec4};
 use super::tier::{Avx2Fma, TierKind};
-use schedule::BLOCK;
+use doubles::{load_words, power, round, store};
+use schedule::{BLOCK, Schedule};
+use std::arch::x86_64::{
+    __m256i, _mm256_blendv_epi8, _mm256_castsi256_pd, _mm256_cmpeq_epi64, _mm256_set1_epi64x,
+    _mm256_setzero_si256,
+};
 
+pub(super) mod doubles;
 mod field25519;
 mod prime;
 #[cfg(test)]
 mod range_proof;
 mod schedule;
-mod x86_64;
 
 /// A size of modulus that the kernels serve.
 struct Size {
@@ -99,21 +104,168 @@ impl MontLanes for Avx2Fma {
     }
 
     fn mul(self, acc: &mut [Vec4], b: &[Vec4], m: Moduli<'_, Vec4>, scratch: &mut [Vec4]) {
-        x86_64::mont_mul(self, acc, b, m, scratch);
+        let digits = check(acc, m, scratch);
+        assert_eq!(b.len(), acc.len());
+        let (n, n_inv) = (m.n.as_ptr(), m.n_inv.as_ptr());
+        let (acc, scratch) = (acc.as_mut_ptr(), scratch.as_mut_ptr());
+        // SAFETY: the token proves AVX2 and FMA; `check` and the assertion above prove the lengths; `Vec4` is aligned to
+        // 32 bytes; the borrows prove that `acc` and `scratch` overlap nothing.
+        unsafe { kernels::mul(acc, b.as_ptr(), n, n_inv, scratch, constants_of(m.shape), digits) }
     }
 
     fn sqr(self, acc: &mut [Vec4], m: Moduli<'_, Vec4>, scratch: &mut [Vec4]) {
-        x86_64::mont_sqr(self, acc, m, scratch);
+        let digits = check(acc, m, scratch);
+        let (n, n_inv) = (m.n.as_ptr(), m.n_inv.as_ptr());
+        let (acc, scratch) = (acc.as_mut_ptr(), scratch.as_mut_ptr());
+        // SAFETY: as in `mul`; the second argument is not read.
+        unsafe { kernels::sqr(acc, std::ptr::null(), n, n_inv, scratch, constants_of(m.shape), digits) }
     }
 
     fn select(self, out: &mut [Vec4], table: &[Vec4], index: &[u64]) {
-        x86_64::select(self, out, table, index);
+        let index: &[u64; 4] = index.try_into().expect("one index a lane");
+        assert!(!out.is_empty() && table.len().is_multiple_of(out.len()));
+        // SAFETY: the token proves AVX2.
+        unsafe { select(out, table, index) }
+    }
+}
+
+std::arch::global_asm!(include_str!(concat!(env!("OUT_DIR"), "/avx2fma.S")), options(raw));
+
+/// The assembly functions. Both need AVX2 and FMA, and pointers to whole numbers.
+mod kernels {
+    use super::{Constants, Vec4};
+
+    unsafe extern "sysv64" {
+        /// asm/avx2fma_mont_mul.S
+        #[link_name = "rustls_multibuffer_avx2fma_mont_mul"]
+        pub(super) fn mul(
+            acc: *mut Vec4,
+            b: *const Vec4,
+            n: *const Vec4,
+            n_inv: *const Vec4,
+            scratch: *mut Vec4,
+            constants: *const Constants,
+            digits: u64,
+        );
+
+        /// asm/avx2fma_mont_sqr.S
+        #[link_name = "rustls_multibuffer_avx2fma_mont_sqr"]
+        pub(super) fn sqr(
+            acc: *mut Vec4,
+            unused: *const Vec4,
+            n: *const Vec4,
+            n_inv: *const Vec4,
+            scratch: *mut Vec4,
+            constants: *const Constants,
+            digits: u64,
+        );
+    }
+}
+
+/// What the kernels read of a shape; the offsets are those of `asm/avx2fma_columns.S`.
+#[repr(C, align(32))]
+struct Constants {
+    /// 1.5 · 2^(52+K): its binade's unit in the last place is 2^K.
+    chi: [f64; 4],
+    /// 2^−K.
+    inv: [f64; 4],
+    budget: u64,
+    low_carry: u64,
+    merged: u64,
+    groups: u64,
+    /// Whole blocks of seven digits.
+    turns: u64,
+    unused: [u64; 3],
+    schedule: Schedule,
+}
+
+const fn constants(size: &Size) -> Constants {
+    let k = size.shape.radix_bits as i32;
+    Constants {
+        chi: [round(k); 4],
+        inv: [power(-k); 4],
+        budget: size.budget as u64,
+        low_carry: size.low_carry as u64,
+        merged: size.merged as u64,
+        groups: size.groups() as u64,
+        turns: (size.shape.digits / BLOCK) as u64,
+        unused: [0; 3],
+        schedule: Schedule::new(size),
+    }
+}
+
+static CONSTANTS: [Constants; SIZES.len()] = {
+    let [a, b, c, d, e] = &SIZES;
+    [constants(a), constants(b), constants(c), constants(d), constants(e)]
+};
+
+fn constants_of(shape: Shape) -> &'static Constants {
+    let i = SIZES.iter().position(|s| s.shape == shape).expect("a shape that Avx2Fma::shape gave");
+    &CONSTANTS[i]
+}
+
+/// Everything that the assembly relies on about slices; the checks cost nothing beside a multiplication.
+fn check(acc: &[Vec4], m: Moduli<'_, Vec4>, scratch: &[Vec4]) -> u64 {
+    let digits = m.shape.digits;
+    assert!(acc.len() == digits && m.n.len() == digits && m.n_inv.len() == digits);
+    assert!(scratch.len() >= Avx2Fma::scratch_len(m.shape));
+    digits as u64
+}
+
+#[target_feature(enable = "avx2")]
+fn select(out: &mut [Vec4], table: &[Vec4], index: &[u64; 4]) {
+    let digits = out.len();
+    let index = load_words(&Vec4(*index));
+    let (blocks, rest) = out.as_chunks_mut();
+    for (i, block) in blocks.iter_mut().enumerate() {
+        select_columns::<BLOCK>(block, table, digits, BLOCK * i, index);
+    }
+    let start = digits - rest.len();
+    for (i, digit) in rest.iter_mut().enumerate() {
+        select_columns::<1>(std::array::from_mut(digit), table, digits, start + i, index);
+    }
+}
+
+/// `N` digits stay in registers while all entries pass by.
+#[target_feature(enable = "avx2")]
+fn select_columns<const N: usize>(
+    out: &mut [Vec4; N],
+    table: &[Vec4],
+    digits: usize,
+    start: usize,
+    index: __m256i,
+) {
+    let mut found = [_mm256_setzero_si256(); N];
+    for (entry, row) in table.chunks_exact(digits).enumerate() {
+        let mask = _mm256_cmpeq_epi64(index, _mm256_set1_epi64x(entry as i64));
+        for (f, digit) in found.iter_mut().zip(&row[start..start + N]) {
+            *f = _mm256_blendv_epi8(*f, load_words(digit), mask);
+        }
+    }
+    for (o, f) in out.iter_mut().zip(found) {
+        store(o, _mm256_castsi256_pd(f));
     }
 }
 
 /// Every kernel once, for the tests of what all kernels have to keep to.
 #[cfg(test)]
 pub(super) fn kernel_calls() -> Vec<super::calls::Call> {
-    let parts = [x86_64::kernel_calls(), field25519::kernel_calls(), prime::kernel_calls()];
-    parts.into_iter().flatten().collect()
+    use super::calls::{Argument, Argument::Number, Call, random_doubles, words_of};
+    let calls = SIZES.iter().zip(&CONSTANTS).flat_map(|(Size { shape, .. }, constants)| {
+        let words = |digits| 4 * digits;
+        let input = |seed| Argument::In(random_doubles(seed, words(shape.digits), shape.radix_bits - 1));
+        let call = |name, function, second| {
+            let acc = Argument::Out(random_doubles(1, words(shape.digits), shape.radix_bits - 1));
+            let scratch = Argument::Scratch(vec![0; words(Avx2Fma::scratch_len(*shape))]);
+            // SAFETY: numbers of 64 bits, and a schedule's groups, which are 16 bytes: no padding.
+            let constants = Argument::In(unsafe { words_of(constants) });
+            let arguments = vec![acc, second, input(3), input(4), scratch, constants, Number(shape.digits)];
+            Call { name, function, arguments }
+        };
+        [
+            call("avx2fma_mont_mul", kernels::mul as *const (), input(2)),
+            call("avx2fma_mont_sqr", kernels::sqr as *const (), Number(0)),
+        ]
+    });
+    calls.chain(field25519::kernel_calls()).chain(prime::kernel_calls()).collect()
 }

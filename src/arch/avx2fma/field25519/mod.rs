@@ -8,16 +8,17 @@
 //!    operands that are sums, so that additions need no carries.
 //! 3. A result's one carry step is parallel: digits may exceed half the radix by a little, [`EXCESS`].
 
+use super::doubles::{load, power, round, store};
 use crate::arch::field25519::{Element, Field25519Lanes, Reduced, Sum};
 use crate::arch::lanes::Vec4;
 use crate::arch::tier::{Avx2Fma, TierKind};
+use std::arch::x86_64::{
+    _mm256_add_pd, _mm256_and_pd, _mm256_fmadd_pd, _mm256_fmsub_pd, _mm256_set1_pd, _mm256_sub_pd,
+    _mm256_xor_pd,
+};
 
 #[cfg(test)]
 mod range_proof;
-mod x86_64;
-
-#[cfg(test)]
-pub(in crate::arch) use x86_64::kernel_calls;
 
 const DIGITS: usize = 6;
 const RADIX: u32 = 43;
@@ -102,35 +103,44 @@ impl Field25519Lanes for Avx2Fma {
     }
 
     fn add_sub(self, sum: &mut Self::Sum, difference: &mut Self::Sum, a: &Self::Reduced, b: &Self::Reduced) {
-        x86_64::add_sub(self, sum, difference, a, b);
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe { add_sub(sum, difference, a, b) }
     }
 
     fn add(self, out: &mut Self::Sum, a: &Self::Reduced, b: &Self::Reduced) {
-        x86_64::add(self, out, a, b);
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe { add(out, a, b) }
     }
 
     fn sub(self, out: &mut Self::Sum, a: &Self::Reduced, b: &Self::Reduced) {
-        x86_64::sub(self, out, a, b);
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe { sub(out, a, b) }
     }
 
     fn reduce(self, out: &mut Self::Reduced, a: &Self::Sum) {
-        x86_64::reduce(self, out, a);
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe { reduce(out, a) }
     }
 
     fn mul(self, out: &mut Self::Reduced, a: &Self::Sum, b: &Self::Sum) {
-        x86_64::mul(self, out, a, b);
+        // SAFETY: the token proves AVX2 and FMA; all three are 6 vectors, aligned to 32 bytes; the borrows prove that `out`
+        // overlaps nothing.
+        unsafe { kernels::mul(out.0.0.as_mut_ptr(), a.0.as_ptr(), b.0.as_ptr(), &CONSTANTS) }
     }
 
     fn sqr(self, out: &mut Self::Reduced, a: &Self::Sum) {
-        x86_64::sqr(self, out, a);
+        // SAFETY: as in `mul`; the third argument is not read.
+        unsafe { kernels::sqr(out.0.0.as_mut_ptr(), a.0.as_ptr(), std::ptr::null(), &CONSTANTS) }
     }
 
     fn add_121665(self, out: &mut Self::Sum, a: &Self::Reduced, b: &Self::Sum) {
-        x86_64::add_121665(self, out, a, b);
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe { add_121665(out, a, b) }
     }
 
     fn assign_if(self, out: &mut Self::Sum, other: &Self::Sum, mask: &Vec4) {
-        x86_64::assign_if(self, out, other, mask);
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe { assign_if(out, other, mask) }
     }
 
     fn swap_if(
@@ -141,10 +151,163 @@ impl Field25519Lanes for Avx2Fma {
         y: &Self::Reduced,
         mask: &Vec4,
     ) {
-        x86_64::swap_if(self, a, b, x, y, mask);
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe { swap_if(a, b, x, y, mask) }
     }
 
     fn negate_if(self, out: &mut Self::Sum, a: &Self::Reduced, mask: &Vec4) {
-        x86_64::negate_if(self, out, a, mask);
+        // SAFETY: the token proves AVX2 and FMA.
+        unsafe { negate_if(out, a, mask) }
     }
+}
+
+/// The assembly functions. Both need AVX2 and FMA, and pointers to whole elements.
+mod kernels {
+    use super::{Constants, Vec4};
+
+    unsafe extern "sysv64" {
+        /// asm/avx2fma_field25519_mul.S
+        #[link_name = "rustls_multibuffer_avx2fma_field25519_mul"]
+        pub(super) fn mul(out: *mut Vec4, a: *const Vec4, b: *const Vec4, constants: *const Constants);
+
+        /// asm/avx2fma_field25519_sqr.S
+        #[link_name = "rustls_multibuffer_avx2fma_field25519_sqr"]
+        pub(super) fn sqr(out: *mut Vec4, a: *const Vec4, unused: *const Vec4, constants: *const Constants);
+    }
+}
+
+/// What the kernels read; the offsets are those of `asm/avx2fma_field25519.S`.
+#[repr(C, align(32))]
+struct Constants {
+    chi: [f64; 4],
+    round: [f64; 4],
+    inv: [f64; 4],
+    wrap: [f64; 4],
+    wrap_inv: [f64; 4],
+}
+
+const ROUND: f64 = round(RADIX as i32);
+const INV: f64 = power(-(RADIX as i32));
+const WRAP: f64 = 152.0;
+
+static CONSTANTS: Constants = Constants {
+    chi: [round(45); 4],
+    round: [ROUND; 4],
+    inv: [INV; 4],
+    wrap: [WRAP; 4],
+    wrap_inv: [WRAP * INV; 4],
+};
+
+#[target_feature(enable = "avx2,fma")]
+fn add_sub(sum: &mut Digits, difference: &mut Digits, a: &Reduced<Vec4, DIGITS>, b: &Reduced<Vec4, DIGITS>) {
+    for i in 0..DIGITS {
+        let (a, b) = (load(&a.0.0[i]), load(&b.0.0[i]));
+        store(&mut sum.0[i], _mm256_add_pd(a, b));
+        store(&mut difference.0[i], _mm256_sub_pd(a, b));
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn add(out: &mut Digits, a: &Reduced<Vec4, DIGITS>, b: &Reduced<Vec4, DIGITS>) {
+    for i in 0..DIGITS {
+        store(&mut out.0[i], _mm256_add_pd(load(&a.0.0[i]), load(&b.0.0[i])));
+    }
+}
+
+/// One carry step, in parallel: a digit's nearest multiple of 2^43 goes on to the next digit.
+#[target_feature(enable = "avx2,fma")]
+fn reduce(out: &mut Reduced<Vec4, DIGITS>, a: &Digits) {
+    let (round, inv, wrap_inv) = (_mm256_set1_pd(ROUND), _mm256_set1_pd(INV), _mm256_set1_pd(WRAP * INV));
+    let mut high = [round; DIGITS];
+    let mut low = [round; DIGITS];
+    for i in 0..DIGITS {
+        let digit = load(&a.0[i]);
+        high[i] = _mm256_sub_pd(_mm256_add_pd(digit, round), round);
+        low[i] = _mm256_sub_pd(digit, high[i]);
+    }
+    store(&mut out.0.0[0], _mm256_fmadd_pd(high[DIGITS - 1], wrap_inv, low[0]));
+    for i in 1..DIGITS {
+        store(&mut out.0.0[i], _mm256_fmadd_pd(high[i - 1], inv, low[i]));
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn sub(out: &mut Digits, a: &Reduced<Vec4, DIGITS>, b: &Reduced<Vec4, DIGITS>) {
+    for i in 0..DIGITS {
+        store(&mut out.0[i], _mm256_sub_pd(load(&a.0.0[i]), load(&b.0.0[i])));
+    }
+}
+
+/// Every product is below 2^61: `high` is its multiple of 2^43 next to it, and the FMA gives the exact rest. The
+/// parts above are carried once, in parallel.
+#[target_feature(enable = "avx2,fma")]
+fn add_121665(out: &mut Digits, a: &Reduced<Vec4, DIGITS>, b: &Digits) {
+    let (factor, round) = (_mm256_set1_pd(121_665.0), _mm256_set1_pd(ROUND));
+    let (inv, wrap_inv) = (_mm256_set1_pd(INV), _mm256_set1_pd(WRAP * INV));
+    let mut high = [round; DIGITS];
+    let mut low = [round; DIGITS];
+    for i in 0..DIGITS {
+        let b = load(&b.0[i]);
+        high[i] = _mm256_sub_pd(_mm256_fmadd_pd(b, factor, round), round);
+        low[i] = _mm256_add_pd(load(&a.0.0[i]), _mm256_fmsub_pd(b, factor, high[i]));
+    }
+    store(&mut out.0[0], _mm256_fmadd_pd(high[DIGITS - 1], wrap_inv, low[0]));
+    for i in 1..DIGITS {
+        store(&mut out.0[i], _mm256_fmadd_pd(high[i - 1], inv, low[i]));
+    }
+}
+
+/// Picks with logic and not with a blend: LLVM makes a masked store of a blend with what is in memory, which takes AMD's CPUs
+/// dozens of cycles.
+#[target_feature(enable = "avx2,fma")]
+fn assign_if(out: &mut Digits, other: &Digits, mask: &Vec4) {
+    let mask = load(mask);
+    for i in 0..DIGITS {
+        let (kept, other) = (load(&out.0[i]), load(&other.0[i]));
+        let change = _mm256_and_pd(_mm256_xor_pd(kept, other), mask);
+        store(&mut out.0[i], _mm256_xor_pd(kept, change));
+    }
+}
+
+#[target_feature(enable = "avx2,fma")]
+fn swap_if(
+    a: &mut Digits,
+    b: &mut Digits,
+    x: &Reduced<Vec4, DIGITS>,
+    y: &Reduced<Vec4, DIGITS>,
+    mask: &Vec4,
+) {
+    let mask = load(mask);
+    for i in 0..DIGITS {
+        let (x, y) = (load(&x.0.0[i]), load(&y.0.0[i]));
+        let change = _mm256_and_pd(_mm256_xor_pd(x, y), mask);
+        store(&mut a.0[i], _mm256_xor_pd(x, change));
+        store(&mut b.0[i], _mm256_xor_pd(y, change));
+    }
+}
+
+/// Changes the digits' signs.
+#[target_feature(enable = "avx2,fma")]
+fn negate_if(out: &mut Digits, a: &Reduced<Vec4, DIGITS>, mask: &Vec4) {
+    let sign = _mm256_and_pd(load(mask), _mm256_set1_pd(-0.0));
+    for i in 0..DIGITS {
+        store(&mut out.0[i], _mm256_xor_pd(load(&a.0.0[i]), sign));
+    }
+}
+
+/// Every kernel once, for the tests of what all kernels have to keep to.
+#[cfg(test)]
+pub(super) fn kernel_calls() -> [crate::arch::calls::Call; 2] {
+    use crate::arch::calls::{Argument, Argument::Number, Call, random_doubles, words_of};
+    let digits = |seed| random_doubles(seed, 4 * DIGITS, RADIX - 1);
+    let call = |name, function, third| {
+        // SAFETY: doubles, without padding.
+        let constants = Argument::In(unsafe { words_of(&CONSTANTS) });
+        let arguments = vec![Argument::Out(digits(1)), Argument::In(digits(2)), third, constants];
+        Call { name, function, arguments }
+    };
+    [
+        call("avx2fma_field25519_mul", kernels::mul as *const (), Argument::In(digits(3))),
+        call("avx2fma_field25519_sqr", kernels::sqr as *const (), Number(0)),
+    ]
 }

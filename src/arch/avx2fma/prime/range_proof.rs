@@ -17,7 +17,6 @@ mod form;
 mod machine;
 mod source;
 
-use super::x86_64::{Constants, P256_CONSTANTS, P384_CONSTANTS};
 use super::*;
 use crate::arch::TierKind;
 use crate::arch::testing::{Random, with_tier};
