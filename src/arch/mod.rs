@@ -9,10 +9,6 @@ mod avx2_lookup;
 mod avx2fma;
 #[cfg(lanes)]
 mod avx512_lookup;
-#[cfg(lanes)]
-mod avx512ifma;
-#[cfg(lanes)]
-mod avxifma;
 mod barrier;
 #[cfg(all(test, lanes))]
 mod calls;

@@ -8,16 +8,6 @@ use crate::arch::number::{Reduced, Sum};
 use crate::arch::prime::{MAX_COMBINED, P256, P384, PrimeLanes, get_limbs, set_digits};
 use crate::arch::tier::{Avx512Ifma, AvxIfma, TierKind};
 
-/// Calls a kernel of a tier.
-macro_rules! call {
-    ($module:ident::$kernel:ident $([$generic:ty; $($constant:expr),*])? ($($argument:expr),*)) => {
-        // SAFETY: the token, the first argument, proves the features.
-        unsafe {
-            $module::$kernel $(::<$generic, $({ $constant }),*>)? ($($argument),*)
-        }
-    };
-}
-
 /// Functions with the features of a tier, and what it implements with them.
 macro_rules! tier {
     ($module:ident, #[$attribute:meta], $token:ident, $kind:ident, $vec:ident, $words:ident, $lanes:literal) => {
@@ -199,40 +189,49 @@ macro_rules! tier {
             }
 
             fn add_sub(self, sum: &mut Self::Sum, difference: &mut Self::Sum, a: &Self::Reduced, b: &Self::Reduced) {
-                call!($module::add_sub_25519(self, &mut sum.0, &mut difference.0, &a.0.0, &b.0.0));
+                // SAFETY: the token proves the features.
+                unsafe { $module::add_sub_25519(self, &mut sum.0, &mut difference.0, &a.0.0, &b.0.0) }
             }
 
             fn add(self, out: &mut Self::Sum, a: &Self::Reduced, b: &Self::Reduced) {
-                call!($module::add_25519(self, &mut out.0, &a.0.0, &b.0.0));
+                // SAFETY: the token proves the features.
+                unsafe { $module::add_25519(self, &mut out.0, &a.0.0, &b.0.0) }
             }
 
             fn reduce(self, out: &mut Self::Reduced, a: &Self::Sum) {
-                call!($module::reduce_25519(self, &mut out.0.0, &a.0));
+                // SAFETY: the token proves the features.
+                unsafe { $module::reduce_25519(self, &mut out.0.0, &a.0) }
             }
 
             fn sub(self, out: &mut Self::Sum, a: &Self::Reduced, b: &Self::Reduced) {
-                call!($module::sub_25519(self, &mut out.0, &a.0.0, &b.0.0));
+                // SAFETY: the token proves the features.
+                unsafe { $module::sub_25519(self, &mut out.0, &a.0.0, &b.0.0) }
             }
 
             fn mul(self, out: &mut Self::Reduced, a: &Self::Sum, b: &Self::Sum) {
-                call!($module::mul_25519(self, &mut out.0.0, &a.0, &b.0));
+                // SAFETY: the token proves the features.
+                unsafe { $module::mul_25519(self, &mut out.0.0, &a.0, &b.0) }
             }
 
             fn sqr(self, out: &mut Self::Reduced, a: &Self::Sum) {
-                call!($module::sqr_25519(self, &mut out.0.0, &a.0));
+                // SAFETY: the token proves the features.
+                unsafe { $module::sqr_25519(self, &mut out.0.0, &a.0) }
             }
 
             fn add_121665(self, out: &mut Self::Sum, a: &Self::Reduced, b: &Self::Sum) {
-                call!($module::add_121665(self, &mut out.0, &a.0.0, &b.0));
+                // SAFETY: the token proves the features.
+                unsafe { $module::add_121665(self, &mut out.0, &a.0.0, &b.0) }
             }
 
             fn ladder(self, points: [&mut Self::Reduced; 4], u: &Self::Reduced, swaps: &[$vec; 4]) -> bool {
-                call!($module::ladder(self, points.map(|p| &mut p.0.0), &u.0.0, swaps));
+                // SAFETY: the token proves the features.
+                unsafe { $module::ladder(self, points.map(|p| &mut p.0.0), &u.0.0, swaps) }
                 true
             }
 
             fn assign_if(self, out: &mut Self::Sum, other: &Self::Sum, mask: &$vec) {
-                call!($module::assign_if(self, &mut out.0, &other.0, mask));
+                // SAFETY: the token proves the features.
+                unsafe { $module::assign_if(self, &mut out.0, &other.0, mask) }
             }
         }
     };
@@ -240,7 +239,6 @@ macro_rules! tier {
 
 macro_rules! prime_lanes {
     ($module:ident, $token:ident, $vec:ident, $lanes:literal: $($prime:ident, $d:literal, $c:literal $(, $double:ident)?;)*) => {$(
-        // Tables are looked up with intrinsics, too, so that there is no such tier elsewhere.
         impl PrimeLanes<$prime> for $token {
             const LANES: usize = $lanes;
             const R_BITS: usize = 52 * $d;
@@ -257,11 +255,13 @@ macro_rules! prime_lanes {
             }
 
             fn add(self, out: &mut Self::Sum, a: &Self::Reduced, b: &Self::Reduced) {
-                call!($module::prime_sum(self, &mut out.0, &a.0.0, &b.0.0));
+                // SAFETY: the token proves the features.
+                unsafe { $module::prime_sum(self, &mut out.0, &a.0.0, &b.0.0) }
             }
 
             fn sub(self, out: &mut Self::Sum, a: &Self::Reduced, b: &Self::Reduced) {
-                call!($module::prime_difference[$prime; $d, $c](self, &mut out.0, &a.0.0, &b.0.0));
+                // SAFETY: the token proves the features.
+                unsafe { $module::prime_difference::<$prime, $d, $c>(self, &mut out.0, &a.0.0, &b.0.0) }
             }
 
             fn combine<const A: i64, const B: i64, const C: i64>(
@@ -273,40 +273,48 @@ macro_rules! prime_lanes {
             ) {
                 const { assert!(A.unsigned_abs() + B.unsigned_abs() + C.unsigned_abs() <= MAX_COMBINED) };
                 let terms = [&a.0.0, &b.0.0, &c.0.0];
-                call!($module::prime_combine[$prime; $d, $c, A, B, C](self, &mut out.0.0, terms));
+                // SAFETY: the token proves the features.
+                unsafe { $module::prime_combine::<$prime, $d, $c, A, B, C>(self, &mut out.0.0, terms) }
             }
 
             fn mul(self, out: &mut Self::Reduced, a: &Self::Sum, b: &Self::Sum) {
-                call!($module::prime_mul[$prime; $d, $c](self, &mut out.0.0, &a.0, &b.0));
+                // SAFETY: the token proves the features.
+                unsafe { $module::prime_mul::<$prime, $d, $c>(self, &mut out.0.0, &a.0, &b.0) }
             }
 
             fn sqr(self, out: &mut Self::Reduced, a: &Self::Sum) {
-                call!($module::prime_sqr[$prime; $d, $c](self, &mut out.0.0, &a.0));
+                // SAFETY: the token proves the features.
+                unsafe { $module::prime_sqr::<$prime, $d, $c>(self, &mut out.0.0, &a.0) }
             }
 
             $(fn double(self, p: &mut [Self::Reduced; 3]) -> bool {
-                call!($module::$double[$prime; $d, $c](self, p.each_mut().map(|c| &mut c.0.0)));
+                // SAFETY: the token proves the features.
+                unsafe { $module::$double::<$prime, $d, $c>(self, p.each_mut().map(|c| &mut c.0.0)) }
                 true
             }
 
             fn add_affine(self, p: &mut [Self::Reduced; 3], q: &[Self::Reduced; 2]) -> bool {
                 let p = p.each_mut().map(|c| &mut c.0.0);
-                call!($module::prime_add_affine[$prime; $d, $c](self, p, q.each_ref().map(|c| &c.0.0)));
+                // SAFETY: the token proves the features.
+                unsafe { $module::prime_add_affine::<$prime, $d, $c>(self, p, q.each_ref().map(|c| &c.0.0)) }
                 true
             }
 
             fn add_jacobian(self, p: &mut [Self::Reduced; 3], q: &[Self::Reduced; 5]) -> bool {
                 let p = p.each_mut().map(|c| &mut c.0.0);
-                call!($module::prime_add_jacobian[$prime; $d, $c](self, p, q.each_ref().map(|c| &c.0.0)));
+                // SAFETY: the token proves the features.
+                unsafe { $module::prime_add_jacobian::<$prime, $d, $c>(self, p, q.each_ref().map(|c| &c.0.0)) }
                 true
             })?
 
             fn negate_if(self, out: &mut Self::Reduced, mask: &$vec) {
-                call!($module::prime_negate_if[$prime; $d, $c](self, &mut out.0.0, mask));
+                // SAFETY: the token proves the features.
+                unsafe { $module::prime_negate_if::<$prime, $d, $c>(self, &mut out.0.0, mask) }
             }
 
             fn assign_if(self, out: &mut Self::Reduced, other: &Self::Reduced, mask: &$vec) {
-                call!($module::assign_if(self, &mut out.0.0, &other.0.0, mask));
+                // SAFETY: the token proves the features.
+                unsafe { $module::assign_if(self, &mut out.0.0, &other.0.0, mask) }
             }
         }
     )*};

@@ -134,13 +134,13 @@ fn guard_pages_avx2_fma() {
 
 #[test]
 fn guard_pages_avx_ifma() {
-    let calls = crate::arch::avxifma::kernel_calls;
+    let calls = crate::arch::ifma::calls::avx;
     with_tier(TierKind::AvxIfma, AvxIfma::detect(), |_| assert_stays_inside(calls()));
 }
 
 #[test]
 fn guard_pages_avx512_ifma() {
-    let calls = crate::arch::avx512ifma::kernel_calls;
+    let calls = crate::arch::ifma::calls::avx512;
     with_tier(TierKind::Avx512Ifma, Avx512Ifma::detect(), |_| assert_stays_inside(calls()));
 }
 

@@ -39,13 +39,13 @@ fn calling_convention_avx2_fma() {
 
 #[test]
 fn calling_convention_avx_ifma() {
-    let calls = super::avxifma::kernel_calls;
+    let calls = super::ifma::calls::avx;
     with_tier(TierKind::AvxIfma, AvxIfma::detect(), |_| assert_calling_convention(calls()));
 }
 
 #[test]
 fn calling_convention_avx512_ifma() {
-    let calls = super::avx512ifma::kernel_calls;
+    let calls = super::ifma::calls::avx512;
     with_tier(TierKind::Avx512Ifma, Avx512Ifma::detect(), |_| assert_calling_convention(calls()));
 }
 
@@ -61,7 +61,7 @@ fn unlisted(calls: &[Call]) -> Vec<&'static str> {
 /// Only lists the calls, so it needs no tier.
 #[test]
 fn no_kernel_is_forgotten() {
-    let lists = [super::avx2fma::kernel_calls, super::avxifma::kernel_calls, super::avx512ifma::kernel_calls];
+    let lists = [super::avx2fma::kernel_calls, super::ifma::calls::avx, super::ifma::calls::avx512];
     let mut calls: Vec<_> = lists.into_iter().flat_map(|list| list()).collect();
     assert!(calls.iter().all(|call| KERNELS.contains(&call.name)));
     assert_eq!(unlisted(&calls), <[&str; 0]>::default());
