@@ -11,7 +11,7 @@
 #       s  = H - H'                  exact: minus what went into H
 #       l  = fma(x, y, s)            exact: the rest of the product, |l| <= 2^(K-1)
 #       L += l
-# Precondition (checked by src/arch/avx2fma/range_proof.rs for every shape): the products between two rebases
+# Precondition (checked by src/arch/fma/montgomery/range_proof.rs for every shape): the products between two rebases
 # sum to at most 2^(K+51) in absolute value, and a column's low parts to less than 2^53.
 #
 # Registers of every routine in this file

@@ -9,7 +9,7 @@
 #       s  = H - H'                  exact: minus what went into H
 #       l  = fma(x, y, s)            exact: the rest of the product, |l| <= 2^44
 #       L += l
-# Precondition (checked by src/arch/avx2fma/field25519/range_proof.rs): |x[i]|, |y[i]| <= 2^43 + 2^26, a sum of two
+# Precondition (checked by src/arch/fma/field25519/range_proof.rs): |x[i]|, |y[i]| <= 2^43 + 2^26, a sum of two
 # reduced digits. Then the products of a column sum to less than 2^96, and everything else stays below 2^53.
 #
 # Registers of both kernels

@@ -11,7 +11,7 @@
 #       L += l
 # A finished column holds L, and what the H before it hands on.
 #
-# Precondition: digits of operands are those of sums of two reduced elements. src/arch/avx2fma/prime/range_proof.rs
+# Precondition: digits of operands are those of sums of two reduced elements. src/arch/fma/prime/range_proof.rs
 # executes the sources, and proves for those that each operation is exact, that results are right, and reduced.
 #
 # Registers: ymm12 scratch of a product, ymm13 the row digit x, ymm15 chi; rcx constants: see the offsets below.

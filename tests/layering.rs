@@ -34,7 +34,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     // The trait of stacks is `unsafe` to implement.
     ("arch/stack.rs", &["corosensei", "libc"]),
     // Tests, in a module below one of tests.
-    ("arch/kernel_checks", &["libc"]),
+    ("arch/tests/kernel_checks", &["libc"]),
     ("arith", &["zeroize", "subtle"]),
     ("ops", &["zeroize", "subtle"]),
     ("ops/scalar.rs", &["aws_lc_rs"]),

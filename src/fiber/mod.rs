@@ -24,7 +24,7 @@ pub(crate) use pool::Counts;
 pub(crate) use pool::Fibers;
 pub(crate) use unlocked::{is_unlocked, unlocked};
 
-use crate::arch::{FiberStack, current};
+use crate::arch::{FiberStack, loan};
 use corosensei::{Coroutine, CoroutineResult, Yielder};
 use std::fmt;
 
@@ -60,7 +60,7 @@ pub(crate) enum NotParked<Q> {
 /// Whether [`park`] with these types would park the caller.
 pub(crate) fn on_fiber<Q: 'static, A: 'static>() -> bool {
     // Unwinding must not be suspended: its count of panics belongs to the thread, not to the fiber.
-    !std::thread::panicking() && current::is_lent::<Yields<Q, A>>()
+    !std::thread::panicking() && loan::is_lent::<Yields<Q, A>>()
 }
 
 /// Suspends the fiber that the caller runs on, handing out `request`, until it is resumed with an answer.
@@ -73,7 +73,7 @@ pub(crate) fn park<Q: 'static, A: 'static>(request: Q) -> Result<A, NotParked<Q>
         return Err(NotParked::NotOnFiber(request));
     }
     // The loan is set aside across the suspension: what runs on this thread meanwhile is not on this fiber.
-    current::with_aside(|yielder: Option<&Yields<Q, A>>| match yielder {
+    loan::with_aside(|yielder: Option<&Yields<Q, A>>| match yielder {
         None => Err(NotParked::NotOnFiber(request)),
         Some(yielder) => {
             thread_end::watch();
@@ -127,7 +127,7 @@ impl<Q: 'static, A: 'static> Fibers<Q, A> {
         const { assert!(size_of::<F>() <= 1024, "corosensei moves no more onto a stack: box what it captures") };
         let stack = self.take()?;
         let routine = Coroutine::with_stack(stack, move |yielder: &Yields<Q, A>, _start| {
-            contained(|| current::lend(yielder, body))
+            contained(|| loan::lend(yielder, body))
         });
         Ok(self.run(routine, Signal::Start))
     }
@@ -140,7 +140,7 @@ impl<Q: 'static, A: 'static> Fibers<Q, A> {
         // A fiber may itself run fibers: while the inner one runs, what the outer one has set is out of the
         // way.
         let resume = |_: Option<&Yields<Q, A>>| unlocked::set_aside(|| routine.resume(signal));
-        match current::with_aside(resume) {
+        match loan::with_aside(resume) {
             CoroutineResult::Yield(request) => {
                 Step::Parked(Parked { routine: Some(routine), fibers: self.clone() }, request)
             }

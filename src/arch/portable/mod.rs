@@ -1,0 +1,5 @@
+//! The executable specification of the lanes: plain Rust, one lane after the other.
+
+mod field25519;
+mod montgomery;
+pub(super) mod prime;

@@ -1,0 +1,15 @@
+//! Tests of all tiers, and what tests of other modules use.
+
+#[cfg(lanes)]
+mod abi;
+#[cfg(lanes)]
+pub(super) mod calls;
+#[cfg(all(lanes, target_os = "linux"))]
+pub(crate) mod counting;
+mod field25519;
+#[cfg(lanes)]
+mod kernel_checks;
+pub(crate) mod memcheck;
+mod montgomery;
+mod prime;
+pub(crate) mod testing;
