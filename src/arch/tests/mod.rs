@@ -6,6 +6,8 @@ mod abi;
 pub(super) mod calls;
 #[cfg(all(lanes, target_os = "linux"))]
 pub(crate) mod counting;
+#[cfg(all(lanes, target_os = "linux"))]
+mod counts;
 mod field25519;
 #[cfg(lanes)]
 mod kernel_checks;
