@@ -2,7 +2,7 @@
 //!
 //! Nothing here depends on the CPU that builds: which tier runs is decided where the program runs.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -75,7 +75,8 @@ fn main() {
         println!("cargo::rerun-if-changed=asm");
         let format = if target("VENDOR") == "apple" { MACH_O } else { ELF };
         let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets it"));
-        for (name, text) in assemblies(Path::new("asm"), format) {
+        let files = assemblies(&sources(Path::new("asm")), format).unwrap_or_else(|e| panic!("{e}"));
+        for (name, text) in files {
             fs::write(out.join(name), text).expect("the directory is cargo's for us");
         }
     }
@@ -88,26 +89,39 @@ fn target(what: &str) -> String {
     env::var(format!("CARGO_CFG_TARGET_{what}")).unwrap_or_default()
 }
 
+/// The files of a directory, by their names.
+pub(crate) fn sources(directory: &Path) -> BTreeMap<String, String> {
+    let files = fs::read_dir(directory).expect("asm/ is part of the package");
+    let file = |file: std::io::Result<fs::DirEntry>| {
+        let path = file.expect("asm/ is readable").path();
+        let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        (path.file_name().unwrap_or_default().to_string_lossy().into_owned(), text)
+    };
+    files.map(file).collect()
+}
+
 /// Each assembly as `NAME.S`, and `kernels.rs`: a Rust array of the names of all kernels.
 ///
-/// # Panics
-/// If `directory` has a file that no assembly takes, or two functions have one name.
-fn assemblies(directory: &Path, format: &str) -> Vec<(String, String)> {
-    let taken: BTreeSet<&str> =
-        ASSEMBLIES.iter().flat_map(|(_, parts)| *parts).copied().chain([ELF, MACH_O]).collect();
-    for entry in fs::read_dir(directory).expect("asm/ is part of the package") {
-        let name = entry.expect("asm/ is readable").file_name();
-        assert!(name.to_str().is_some_and(|name| taken.contains(name)), "no assembly takes asm/{name:?}");
+/// # Errors
+/// If no assembly takes one of the files, one that is wanted is not there, or two functions have one name.
+pub(crate) fn assemblies(
+    sources: &BTreeMap<String, String>,
+    format: &str,
+) -> Result<Vec<(String, String)>, String> {
+    let parts = ASSEMBLIES.iter().flat_map(|(_, parts)| *parts).copied();
+    let taken: BTreeSet<&str> = parts.chain([ELF, MACH_O]).collect();
+    if let Some(name) = sources.keys().find(|name| !taken.contains(name.as_str())) {
+        return Err(format!("no assembly takes asm/{name}"));
     }
     let (mut files, mut functions, mut kernels) = (Vec::new(), BTreeSet::new(), Vec::new());
     for (name, parts) in ASSEMBLIES {
         let mut assembly = Assembly::default();
         for part in [format].iter().chain(parts) {
-            let text = fs::read_to_string(directory.join(part)).unwrap_or_else(|e| panic!("asm/{part}: {e}"));
-            assembly.add(part, &text);
+            assembly.add(part, sources.get(*part).ok_or_else(|| format!("there is no asm/{part}"))?);
         }
-        for function in &assembly.functions {
-            assert!(functions.insert(function.clone()), "two functions are named {function}");
+        if let Some(twice) = assembly.functions.iter().find(|function| !functions.insert((*function).clone()))
+        {
+            return Err(format!("two functions are named {twice}"));
         }
         if name != TESTS {
             kernels.extend_from_slice(&assembly.functions);
@@ -115,7 +129,7 @@ fn assemblies(directory: &Path, format: &str) -> Vec<(String, String)> {
         files.push((format!("{name}.S"), assembly.finished()));
     }
     files.push(("kernels.rs".to_owned(), format!("{kernels:?}")));
-    files
+    Ok(files)
 }
 
 /// Files of `asm/`, joined.

@@ -2,6 +2,7 @@
 
 #[cfg(lanes)]
 mod abi;
+mod assembly;
 #[cfg(lanes)]
 pub(super) mod calls;
 #[cfg(all(lanes, target_os = "linux"))]

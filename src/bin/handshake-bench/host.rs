@@ -57,6 +57,10 @@ pub(crate) fn versions() -> String {
     for name in ["rustls", "tokio-rustls", "aws-lc-rs", "aws-lc-sys", "ring"] {
         let _ = write!(line, ", {name} {}", version_of(name));
     }
+    let _ = write!(line, ", {}", env!("RUSTC_VERSION"));
+    if let Some(commit) = option_env!("GIT_COMMIT") {
+        let _ = write!(line, ", commit {commit}");
+    }
     if cfg!(debug_assertions) {
         line.push_str(" (built WITHOUT optimisation: the figures mean nothing)");
     }
