@@ -37,7 +37,8 @@ const PUBLIC: &[(&str, &str, &str)] = &[
     ("src/arch/ifma/montgomery.rs", "table.len() / out.len()", "a table's length by an entry's"),
     ("src/arch/ifma/montgomery.rs", "is_multiple_of", "a table's length by an entry's"),
     ("src/arch/lanes/lookup.rs", "chunks_exact", "a table's length by an entry's"),
-    ("src/arch/lanes/lookup.rs", "zip(table.columns(start))", "a table's length by a column's"),
+    ("src/arch/portable/lookup.rs", "chunks_exact", "a table's length by an entry's"),
+    ("src/arch/portable/lookup.rs", "zip(table.columns(start))", "a table's length by a column's"),
     ("src/arch/portable/montgomery.rs", "chunks", "a table's length by an entry's"),
     ("src/arith/weierstrass/recode.rs", "div_ceil(window)", "a scalar's length by the window's"),
 ];

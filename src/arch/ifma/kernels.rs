@@ -10,7 +10,7 @@ use crate::arch::prime::{MAX_COMBINED, P256, P384, PrimeLanes};
 use crate::arch::tier::{Avx512Ifma, AvxIfma, TierKind};
 
 /// Functions with the features of a tier, and what it implements with them.
-macro_rules! tier {
+macro_rules! fields {
     ($module:ident, #[$attribute:meta], $token:ident, $kind:ident, $vec:ident, $words:ident, $lanes:literal) => {
         mod $module {
             use crate::arch::ifma::prime::{self, Modulus};
@@ -171,7 +171,7 @@ macro_rules! tier {
             }
         }
 
-        prime_lanes!($module, $token, $vec, $lanes: P256, 5, 10, prime_double; P384, 8, 16;);
+        prime_fields!($module, $token, $vec, $lanes: P256, 5, 10, prime_double; P384, 8, 16;);
 
         impl Field25519Lanes for $token {
             const KIND: TierKind = TierKind::$kind;
@@ -238,7 +238,7 @@ macro_rules! tier {
     };
 }
 
-macro_rules! prime_lanes {
+macro_rules! prime_fields {
     ($module:ident, $token:ident, $vec:ident, $lanes:literal: $($prime:ident, $d:literal, $c:literal $(, $double:ident)?;)*) => {$(
         impl PrimeLanes<$prime> for $token {
             const LANES: usize = $lanes;
@@ -321,7 +321,7 @@ macro_rules! prime_lanes {
     )*};
 }
 
-tier!(
+fields!(
     avx512,
     #[target_feature(enable = "avx512f,avx512dq,avx512vl,avx512ifma")],
     Avx512Ifma,
@@ -330,7 +330,7 @@ tier!(
     Zmm,
     8
 );
-tier!(avx, #[target_feature(enable = "avx2,avxifma")], AvxIfma, AvxIfma, Vec4, Ymm, 4);
+fields!(avx, #[target_feature(enable = "avx2,avxifma")], AvxIfma, AvxIfma, Vec4, Ymm, 4);
 
 #[cfg(test)]
 mod on_plain_words {
@@ -339,5 +339,5 @@ mod on_plain_words {
     use super::*;
     use crate::arch::ifma::plain::{Plain, PlainIfma};
 
-    tier!(plain, #[inline(always)], PlainIfma, Portable, Vec4, Plain, 4);
+    fields!(plain, #[inline(always)], PlainIfma, Portable, Vec4, Plain, 4);
 }

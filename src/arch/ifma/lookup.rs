@@ -1,4 +1,4 @@
-//! Look-ups with AVX-512: eight lanes.
+//! Look-ups with AVX-512: eight lanes. Those of AVX-IFMA are AVX2's, in `fma/lookup.rs`.
 
 use crate::arch::lanes::Vec8;
 use crate::arch::lookup::{LookupLanes, SharedTable};

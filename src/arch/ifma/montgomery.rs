@@ -46,7 +46,7 @@ global_asm!(include_str!(concat!(env!("OUT_DIR"), "/avxifma.S")), options(raw));
 
 /// A tier's assembly functions, and the trait that leads to them. All need the tier's features, and pointers to whole
 /// numbers, aligned as vectors are.
-macro_rules! tier {
+macro_rules! montgomery {
     (
         $token:ident, $vec:ident, $lanes:literal,
         mod $kernels:ident { $mul:literal, $sqr:literal, $select:literal }
@@ -155,7 +155,7 @@ macro_rules! tier {
     };
 }
 
-tier! {
+montgomery! {
     Avx512Ifma, Vec8, 8,
     mod avx512 {
         "rustls_multibuffer_avx512ifma_mul",
@@ -164,7 +164,7 @@ tier! {
     }
     two blocks { mul20, sqr20 }
 }
-tier! {
+montgomery! {
     AvxIfma, Vec4, 4,
     mod avx {
         "rustls_multibuffer_avxifma_mul",

@@ -4,9 +4,7 @@
 //! A table entry is a sequence of digits: a reduced element, or the coordinates of a point. Look-ups move digits and
 //! know nothing of what they stand for.
 
-use super::{LaneVec, Vec4};
-use crate::arch::tier::Portable;
-use subtle::{ConditionallySelectable, ConstantTimeEq};
+use super::LaneVec;
 
 /// The largest index that a [`SharedTable`] may have: 64 entries.
 const MAX_ENTRIES: usize = 64;
@@ -51,6 +49,7 @@ impl<V: LaneVec> SharedTable<V> {
     }
 
     /// How many entries it has.
+    #[cfg(lanes)]
     pub(in crate::arch) fn entries(&self) -> usize {
         self.entries
     }
@@ -108,100 +107,5 @@ impl<V: LaneVec> SplitTable<V> {
     /// The tables of the groups, that of the lowest windows first.
     pub fn groups(&self) -> &[Box<[V]>] {
         &self.0
-    }
-}
-
-impl LookupLanes<Vec4> for Portable {
-    fn select_own(self, out: &mut [Vec4], table: &[Vec4], entry_len: usize, start: usize, index: &Vec4) {
-        for (entry, digits) in table.chunks_exact(entry_len).enumerate() {
-            for (out, digit) in out.iter_mut().zip(&digits[start..]) {
-                for (lane, index) in index.0.iter().enumerate() {
-                    out.0[lane].conditional_assign(&digit.0[lane], index.ct_eq(&(entry as u64)));
-                }
-            }
-        }
-    }
-
-    fn select_shared(self, out: &mut [Vec4], table: &SharedTable<Vec4>, start: usize, index: &Vec4) {
-        for (out, column) in out.iter_mut().zip(table.columns(start)) {
-            for (entry, digit) in column.iter().flat_map(|v| v.0).enumerate() {
-                for (lane, index) in index.0.iter().enumerate() {
-                    out.0[lane].conditional_assign(&digit, index.ct_eq(&(entry as u64)));
-                }
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::arch::lanes::Vec8;
-    use crate::arch::testing::{Random, with_tier};
-    use crate::arch::{Avx2Fma, Avx512Ifma, AvxIfma, Tier, TierKind};
-
-    fn random<V: LaneVec>(random: &mut Random) -> V {
-        let mut vector = V::default();
-        vector.as_mut().iter_mut().for_each(|word| *word = random.word());
-        vector
-    }
-
-    fn index<V: LaneVec>(seed: &mut Random, entries: usize) -> V {
-        let mut vector = V::default();
-        vector.as_mut().iter_mut().for_each(|word| *word = seed.word() % entries as u64);
-        vector
-    }
-
-    fn check<V: LaneVec, K: LookupLanes<V>>(kernel: K) {
-        let mut seed = Random(64);
-        for (entries, digits) in [(16, 25), (16, 40), (16, 12), (32, 10), (64, 12), (64, 26), (32, 1)] {
-            let own: Vec<V> = (0..entries * digits).map(|_| random(&mut seed)).collect();
-            let shared: Vec<Vec<u64>> =
-                (0..entries).map(|_| (0..digits).map(|_| seed.word()).collect()).collect();
-            let table = SharedTable::new(&shared);
-            for round in 0..3 * entries {
-                let mut index: V = index(&mut seed, entries);
-                // Every entry in every lane at least once.
-                let lanes = index.as_ref().len();
-                index.as_mut()[round % lanes] = (round % entries) as u64;
-                let mut out = vec![random(&mut seed); digits];
-                let start = round % digits;
-                kernel.select_own(&mut out[start..], &own, digits, start, &index);
-                for (digit, out) in out.iter().enumerate().skip(start) {
-                    for (lane, word) in out.as_ref().iter().enumerate() {
-                        let entry = index.as_ref()[lane] as usize;
-                        assert_eq!(*word, own[entry * digits + digit].as_ref()[lane]);
-                    }
-                }
-                let end = digits - start / 2;
-                kernel.select_shared(&mut out[start / 2..end], &table, start / 2, &index);
-                for (digit, out) in out.iter().enumerate().take(end).skip(start / 2) {
-                    for (lane, word) in out.as_ref().iter().enumerate() {
-                        assert_eq!(*word, shared[index.as_ref()[lane] as usize][digit]);
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn portable() {
-        let Tier::Portable(token) = Tier::portable() else { unreachable!() };
-        check::<Vec4, _>(token);
-    }
-
-    #[test]
-    fn lanes_lookup_avx2_fma() {
-        with_tier(TierKind::Avx2Fma, Avx2Fma::detect(), check::<Vec4, _>);
-    }
-
-    #[test]
-    fn lanes_lookup_avx_ifma() {
-        with_tier(TierKind::AvxIfma, AvxIfma::detect(), check::<Vec4, _>);
-    }
-
-    #[test]
-    fn lanes_lookup_avx512_ifma() {
-        with_tier(TierKind::Avx512Ifma, Avx512Ifma::detect(), check::<Vec8, _>);
     }
 }

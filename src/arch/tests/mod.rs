@@ -12,6 +12,7 @@ mod counts;
 mod field25519;
 #[cfg(lanes)]
 mod kernel_checks;
+mod lookup;
 pub(crate) mod memcheck;
 mod montgomery;
 mod prime;
