@@ -36,15 +36,15 @@
 //! # }
 //! ```
 //!
-//! Two things are needed, and neither does anything alone: configurations made with [`provider`], and an
-//! engine of [`handshake`] that the handshakes run on. Without an engine the provider is rustls' own
-//! aws-lc-rs provider in all but name; with another provider an engine finds nothing to batch.
+//! Two things are needed, and neither helps without the other: configurations made with [`provider`], and an
+//! engine of [`handshake`] that the handshakes run on. Without an engine, the provider behaves like rustls'
+//! own aws-lc-rs provider; with any other provider, an engine finds nothing to batch.
 //!
-//! # Before any lane runs
+//! # Without lanes
 //!
-//! An `Engine` has threads of its own, on which a handshake's calls into rustls run. So the milliseconds of a
-//! handshake's computation do not hold up the other tasks of the runtime, on a CPU without lanes as well. A
-//! `LocalEngine` computes on the caller's thread, and saves the way to another one.
+//! An `Engine` helps on any CPU: it makes a handshake's calls into rustls on threads of its own, so the
+//! milliseconds that a handshake computes do not hold up the other tasks of the runtime. A `LocalEngine`
+//! computes on the caller's thread and saves the hop to another one.
 //!
 //! # Features
 //!
@@ -62,19 +62,19 @@
 //!
 //! # Vocabulary
 //!
-//! * **Lane**: one of the places of a SIMD register. A batch computes one operation in each lane, or one half
-//!   of an RSA signature.
-//! * **Tier**: a set of CPU instructions that the kernels are written for. [`TierKind`] lists them; the best
-//!   one that the machine has is chosen at run time.
-//! * **Batch**: requests for the same operation, by any keys, that run together; the **fill** is how many
-//!   they are. A batch with as many as the lanes take is full.
-//! * **Flush**: a batch leaves its queue, because it is full, because the thread has nothing else to do, or
-//!   because a request's time is up.
-//! * **Break-even**: the smallest fill at which lanes beat aws-lc-rs. A smaller batch goes to aws-lc-rs.
-//! * **Fiber**: a stack of its own, on which a handshake calls rustls.
-//! * **Park**: a fiber that has asked for an operation stops in the middle of that call, and goes on with the
+//! * **Lane**: one element of a SIMD register. Each lane computes an operation of its own, or one half of an
+//!   RSA signature.
+//! * **Tier**: a set of CPU instructions that kernels are written for. [`TierKind`] lists them; the best one
+//!   that the machine offers is chosen at run time.
+//! * **Batch**: requests for the same operation that run together, whatever their keys. Its **fill** is the
+//!   number of requests; a batch that fills all lanes is full.
+//! * **Flush**: a batch leaves its queue because it is full, because the thread has nothing else to do, or
+//!   because a request has waited long enough.
+//! * **Break-even**: the smallest fill at which lanes beat aws-lc-rs. Smaller batches go to aws-lc-rs.
+//! * **Fiber**: a small stack of its own, on which a handshake calls rustls.
+//! * **Park**: a fiber that asks for an operation stops in the middle of the call and resumes with the
 //!   answer. Meanwhile its thread runs other fibers.
-//! * **Engine**: what runs fibers and batches, and bounds both.
+//! * **Engine**: runs fibers and batches, and bounds how many there are.
 //!
 //! # Layers
 //!
@@ -94,12 +94,12 @@
 //!
 //! # Platforms
 //!
-//! Lanes exist on x86-64; what is tested is Linux, with glibc. On other CPUs, such as aarch64, everything
-//! works in the tier `scalar`: one operation at a time through aws-lc-rs. macOS and the BSDs should do as
-//! Linux does, and are not tested. Windows is not supported: the crate does not compile there, because
-//! fibers' stacks are mapped with `mmap`.
+//! Linux on x86-64 is what is tested, and where there are lanes. On other CPUs, such as aarch64, everything
+//! works in the tier `scalar`: one operation at a time, through aws-lc-rs. macOS and the BSDs should behave
+//! like Linux, but are not tested. Windows is not supported: the crate does not compile there, because the
+//! stacks of fibers are mapped with `mmap`.
 //!
-//! rustls must be 0.23 and tokio-rustls 0.26: the versions that are re-exported here as [`rustls`] and
+//! The versions of rustls and tokio-rustls whose types are used here are re-exported as `rustls` and
 //! `tokio_rustls`.
 #![warn(missing_docs)]
 #![cfg_attr(

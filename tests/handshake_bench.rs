@@ -203,7 +203,7 @@ fn the_help_names_every_choice() {
 
 #[test]
 fn ops_writes_json_to_standard_output_and_nothing_else() {
-    let names = ["rsa2048-pss-sign", "rsa2048-pkcs1-sign", "rsa2048-verify", "rsa2048-verify-new-key"];
+    let names = ["rsa2048-sign", "rsa2048-sign-pkcs1", "rsa2048-verify", "rsa2048-verify-new-key"];
     let ops = names.iter().flat_map(|name| ["--op", name]);
     let output =
         handshake_bench(&["ops", "--pairs", "3", "--json"].into_iter().chain(ops).collect::<Vec<_>>());
@@ -232,7 +232,7 @@ fn the_scalar_tier_has_every_operation_but_known_keys() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     let rows = lines(text(&output.stdout));
     let has = |name: &str| rows.iter().any(|row| row["op"] == name);
-    assert!(has("rsa4096-pss-sign") && has("p256-verify") && has("ed25519-verify"));
+    assert!(has("rsa4096-sign") && has("p256-verify") && has("ed25519-verify"));
     assert!(!has("p256-verify-known-key") && !has("p384-verify-known-key"));
 }
 
@@ -260,7 +260,7 @@ fn what_cannot_be_measured_is_refused() {
     assert_refused(&["--kx", "x25519mlkem768", "--tls", "1.2"], "TLS 1.3 only");
     assert_refused(&["--threads", "2", "--concurrency", "1"], "at least one client");
     assert_refused(&["--json", "/nonexistent/folder/file"], "/nonexistent/folder/file");
-    assert_refused(&["ops", "--op", "rsa2048"], "known are rsa2048-pss-sign");
+    assert_refused(&["ops", "--op", "rsa2048"], "known are rsa2048-sign");
     assert_refused(&["ops", "--tier", "avx9"], "unknown tier");
     for kind in TierKind::DETECTABLE.iter().copied().filter(|kind| Tier::of_kind(*kind).is_none()) {
         assert_refused(&["ops", "--tier", kind.name()], "not run");

@@ -8,14 +8,14 @@ use ring::signature as other;
 use rustls_multibuffer::internals::ops::rsa::{Padding, RsaPrivateKey, SignRequest};
 use rustls_multibuffer::internals::ops::{Op, Request, Response};
 
-/// The operations of this module.
+/// The operations of this module: with PSS, as in TLS 1.3, where nothing else is said.
 pub(super) const NAMES: [&str; 6] = [
-    "rsa2048-pss-sign",
-    "rsa3072-pss-sign",
-    "rsa4096-pss-sign",
-    "rsa2048-pkcs1-sign",
-    "rsa3072-pkcs1-sign",
-    "rsa4096-pkcs1-sign",
+    "rsa2048-sign",
+    "rsa3072-sign",
+    "rsa4096-sign",
+    "rsa2048-sign-pkcs1",
+    "rsa3072-sign-pkcs1",
+    "rsa4096-sign-pkcs1",
 ];
 
 /// As long as what a TLS 1.3 CertificateVerify signs: 64 spaces, the context, a zero, a SHA-256 hash
@@ -49,22 +49,22 @@ pub(super) fn case(name: &str) -> Result<Box<dyn Case>, String> {
     };
     let keys = [Key::generate(size)?, Key::generate(size)?];
     let op = keys[0].ours.op().ok_or("the lanes do not serve this size")?;
-    Ok(Box::new(if name.contains("-pss-") {
-        RsaSign {
-            op,
-            padding: Padding::PssSha256,
-            aws_encoding: &aws::RSA_PSS_SHA256,
-            aws_verify: &aws::RSA_PSS_2048_8192_SHA256,
-            other_encoding: &other::RSA_PSS_SHA256,
-            keys,
-        }
-    } else {
+    Ok(Box::new(if name.ends_with("-pkcs1") {
         RsaSign {
             op,
             padding: Padding::Pkcs1Sha256,
             aws_encoding: &aws::RSA_PKCS1_SHA256,
             aws_verify: &aws::RSA_PKCS1_2048_8192_SHA256,
             other_encoding: &other::RSA_PKCS1_SHA256,
+            keys,
+        }
+    } else {
+        RsaSign {
+            op,
+            padding: Padding::PssSha256,
+            aws_encoding: &aws::RSA_PSS_SHA256,
+            aws_verify: &aws::RSA_PSS_2048_8192_SHA256,
+            other_encoding: &other::RSA_PSS_SHA256,
             keys,
         }
     }))
