@@ -40,6 +40,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("ops/scalar.rs", &["aws_lc_rs"]),
     ("ops/ed25519/import.rs", &["pkcs8"]),
     ("ops/envelope.rs", &["pkcs8"]),
+    ("ops/pem.rs", &["pkcs8"]),
     ("ops/rsa/import.rs", &["pkcs1", "pkcs8"]),
     ("ops/ecdsa/encode.rs", &["pkcs8"]),
     ("ops/ecdsa/key.rs", &["pkcs8", "sec1"]),

@@ -8,7 +8,8 @@
 use dudect_bencher::{BenchRng, Class, CtRunner, ctbench_main};
 use rand::{Rng, RngExt};
 use rustls_multibuffer::internals::ops::rsa::{self, Padding, RsaPrivateKey};
-use rustls_multibuffer::internals::ops::{NistCurve, Request, Runner, ecdh, ecdsa, ed25519, x25519};
+use rustls_multibuffer::internals::ops::kx::{self, Group};
+use rustls_multibuffer::internals::ops::{NistCurve, Request, Runner, ecdsa, ed25519};
 use rustls_multibuffer::{Tier, TierKind};
 use std::cell::RefCell;
 
@@ -67,8 +68,8 @@ fn bytes32(secret: &[u8; 48]) -> [u8; 32] {
 
 fn x25519(ct: &mut CtRunner, rng: &mut BenchRng) {
     measure(ct, rng, |secret| {
-        let key = x25519::PrivateKey::from_bytes(&bytes32(&secret));
-        Request::X25519(x25519::AgreeRequest::new(&key, &[9; 32]).expect("32 bytes"))
+        let key = kx::PrivateKey::from_bytes(Group::X25519, &bytes32(&secret)).expect("any 32 bytes");
+        Request::Agree(kx::AgreeRequest::new(&key, &[9; 32]).expect("32 bytes"))
     });
 }
 
@@ -80,10 +81,10 @@ fn ed25519_sign(ct: &mut CtRunner, rng: &mut BenchRng) {
 }
 
 fn agree(ct: &mut CtRunner, rng: &mut BenchRng, curve: NistCurve) {
-    let peer = ecdh::KeyPair::generate(curve).expect("random numbers").public;
+    let peer = kx::KeyPair::generate(curve.into()).expect("random numbers").public;
     measure(ct, rng, |secret| {
-        let key = ecdh::PrivateKey::from_bytes(curve, &scalar(curve, &secret)).expect("below the order");
-        Request::Ecdh(ecdh::AgreeRequest::new(&key, &peer).expect("a point"))
+        let key = kx::PrivateKey::from_bytes(curve.into(), &scalar(curve, &secret)).expect("below the order");
+        Request::Agree(kx::AgreeRequest::new(&key, &peer).expect("a point"))
     });
 }
 

@@ -105,7 +105,7 @@ impl TierKind {
     }
 
     /// How many operations on a curve run side by side; an RSA signature takes two of these lanes.
-    pub fn lanes(self) -> usize {
+    pub const fn lanes(self) -> usize {
         match self {
             Self::Avx512Ifma => 8,
             Self::AvxIfma | Self::Avx2Fma | Self::Portable => 4,

@@ -2,11 +2,11 @@
 
 use super::curve25519::{BaseMultiplier, Job, Ladder, order};
 use super::testing::Operands;
-use super::weierstrass::{Curve, Lanes};
+use super::weierstrass::{Curve, Kernel, Lanes};
 use super::{invert, limbs, mont};
 use crate::arch::Avx2Fma;
 use crate::arch::memcheck::{assert_constant_time, is_running, mark_secret, run};
-use crate::arch::prime::{P256, P384, PrimeLanes};
+use crate::arch::prime::{P256, P384};
 use std::hint::black_box;
 
 const TEST: &str = "arith::constant_time::valgrind_sees_no_secret_branch_or_address";
@@ -75,7 +75,8 @@ fn modular_arithmetic(x: &[u64], n: &[u64], wide: &[u64]) {
     black_box(&out);
 }
 
-/// What key shares, agreements and signatures compute of secrets: in lanes, so that the kernels are checked, too.
+/// What key shares, agreements and signatures compute of secrets: in lanes, so that the kernels are checked,
+/// too.
 fn curve25519(kernel: Avx2Fma, secret: &[u64]) {
     let mut scalar: order::Scalar = std::array::from_fn(|i| secret[i % secret.len()]);
     scalar[3] >>= 4;
@@ -92,10 +93,11 @@ fn curve25519(kernel: Avx2Fma, secret: &[u64]) {
     secrets.for_each(|secret| _ = black_box(secret));
 }
 
-/// What signatures, key shares and agreements compute of secrets. Whether a result is a point at all is no secret.
+/// What signatures, key shares and agreements compute of secrets. Whether a result is a point at all is no
+/// secret.
 fn nist_curve<const N: usize, C: Curve<N>>(kernel: Avx2Fma, secret: &[u64])
 where
-    Avx2Fma: PrimeLanes<C>,
+    Avx2Fma: Kernel<C>,
 {
     let scalar: [u64; N] = std::array::from_fn(|i| secret[i % secret.len()] >> 1);
     let order = C::ORDER;

@@ -4,8 +4,8 @@ use super::limbs::{self, MAX_LIMBS};
 use crate::arch::lanes::{MontLanes, Shape};
 use zeroize::Zeroizing;
 
-/// Writes `x` into one lane as reduced digits: the number itself for unsigned digits; for balanced ones a number
-/// congruent to it modulo R, in [−R/2, R/2).
+/// Writes `x` into one lane as reduced digits: the number itself for unsigned digits; for balanced ones a
+/// number congruent to it modulo R, in [−R/2, R/2).
 ///
 /// The instruction trace depends on the lengths alone.
 pub(crate) fn to_lane<K: MontLanes>(out: &mut [K::Vec], lane: usize, x: &[u64], shape: Shape) {

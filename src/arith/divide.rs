@@ -4,9 +4,10 @@ use super::limbs::{add_assign, mul_sub_limb};
 
 /// `out = 2^exponent mod n`, for a public, odd n whose top bit is set; `out` is as long as `n`.
 ///
-/// D. Knuth, "The Art of Computer Programming", volume 2, §4.3.1, algorithm D, with a dividend that is a power of
-/// two: each step appends a limb of zeros and subtracts the multiple of n that the top two limbs suggest. For R²
-/// that takes about k² products of limbs, where doubling bit by bit takes 128·k² additions of limbs.
+/// D. Knuth, "The Art of Computer Programming", volume 2, §4.3.1, algorithm D, with a dividend that is a
+/// power of two: each step appends a limb of zeros and subtracts the multiple of n that the top two limbs
+/// suggest. For R² that takes about k² products of limbs, where doubling bit by bit takes 128·k² additions of
+/// limbs.
 ///
 /// # Panics
 /// If `exponent` is less than 64·(k − 1), for k limbs.

@@ -39,8 +39,8 @@ impl<K: MontLanes> MontgomeryLanes<'_, K> {
     /// acc ← acc^exponent in Montgomery form, by fixed windows of [`WINDOW`] bits from the top.
     ///
     /// `one` is R mod n. `window(lane, i)` gives bits `5·i..5·i + 5` of the lane's exponent; it is asked for
-    /// `windows` windows in every lane. Constant-time in bases, exponents and moduli: every table entry is read
-    /// for every window.
+    /// `windows` windows in every lane. Constant-time in bases, exponents and moduli: every table entry is
+    /// read for every window.
     ///
     /// `workspace` has [`workspace_len`] vectors and is left with powers of the base: the caller wipes it.
     pub(crate) fn pow(
@@ -89,12 +89,12 @@ impl<K: MontLanes> MontgomeryLanes<'_, K> {
         }
     }
 
-    /// acc ← acc^exponent, a plain number from a plain number, with the same odd public exponent ≥ 3 in every lane:
-    /// square and multiply from the top.
+    /// acc ← acc^exponent, a plain number from a plain number, with the same odd public exponent ≥ 3 in every
+    /// lane: square and multiply from the top.
     ///
-    /// `enter` is R² mod n: it takes the base into Montgomery form. An odd exponent ends with a multiplication by
-    /// the base; doing that one by the plain base leaves Montgomery form at no cost. `base` and `plain` have a
-    /// number's digits and are overwritten.
+    /// `enter` is R² mod n: it takes the base into Montgomery form. An odd exponent ends with a
+    /// multiplication by the base; doing that one by the plain base leaves Montgomery form at no cost. `base`
+    /// and `plain` have a number's digits and are overwritten.
     pub(crate) fn pow_public(
         &mut self,
         acc: &mut [K::Vec],

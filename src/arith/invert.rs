@@ -1,23 +1,26 @@
-//! Inverses modulo an odd number in constant time: the division steps of D. J. Bernstein and B.-Y. Yang, "Fast
-//! constant-time gcd computation and modular inversion", TCHES 2019(3), <https://eprint.iacr.org/2019/266>.
+//! Inverses modulo an odd number in constant time: the division steps of D. J. Bernstein and B.-Y. Yang,
+//! "Fast constant-time gcd computation and modular inversion", TCHES 2019(3),
+//! <https://eprint.iacr.org/2019/266>.
 //!
 //! One division step takes (δ, f, g), f odd, to
 //!
 //! * (1 − δ, g, (g − f)/2) if δ > 0 and g is odd,
 //! * (1 + δ, f, (g + (g mod 2)·f)/2) otherwise.
 //!
-//! Started at (1/2, n, x) with 0 ≤ x ≤ n < 2^b, it reaches g = 0 after at most (9437·b + 1)/4096 steps, and then |f| =
-//! gcd(n, x). More steps change nothing. The paper starts at δ = 1 and needs a quarter more; for 1/2 P. Wuille found
-//! the bound by convex hulls, and D. J. Bernstein's "hull-light" for all b, which J. Harrison checked in HOL Light. We
-//! always make the number of steps for b = 64·k, so the trace depends on the length only. δ is kept doubled.
+//! Started at (1/2, n, x) with 0 ≤ x ≤ n < 2^b, it reaches g = 0 after at most (9437·b + 1)/4096 steps, and
+//! then |f| = gcd(n, x). More steps change nothing. The paper starts at δ = 1 and needs a quarter more; for
+//! 1/2 P. Wuille found the bound by convex hulls, and D. J. Bernstein's "hull-light" for all b, which J.
+//! Harrison checked in HOL Light. We always make the number of steps for b = 64·k, so the trace depends on
+//! the length only. δ is kept doubled.
 //!
-//! The next 60 steps depend only on the low 60 bits of f and g: they run on single words ([`division_steps`]) and give a
-//! matrix ((u, v), (q, r)) with |u| + |v| ≤ 2^60, |q| + |r| ≤ 2^60, which is then applied to the whole numbers. Beside
-//! f and g go d and e with d·x = f and e·x = g modulo n; there the division by 2^60 is exact after adding the
-//! right multiple of n.
+//! The next 60 steps depend only on the low 60 bits of f and g: they run on single words ([`division_steps`])
+//! and give a matrix ((u, v), (q, r)) with |u| + |v| ≤ 2^60, |q| + |r| ≤ 2^60, which is then applied to the
+//! whole numbers. Beside f and g go d and e with d·x = f and e·x = g modulo n; there the division by 2^60 is
+//! exact after adding the right multiple of n.
 //!
-//! Whole numbers have limbs of as many bits as there are steps in a batch, 60, so that a division by 2^60 moves limbs, and
-//! a product of a limb and a matrix entry is one signed multiplication. The last limb has the sign.
+//! Whole numbers have limbs of as many bits as there are steps in a batch, 60, so that a division by 2^60
+//! moves limbs, and a product of a limb and a matrix entry is one signed multiplication. The last limb has
+//! the sign.
 
 pub(crate) use simultaneous::{Field, invert_all};
 
@@ -55,8 +58,8 @@ struct Matrix {
     r: i64,
 }
 
-/// `out = x⁻¹ mod n` for an odd `n > 1` and `x < n`, all of one length, at most [`MAX_LIMBS`]; constant-time in
-/// both.
+/// `out = x⁻¹ mod n` for an odd `n > 1` and `x < n`, all of one length, at most [`MAX_LIMBS`]; constant-time
+/// in both.
 ///
 /// Returns whether there is an inverse, that is gcd(x, n) = 1. If not, `out` is zero.
 pub(crate) fn invert(out: &mut [u64], x: &[u64], n: &[u64]) -> Choice {
@@ -180,15 +183,15 @@ impl Matrix {
 
 /// [`PART`] division steps; every step runs the same instructions.
 ///
-/// A step needs the lowest bit of g, and so the steps of a part no more than the low 20 bits of f and g. These are
-/// replaced by f + 2^41 and g + 2^62. The steps are linear in f and g: in the end f has become f' + 2^21·u + 2^42·v, for
-/// its row (u, v) of the matrix, and g likewise. |f'| < 2^20, since |u| + |v| ≤ 2^20, and so the three can be told from
-/// each other: v as the nearest multiple of 2^42, if 2^21·u + f' is between ±2^41, with the half that belongs to the
-/// positive side: u may be 2^20, as long as no step swaps, but not −2^20, as v is not zero from the first swap on, nor
-/// is r ever, an odd number.
+/// A step needs the lowest bit of g, and so the steps of a part no more than the low 20 bits of f and g.
+/// These are replaced by f + 2^41 and g + 2^62. The steps are linear in f and g: in the end f has become f' +
+/// 2^21·u + 2^42·v, for its row (u, v) of the matrix, and g likewise. |f'| < 2^20, since |u| + |v| ≤ 2^20,
+/// and so the three can be told from each other: v as the nearest multiple of 2^42, if 2^21·u + f' is between
+/// ±2^41, with the half that belongs to the positive side: u may be 2^20, as long as no step swaps, but not
+/// −2^20, as v is not zero from the first swap on, nor is r ever, an odd number.
 ///
-/// No sum leaves 64 bits: after j steps |v| + |r| ≤ 2^(j+1) − 1, since the determinant is not zero, so |f| + |g| is less
-/// than 2^63 − 2^(62−j) + 2^(41−j) + 2^21.
+/// No sum leaves 64 bits: after j steps |v| + |r| ≤ 2^(j+1) − 1, since the determinant is not zero, so |f| +
+/// |g| is less than 2^63 − 2^(62−j) + 2^(41−j) + 2^21.
 #[inline(always)]
 fn part(mut twice_delta: i64, f: i64, g: i64) -> (i64, Matrix) {
     let low = (1 << PART) - 1;
@@ -227,8 +230,8 @@ fn update_fg(f: &mut [i64], g: &mut [i64], m: Matrix) {
 
 /// `(d, e) = ((u·d + v·e)/2^60, (q·d + r·e)/2^60)` modulo n; −2n < d, e < n before and after.
 ///
-/// With n added to what is negative, d and e are between ±n, and so are the quotients. From them the multiple of n
-/// that makes the division exact takes less than n more.
+/// With n added to what is negative, d and e are between ±n, and so are the quotients. From them the multiple
+/// of n that makes the division exact takes less than n more.
 #[inline(always)]
 fn update_de(d: &mut [i64], e: &mut [i64], m: Matrix, n: &[i64], n_inv: u64) {
     let last = n.len() - 1;
@@ -253,7 +256,8 @@ fn wide(a: i64, b: i64) -> i128 {
     i128::from(a) * i128::from(b)
 }
 
-/// Column i of a sum, with what the lower ones carry, becomes limb i − 1; the last one gives the last limb, too.
+/// Column i of a sum, with what the lower ones carry, becomes limb i − 1; the last one gives the last limb,
+/// too.
 #[inline(always)]
 fn shift_in(out: &mut [i64], i: usize, column: &mut i128) {
     if i > 0 {

@@ -201,9 +201,9 @@ pub(crate) fn neg_inv_u64(n0: u64) -> u64 {
 /// `out = -n⁻¹ mod 2^bits` for odd `n` of any length, `bits ≤ 64·out.len()`.
 ///
 /// Limb by limb: the quotients of a Montgomery reduction of 1, since 1 + out·n is to be 0. That takes
-/// `out.len()²/2` products of limbs; Newton's iteration over whole numbers takes more of them at these lengths.
-/// `scratch` has at least the length of `out` and is left with values that belong to `n`: wipe it if `n` is a
-/// secret.
+/// `out.len()²/2` products of limbs; Newton's iteration over whole numbers takes more of them at these
+/// lengths. `scratch` has at least the length of `out` and is left with values that belong to `n`: wipe it if
+/// `n` is a secret.
 pub(crate) fn neg_inv_pow2(out: &mut [u64], n: &[u64], bits: usize, scratch: &mut [u64]) {
     let len = out.len();
     assert!(bits <= 64 * len);

@@ -1,5 +1,5 @@
-//! Big-number arithmetic, on plain limbs and in lanes: safe, without allocation, constant-time unless a name
-//! ends in `_vartime`.
+//! Big-number arithmetic, on plain limbs and in lanes: safe, and constant-time unless a name ends in
+//! `_vartime`.
 
 #[cfg(test)]
 mod constant_time;
@@ -7,6 +7,7 @@ pub(crate) mod curve25519;
 pub(crate) mod digits;
 pub(crate) mod divide;
 pub(crate) mod exp;
+mod home;
 pub(crate) mod invert;
 pub(crate) mod limbs;
 pub(crate) mod modular;

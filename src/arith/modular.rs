@@ -1,5 +1,5 @@
-//! Arithmetic modulo a fixed public number of a few limbs: what is left over, one request at a time, when the lanes have
-//! done the long part. The moduli are the primes and the group orders of curves.
+//! Arithmetic modulo a fixed public number of a few limbs: what is left over, one request at a time, when the
+//! lanes have done the long part. The moduli are the primes and the group orders of curves.
 //!
 //! Everything is exact, below the modulus, and constant-time in the operands.
 
@@ -117,7 +117,8 @@ impl<const N: usize> Modulus<N> {
         self.mul(a, &one)
     }
 
-    /// Replaces each of `elements`, at most eight in Montgomery form, by its inverse, and zero by zero. n must be prime.
+    /// Replaces each of `elements`, at most eight in Montgomery form, by its inverse, and zero by zero. n
+    /// must be prime.
     pub(crate) fn invert_all(&self, elements: &mut [[u64; N]]) {
         invert_all(self, elements);
     }

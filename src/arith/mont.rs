@@ -1,7 +1,8 @@
 //! Arithmetic modulo an odd number, after P. Montgomery, "Modular multiplication without trial division".
 //!
-//! With k limbs and R = 2^(64·k), the Montgomery form of x is x·R mod n. Everything here is exact: results are
-//! below n. The modulus may be a secret prime: the instruction trace depends on its length, not its value.
+//! With k limbs and R = 2^(64·k), the Montgomery form of x is x·R mod n. Everything here is exact: results
+//! are below n. The modulus may be a secret prime: the instruction trace depends on its length, not its
+//! value.
 
 use super::limbs::{
     MAX_LIMBS, ct_lt, mask, mul, mul_add_limb, neg_inv_u64, sbb, shl1_assign, square, sub_assign_if,

@@ -1,20 +1,18 @@
 //! Operands for tests, and the conversions to the big integers that results are compared with.
 
+use crate::arch::testing::Random;
 use num_bigint::BigUint;
 
-/// Reproducible operands: SplitMix64 from a fixed seed.
-pub(crate) struct Operands(u64);
+/// Reproducible operands, from a fixed seed.
+pub(crate) struct Operands(Random);
 
 impl Operands {
     pub(crate) fn new(seed: u64) -> Self {
-        Self(seed)
+        Self(Random(seed))
     }
 
     pub(crate) fn word(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
+        self.0.word()
     }
 
     pub(crate) fn random(&mut self, len: usize) -> Vec<u64> {
@@ -57,6 +55,11 @@ impl Operands {
         let random = [self.rough(n.len()), self.random(n.len())].map(|x| big(&x) % &modulus);
         edges.into_iter().chain(random).map(|x| limbs(&x, n.len())).collect()
     }
+}
+
+/// The bytes that hexadecimal digits stand for.
+pub(crate) fn from_hex(digits: &str) -> Vec<u8> {
+    (0..digits.len() / 2).map(|i| u8::from_str_radix(&digits[2 * i..2 * i + 2], 16).unwrap()).collect()
 }
 
 /// The lengths that tests sample from 1 to 64, the ones that RSA needs among them.

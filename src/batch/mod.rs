@@ -1,18 +1,18 @@
 //! The queue that gathers requests into batches: sans-IO, no clock, no thread.
 //!
-//! Requests go in with [`Queue::push`], batches come out of [`Queue::next`]. What time it is, and how busy the
-//! thread is ([`Load`]), are arguments, so every decision can be tested:
+//! Requests go in with [`Queue::push`], batches come out of [`Queue::next`]. What time it is, and how busy
+//! the thread is ([`Load`]), are arguments, so every decision can be tested:
 //!
 //! 1. **Full**: a queue that fills all lanes leaves at once.
-//! 2. **Deadline**: a request has waited [`Policy::poll_delay`] (or, with a zero delay, [`Policy::max_wait`], which
-//!    only matters on a thread that never runs out of other work).
+//! 2. **Deadline**: a request has waited [`Policy::poll_delay`] (or, with a zero delay, [`Policy::max_wait`],
+//!    which only matters on a thread that never runs out of other work).
 //! 3. **Drain**: nobody else will come; the fullest queue leaves.
 //! 4. **Idle**: the thread has nothing else to do; the fullest queue leaves. With a positive `poll_delay` the
 //!    thread waits for company instead.
 //!
-//! **Fairness.** Of all queues that are full or past their deadline, the one whose first request has waited longest leaves
-//! first. So no operation starves behind others that fill their lanes again and again: once a request is past its
-//! deadline, only batches whose first request is older run before it.
+//! **Fairness.** Of all queues that are full or past their deadline, the one whose first request has waited
+//! longest leaves first. So no operation starves behind others that fill their lanes again and again: once a
+//! request is past its deadline, only batches whose first request is older run before it.
 //!
 //! ```
 //! # #[cfg(feature = "internals")] {
@@ -20,7 +20,7 @@
 //! use rustls_multibuffer::internals::ops::Op;
 //! use std::time::Instant;
 //!
-//! let mut queue = Queue::new(Policy { capacities: [2; Op::ALL.len()], ..Policy::default() });
+//! let mut queue = Queue::new(Policy::default(), |_| 2);
 //! let now = Instant::now();
 //! queue.push(now, Op::RsaSign2048, "ticket 1", "request 1").unwrap();
 //! assert!(queue.next(now, Load::Busy).is_none());
@@ -38,14 +38,10 @@ use crate::ops::Op;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// The number of queues: one for each [`Op`].
-const OPS: usize = Op::ALL.len();
-
 /// When batches leave.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Policy {
-    /// Requests that fill all lanes, for each [`Op`] by [`Op::index`]; at least 1.
-    pub capacities: [usize; OPS],
     /// How long a request waits for company although the thread is idle. Zero: not at all.
     pub poll_delay: Duration,
     /// How long a request waits, with a zero `poll_delay`, on a thread that is never idle.
@@ -55,14 +51,9 @@ pub struct Policy {
 }
 
 impl Default for Policy {
-    /// One lane for every operation, no poll delay, at most 10 ms behind other work, at most 1024 requests.
+    /// No poll delay, at most 10 ms behind other work, at most 1024 requests.
     fn default() -> Self {
-        Self {
-            capacities: [1; OPS],
-            poll_delay: Duration::ZERO,
-            max_wait: Duration::from_millis(10),
-            bound: 1024,
-        }
+        Self { poll_delay: Duration::ZERO, max_wait: Duration::from_millis(10), bound: 1024 }
     }
 }
 
@@ -80,9 +71,9 @@ pub enum Load {
 /// One request, and whose it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry<T, R> {
-    /// Whom to tell the result.
+    /// Identifies the caller that waits for the result.
     pub ticket: T,
-    /// What to do.
+    /// The request as it was pushed.
     pub request: R,
     since: Instant,
 }
@@ -106,16 +97,26 @@ pub struct Refused<R>(pub R);
 #[derive(Debug)]
 pub struct Queue<T, R> {
     policy: Policy,
-    waiting: [VecDeque<Entry<T, R>>; OPS],
+    /// By [`Op::index`].
+    ops: Vec<Waiting<T, R>>,
     len: usize,
     stats: Stats,
 }
 
+/// The requests of one operation.
+#[derive(Debug)]
+struct Waiting<T, R> {
+    /// So many fill all lanes.
+    capacity: usize,
+    entries: VecDeque<Entry<T, R>>,
+}
+
 impl<T, R> Queue<T, R> {
-    /// An empty queue.
-    pub fn new(mut policy: Policy) -> Self {
-        policy.capacities = policy.capacities.map(|c| c.max(1));
-        Self { stats: Stats::new(&policy.capacities), policy, waiting: Default::default(), len: 0 }
+    /// An empty queue. `capacity` says how many requests of an operation fill all lanes; at least 1.
+    pub fn new(policy: Policy, capacity: impl Fn(Op) -> usize) -> Self {
+        let capacity = |op: &Op| capacity(*op).max(1);
+        let waiting = |op| Waiting { capacity: capacity(op), entries: VecDeque::new() };
+        Self { policy, ops: Op::ALL.iter().map(waiting).collect(), len: 0, stats: Stats::new(capacity) }
     }
 
     /// How many requests wait.
@@ -139,20 +140,20 @@ impl<T, R> Queue<T, R> {
     /// [`Refused`] when the bound is reached.
     pub fn push(&mut self, now: Instant, op: Op, ticket: T, request: R) -> Result<(), Refused<R>> {
         if self.len >= self.policy.bound {
-            self.stats.ops[op.index()].refused += 1;
+            self.stats.of_mut(op).refused += 1;
             return Err(Refused(request));
         }
-        self.waiting[op.index()].push_back(Entry { ticket, request, since: now });
+        self.ops[op.index()].entries.push_back(Entry { ticket, request, since: now });
         self.len += 1;
         Ok(())
     }
 
     /// Withdraws the request whose ticket `is_it` recognises; `false` when it does not wait (any more).
     pub fn cancel(&mut self, is_it: impl Fn(&T) -> bool) -> bool {
-        for (waiting, stats) in self.waiting.iter_mut().zip(&mut self.stats.ops) {
-            if let Some(at) = waiting.iter().position(|entry| is_it(&entry.ticket)) {
-                waiting.remove(at);
-                stats.cancelled += 1;
+        for (op, waiting) in Op::ALL.iter().zip(&mut self.ops) {
+            if let Some(at) = waiting.entries.iter().position(|entry| is_it(&entry.ticket)) {
+                waiting.entries.remove(at);
+                self.stats.of_mut(*op).cancelled += 1;
                 self.len -= 1;
                 return true;
             }
@@ -166,21 +167,21 @@ impl<T, R> Queue<T, R> {
             return None;
         }
         let (op, reason) = self.choose(now, load)?;
-        let i = op.index();
-        let fill = self.waiting[i].len().min(self.policy.capacities[i]);
-        let entries: Vec<_> = self.waiting[i].drain(..fill).collect();
+        let waiting = &mut self.ops[op.index()];
+        let fill = waiting.entries.len().min(waiting.capacity);
+        let entries: Vec<_> = waiting.entries.drain(..fill).collect();
         self.len -= fill;
-        self.stats.ops[i].record(reason, entries.iter().map(|e| now.saturating_duration_since(e.since)));
+        self.stats.of_mut(op).record(reason, entries.iter().map(|e| now.saturating_duration_since(e.since)));
         Some(Batch { op, reason, entries })
     }
 
     /// When [`Queue::next`] is to be called again, if nothing else happens before.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.waiting.iter().filter_map(|w| self.deadline(w.front()?)).min()
+        self.ops.iter().filter_map(|waiting| self.deadline(waiting.entries.front()?)).min()
     }
 
     fn choose(&self, now: Instant, load: Load) -> Option<(Op, Reason)> {
-        let waiting = || Op::ALL.into_iter().filter(|op| !self.waiting[op.index()].is_empty());
+        let waiting = || Op::ALL.iter().copied().filter(|op| !self.ops[op.index()].entries.is_empty());
         let due = waiting().filter_map(|op| Some((op, self.due(op, now)?)));
         if let Some(due) = due.min_by_key(|(op, _)| self.oldest(*op)) {
             return Some(due);
@@ -195,16 +196,16 @@ impl<T, R> Queue<T, R> {
 
     /// Why the queue must leave whatever the load is, if it must.
     fn due(&self, op: Op, now: Instant) -> Option<Reason> {
-        let waiting = &self.waiting[op.index()];
-        if waiting.len() >= self.policy.capacities[op.index()] {
+        let waiting = &self.ops[op.index()];
+        if waiting.entries.len() >= waiting.capacity {
             return Some(Reason::Full);
         }
-        let deadline = waiting.front().and_then(|entry| self.deadline(entry));
+        let deadline = waiting.entries.front().and_then(|entry| self.deadline(entry));
         deadline.is_some_and(|at| at <= now).then_some(Reason::Deadline)
     }
 
     fn oldest(&self, op: Op) -> Option<Instant> {
-        self.waiting[op.index()].front().map(|entry| entry.since)
+        self.ops[op.index()].entries.front().map(|entry| entry.since)
     }
 
     /// `None` when it lies beyond what the clock can express: the request waits for the thread to be idle.
@@ -214,10 +215,11 @@ impl<T, R> Queue<T, R> {
         entry.since.checked_add(delay)
     }
 
-    /// Compares the share of lanes that would be used; of two equals the one that has waited longer is greater.
+    /// Compares the share of lanes that would be used; of two equals the one that has waited longer is
+    /// greater.
     fn compare_fill(&self, a: Op, b: Op) -> std::cmp::Ordering {
-        let [fill_a, fill_b] = [a, b].map(|op| self.waiting[op.index()].len());
-        let [lanes_a, lanes_b] = [a, b].map(|op| self.policy.capacities[op.index()]);
+        let [fill_a, fill_b] = [a, b].map(|op| self.ops[op.index()].entries.len());
+        let [lanes_a, lanes_b] = [a, b].map(|op| self.ops[op.index()].capacity);
         (fill_a * lanes_b).cmp(&(fill_b * lanes_a)).then_with(|| self.oldest(b).cmp(&self.oldest(a)))
     }
 }

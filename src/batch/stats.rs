@@ -1,10 +1,11 @@
-//! What the batches looked like.
+//! Statistics of the batches that left a queue.
 
 use crate::ops::Op;
 use std::time::Duration;
 
 /// Why a batch left its queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Reason {
     /// All lanes were taken.
     Full,
@@ -17,8 +18,8 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// Every reason, for tables indexed by `reason as usize`.
-    pub const ALL: [Self; 4] = [Self::Full, Self::Idle, Self::Deadline, Self::Drain];
+    /// Every reason.
+    pub const ALL: &'static [Self] = &[Self::Full, Self::Idle, Self::Deadline, Self::Drain];
 
     /// The name in metrics and reports, such as `full`.
     pub fn name(self) -> &'static str {
@@ -33,13 +34,14 @@ impl Reason {
 
 /// How long requests waited between being queued and leaving in a batch.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Waits {
     /// All waits added up.
     pub sum: Duration,
     /// The longest wait.
     pub max: Duration,
-    /// `buckets[0]` counts the waits below 1 µs, `buckets[i]` those from 2^(i−1) up to, not including, 2^i µs; the last also
-    /// the longer ones.
+    /// `buckets[0]` counts the waits below 1 µs, `buckets[i]` those from 2^(i−1) up to, not including, 2^i
+    /// µs; the last also the longer ones.
     pub buckets: [u64; Self::BUCKETS],
 }
 
@@ -64,13 +66,14 @@ impl Waits {
 
 /// The batches of one operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct OpStats {
     /// The operation.
     pub op: Op,
     /// `fills[n]` counts the batches of `n` requests; the last index is the capacity.
     pub fills: Vec<u64>,
     /// Batches by [`Reason`], indexed by `reason as usize`.
-    pub reasons: [u64; Reason::ALL.len()],
+    reasons: [u64; Reason::ALL.len()],
     /// The waits of the requests that left in batches.
     pub waits: Waits,
     /// Requests withdrawn before their batch ran.
@@ -82,7 +85,7 @@ pub struct OpStats {
 impl OpStats {
     fn new(op: Op, capacity: usize) -> Self {
         let fills = vec![0; capacity + 1];
-        Self { op, fills, reasons: [0; 4], waits: Waits::default(), cancelled: 0, refused: 0 }
+        Self { op, fills, reasons: Default::default(), waits: Waits::default(), cancelled: 0, refused: 0 }
     }
 
     pub(super) fn record(&mut self, reason: Reason, waits: impl ExactSizeIterator<Item = Duration>) {
@@ -94,6 +97,11 @@ impl OpStats {
     /// How many batches left.
     pub fn batches(&self) -> u64 {
         self.fills.iter().sum()
+    }
+
+    /// How many batches left for this reason.
+    pub fn left(&self, reason: Reason) -> u64 {
+        self.reasons[reason as usize]
     }
 
     /// How many requests left in them.
@@ -116,16 +124,37 @@ impl OpStats {
     }
 }
 
-/// The batches of every operation, in the order of [`Op::ALL`].
+/// The batches of every operation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stats {
     /// By [`Op::index`].
-    pub ops: [OpStats; Op::ALL.len()],
+    ops: Vec<OpStats>,
+}
+
+impl Default for Stats {
+    /// Of a thread that has run no batch.
+    fn default() -> Self {
+        Self::new(|_| 1)
+    }
 }
 
 impl Stats {
-    pub(super) fn new(capacities: &[usize; Op::ALL.len()]) -> Self {
-        Self { ops: Op::ALL.map(|op| OpStats::new(op, capacities[op.index()])) }
+    pub(super) fn new(capacity: impl Fn(&Op) -> usize) -> Self {
+        Self { ops: Op::ALL.iter().map(|op| OpStats::new(*op, capacity(op))).collect() }
+    }
+
+    /// The batches of one operation.
+    pub fn of(&self, op: Op) -> &OpStats {
+        &self.ops[op.index()]
+    }
+
+    pub(super) fn of_mut(&mut self, op: Op) -> &mut OpStats {
+        &mut self.ops[op.index()]
+    }
+
+    /// The batches of each operation, in the order of [`Op::ALL`].
+    pub fn iter(&self) -> impl Iterator<Item = &OpStats> {
+        self.ops.iter()
     }
 
     /// Adds the batches of another thread.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::arch::testing::Random;
 use std::collections::BTreeMap;
 
 const A: Op = Op::RsaSign2048;
@@ -11,9 +12,7 @@ fn micros(n: u64) -> Duration {
 
 /// Lanes for the first three operations; one for the others.
 fn queue(first: [usize; 3]) -> Queue<u32, u32> {
-    let mut capacities = [1; OPS];
-    capacities[..3].copy_from_slice(&first);
-    Queue::new(Policy { capacities, ..Policy::default() })
+    Queue::new(Policy::default(), |op| first.get(op.index()).copied().unwrap_or(1))
 }
 
 fn push(q: &mut Queue<u32, u32>, now: Instant, op: Op, ticket: u32) {
@@ -84,7 +83,7 @@ fn idle_takes_the_fullest_then_the_oldest() {
 #[test]
 fn a_poll_delay_waits_for_company_even_when_idle() {
     let delay = micros(50);
-    let mut q = Queue::new(Policy { capacities: [4; OPS], poll_delay: delay, ..Policy::default() });
+    let mut q = Queue::new(Policy { poll_delay: delay, ..Policy::default() }, |_| 4);
     let now = Instant::now();
     push(&mut q, now, A, 0);
     push(&mut q, now + micros(20), A, 1);
@@ -107,7 +106,7 @@ fn without_poll_delay_nothing_waits_for_ever_on_a_busy_thread() {
 #[test]
 fn draining_does_not_wait_for_a_poll_delay() {
     let poll_delay = Duration::from_secs(1);
-    let mut q = Queue::new(Policy { capacities: [4; OPS], poll_delay, ..Policy::default() });
+    let mut q = Queue::new(Policy { poll_delay, ..Policy::default() }, |_| 4);
     let now = Instant::now();
     push(&mut q, now, B, 0);
     assert_eq!(q.next(now, Load::Idle), None);
@@ -117,7 +116,7 @@ fn draining_does_not_wait_for_a_poll_delay() {
 
 #[test]
 fn a_delay_beyond_the_clock_is_no_deadline() {
-    let mut q = Queue::new(Policy { capacities: [4; OPS], max_wait: Duration::MAX, ..Policy::default() });
+    let mut q = Queue::new(Policy { max_wait: Duration::MAX, ..Policy::default() }, |_| 4);
     let now = Instant::now();
     push(&mut q, now, A, 0);
     assert_eq!((q.next_deadline(), q.next(now, Load::Busy)), (None, None));
@@ -126,7 +125,7 @@ fn a_delay_beyond_the_clock_is_no_deadline() {
 
 #[test]
 fn cancelled_requests_do_not_run_and_the_bound_holds() {
-    let mut q = Queue::new(Policy { capacities: [4; OPS], bound: 2, ..Policy::default() });
+    let mut q = Queue::new(Policy { bound: 2, ..Policy::default() }, |_| 4);
     let now = Instant::now();
     push(&mut q, now, A, 0);
     push(&mut q, now, B, 1);
@@ -137,7 +136,7 @@ fn cancelled_requests_do_not_run_and_the_bound_holds() {
     let left: Vec<u32> =
         std::iter::from_fn(|| q.next(now, Load::Draining)).flat_map(|b| tickets(&b)).collect();
     assert_eq!(left, [1, 3]);
-    assert_eq!((q.stats().ops[A.index()].cancelled, q.stats().ops[A.index()].refused), (1, 1));
+    assert_eq!((q.stats().of(A).cancelled, q.stats().of(A).refused), (1, 1));
 }
 
 #[test]
@@ -148,32 +147,31 @@ fn statistics_count_fills_reasons_and_waits() {
     q.next(now + micros(5), Load::Busy).unwrap();
     push(&mut q, now + micros(5), A, 2);
     q.next(now + micros(5), Load::Idle).unwrap();
-    let stats = &q.stats().ops[A.index()];
+    let stats = q.stats().of(A);
     assert_eq!(stats.fills, [0, 1, 1]);
     assert_eq!((stats.batches(), stats.requests(), stats.mean_fill()), (2, 3, 1.5));
-    assert_eq!(stats.reasons, [1, 1, 0, 0]);
+    assert_eq!(Vec::from_iter(Reason::ALL.iter().map(|reason| stats.left(*reason))), [1, 1, 0, 0]);
     assert_eq!((stats.waits.sum, stats.waits.max), (micros(7), micros(5)));
     assert_eq!(stats.waits.buckets[..4], [1, 0, 1, 1], "0, 2 and 5 µs");
     let mut twice = q.stats().clone();
     twice.merge(q.stats());
-    assert_eq!(twice.ops[A.index()].requests(), 6);
+    assert_eq!(twice.of(A).requests(), 6);
 }
 
-/// Xorshift64: every run of the tests makes the same moves.
-struct Prng(u64);
+/// Every run of the tests makes the same moves.
+struct Moves(Random);
 
-impl Prng {
+impl Moves {
     fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % n
+        self.0.word() % n
     }
 }
 
 /// What the queue must do, told by a model that remembers every request that waits.
 struct Model {
     policy: Policy,
+    /// By [`Op::index`].
+    lanes: Vec<usize>,
     waiting: BTreeMap<u32, (Op, Instant)>,
     gone: u32,
     batches: u64,
@@ -191,7 +189,7 @@ impl Model {
 
     /// A batch holds the oldest requests of its operation, in order, and has a reason to leave.
     fn check_batch(&mut self, batch: &Batch<u32, u32>, now: Instant, load: Load) {
-        let (queued, lanes) = (self.in_queue(batch.op), self.policy.capacities[batch.op.index()]);
+        let (queued, lanes) = (self.in_queue(batch.op), self.lanes[batch.op.index()]);
         let expected = &queued[..queued.len().min(lanes)];
         assert_eq!(tickets(batch), expected);
         assert!(batch.entries.iter().all(|e| e.request == e.ticket + 1000));
@@ -211,8 +209,8 @@ impl Model {
 
     /// When the queue says that nothing is to run, nothing has a reason to.
     fn check_nothing_due(&self, q: &Queue<u32, u32>, now: Instant, load: Load) {
-        for op in Op::ALL {
-            assert!(self.in_queue(op).len() < self.policy.capacities[op.index()], "{op:?} is full");
+        for (op, lanes) in Op::ALL.iter().zip(&self.lanes) {
+            assert!(self.in_queue(*op).len() < *lanes, "{op:?} is full");
         }
         assert!(self.waiting.values().all(|(_, since)| self.deadline(*since) > now), "overdue");
         let idle_flushes = load == Load::Idle && self.policy.poll_delay.is_zero();
@@ -224,26 +222,26 @@ impl Model {
 #[test]
 fn random_histories_lose_nothing_and_keep_every_promise() {
     for seed in 1..=200_u64 {
-        let mut rng = Prng(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let mut rng = Moves(Random(seed));
         let policy = Policy {
-            capacities: [(); OPS].map(|()| 1 + rng.below(8) as usize),
             poll_delay: micros([0, 0, 40][rng.below(3) as usize]),
             max_wait: micros(100),
             bound: 1 + rng.below(24) as usize,
         };
-        let mut q = Queue::new(policy);
-        let mut model = Model { policy, waiting: BTreeMap::new(), gone: 0, batches: 0 };
+        let lanes: Vec<_> = Op::ALL.iter().map(|_| 1 + rng.below(8) as usize).collect();
+        let mut q = Queue::new(policy, |op| lanes[op.index()]);
+        let mut model = Model { policy, lanes, waiting: BTreeMap::new(), gone: 0, batches: 0 };
         run_history(&mut rng, &mut q, &mut model);
     }
 }
 
-fn run_history(rng: &mut Prng, q: &mut Queue<u32, u32>, model: &mut Model) {
+fn run_history(rng: &mut Moves, q: &mut Queue<u32, u32>, model: &mut Model) {
     let (mut now, mut pushed, mut cancelled, mut refused) = (Instant::now(), 0_u32, 0_u32, 0_u32);
     for step in 0..2_000 {
         now += micros(rng.below(4) * rng.below(12));
         match rng.below(10) {
             0..6 => {
-                let op = Op::ALL[rng.below(OPS as u64) as usize];
+                let op = Op::ALL[rng.below(Op::ALL.len() as u64) as usize];
                 let accepted = q.push(now, op, step, step + 1000).is_ok();
                 assert_eq!(accepted, model.waiting.len() < model.policy.bound);
                 if accepted {
@@ -261,7 +259,8 @@ fn run_history(rng: &mut Prng, q: &mut Queue<u32, u32>, model: &mut Model) {
             }
             roll => {
                 let load = [Load::Busy, Load::Idle, Load::Draining][(roll - 7) as usize];
-                // An engine takes everything that is due: draining and idling only now and then, to let queues grow.
+                // An engine takes everything that is due: draining and idling only now and then, to let
+                // queues grow.
                 let load = if rng.below(8) == 0 { load } else { Load::Busy };
                 while let Some(batch) = q.next(now, load) {
                     model.check_batch(&batch, now, load);
@@ -276,7 +275,7 @@ fn run_history(rng: &mut Prng, q: &mut Queue<u32, u32>, model: &mut Model) {
     }
     assert!(q.is_empty() && model.waiting.is_empty());
     assert_eq!(pushed, model.gone + cancelled, "every request came out once or was cancelled");
-    let total = |f: fn(&OpStats) -> u64| q.stats().ops.iter().map(f).sum::<u64>();
+    let total = |f: fn(&OpStats) -> u64| q.stats().iter().map(f).sum::<u64>();
     assert_eq!(total(OpStats::requests), u64::from(model.gone));
     assert_eq!(total(OpStats::batches), model.batches);
     assert_eq!(total(|s| s.cancelled), u64::from(cancelled));

@@ -1,18 +1,14 @@
 //! Runs a batch: the same on an engine's thread and on a caller's.
 
-use crate::batch::{Batch, Policy};
+use crate::batch::{Batch, Policy, Queue};
 use crate::handshake::EngineConfig;
-use crate::ops::{Op, Request, Runner};
-use crate::provider::Answer;
+use crate::ops::{Request, Runner};
+use crate::provider::answer::Answer;
 
-/// When a thread with this runner starts batches.
-pub(super) fn policy(config: &EngineConfig, runner: &Runner) -> Policy {
-    Policy {
-        capacities: Op::ALL.map(|op| runner.capacity(op).max(config.gather)),
-        poll_delay: config.poll_delay,
-        max_wait: config.max_wait,
-        bound: config.queue_bound,
-    }
+/// The queue of a thread with this runner.
+pub(super) fn queue<T>(config: &EngineConfig, runner: &Runner) -> Queue<T, Request> {
+    let EngineConfig { poll_delay, max_wait, queue_bound: bound, .. } = *config;
+    Queue::new(Policy { poll_delay, max_wait, bound }, |op| runner.capacity(op).max(config.gather))
 }
 
 /// Every ticket of the batch with its answer, in order.

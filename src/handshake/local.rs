@@ -13,7 +13,7 @@ use crate::batch::{Load, Queue};
 use crate::error::Error;
 use crate::fiber::{Fibers, Step};
 use crate::ops::{Request, Runner};
-use crate::provider::{Answer, Ask, Reply};
+use crate::provider::answer::{Answer, Ask, Reply};
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::fmt;
@@ -74,7 +74,7 @@ impl LocalEngine {
             fibers: Fibers::new(config.stack_size),
             calls: Calls::default(),
             permits: Semaphore::new(config.max_parked.clamp(1, Semaphore::MAX_PERMITS)),
-            queue: RefCell::new(Queue::new(batches::policy(&config, &runner))),
+            queue: RefCell::new(batches::queue(&config, &runner)),
             runner: RefCell::new(runner),
             requests: Cell::new(0),
             leadership: Semaphore::new(1),

@@ -4,7 +4,7 @@ use super::EngineConfig;
 use super::calls::Calls;
 use super::gate::Gate;
 use crate::arch::{Detection, Tier, TierKind};
-use crate::batch::{Policy, Queue, Stats};
+use crate::batch::Stats;
 use crate::fiber::Counts;
 use crate::ops::Counters;
 use std::sync::Once;
@@ -67,7 +67,7 @@ impl EngineStats {
         Self {
             tier: detection.tier.kind(),
             passed_over: detection.passed_over.clone(),
-            batches: Queue::<(), ()>::new(Policy::default()).stats().clone(),
+            batches: Stats::default(),
             runner: Counters::default(),
             live_fibers: 0,
             stacks: 0,

@@ -1,8 +1,8 @@
 //! Awaiting in the middle of a call of rustls.
 
 use super::HandshakeError;
-use crate::fiber::{NotParked, contained, park};
-use crate::provider::{Ask, Reply};
+use crate::fiber::{NotParked, contained};
+use crate::provider::answer::{Ask, Reply, park};
 use std::fmt;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -50,7 +50,7 @@ where
         let ready = future.await;
         *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(ready);
     };
-    match park::<Ask, Reply>(Ask::Await(Box::pin(fill))) {
+    match park(Ask::Await(Box::pin(fill))) {
         Err(NotParked::NotOnFiber(_)) => Err(NotAwaited::NotOnEngine),
         Err(NotParked::Cancelled) => Err(NotAwaited::GivenUp),
         Ok(_) => output.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or(NotAwaited::GivenUp),

@@ -8,7 +8,7 @@ use crate::batch::{Load, Queue};
 use crate::error::Error;
 use crate::fiber::{Fibers, Parked, Step, contained};
 use crate::ops::{Request, Runner};
-use crate::provider::{Ask, Reply};
+use crate::provider::answer::{Ask, Reply};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use std::collections::{HashMap, VecDeque};
 use std::ops::ControlFlow;
@@ -52,7 +52,7 @@ impl Worker {
         let fibers = Fibers::new(config.stack_size);
         board.counts.get_or_init(|| fibers.counts());
         Self {
-            queue: Queue::new(batches::policy(config, &runner)),
+            queue: batches::queue(config, &runner),
             inbox,
             board,
             fibers,

@@ -1,11 +1,13 @@
-//! Machine-checked: no operation with a secret has a branch or an address that depends on one, from the request to the
-//! response, in the tiers that valgrind can run. The others: `traces`.
+//! Machine-checked: no operation with a secret has a branch or an address that depends on one, from the
+//! request to the response, in the tiers that valgrind can run. The others: `traces`.
 //!
-//! Secret are private keys, random numbers (nonces, key shares, blinding factors) and all that is computed from them, but for
-//! what [`disclose`](crate::arch::disclose) makes public. aws-lc's hashes and generator are part of it.
+//! Secret are private keys, random numbers (nonces, key shares, blinding factors) and all that is computed
+//! from them, but for what [`disclose`](crate::arch::disclose) makes public. aws-lc's hashes and generator
+//! are part of it.
 
+use super::kx::{self, Group};
 use super::rsa::{Padding, RsaPrivateKey, testing};
-use super::{NistCurve, Request, Response, Runner, ecdh, ecdsa, ed25519, rsa, x25519};
+use super::{NistCurve, Request, Response, Runner, ecdsa, ed25519, rsa};
 use crate::arch::memcheck::{assert_constant_time, is_running, mark_random_numbers, mark_secret, run};
 use crate::arch::{Tier, TierKind};
 
@@ -44,8 +46,7 @@ fn first_word(runner: &mut Runner, request: &Request, fill: usize) -> u64 {
     match results.pop().expect("a result").expect("success") {
         Response::Signature(signature) => word(&signature),
         Response::SharedSecret(secret) => word(secret.expose()),
-        Response::X25519KeyPair(pair) => word(&pair.public),
-        Response::EcdhKeyPair(pair) => word(&pair.public),
+        Response::KeyPair(pair) => word(&pair.public),
         Response::Verified => unreachable!("no secret in it"),
     }
 }
@@ -61,9 +62,9 @@ fn scalar(len: usize) -> Vec<u8> {
 
 /// Every operation with a secret; for ECDSA, whose results are made public, with a word of its key.
 fn requests() -> Vec<(Request, Option<u64>)> {
-    let mut requests = vec![rsa(), x25519(), (Request::X25519Keygen, None), ed25519()];
-    for curve in [NistCurve::P256, NistCurve::P384] {
-        requests.extend([ecdsa(curve), ecdh(curve), (Request::EcdhKeygen(curve), None)]);
+    let mut requests = vec![rsa(), ed25519(), ecdsa(NistCurve::P256), ecdsa(NistCurve::P384)];
+    for group in [Group::X25519, Group::P256, Group::P384] {
+        requests.extend([agree(group), (Request::Keygen(group), None)]);
     }
     requests
 }
@@ -72,11 +73,6 @@ fn rsa() -> (Request, Option<u64>) {
     let key = RsaPrivateKey::from_pem(&testing::vendored("rsa-keys/rsa2048.pkcs1.pem")).expect("a key");
     key.mark_secret();
     (Request::RsaSign(rsa::SignRequest::new(&key, Padding::PssSha256, b"message").expect("2048 bits")), None)
-}
-
-fn x25519() -> (Request, Option<u64>) {
-    let key = x25519::PrivateKey::from_bytes(scalar(32)[..].try_into().expect("32 bytes"));
-    (Request::X25519(x25519::AgreeRequest::new(&key, &[9; 32]).expect("32 bytes")), None)
 }
 
 fn ed25519() -> (Request, Option<u64>) {
@@ -92,8 +88,8 @@ fn ecdsa(curve: NistCurve) -> (Request, Option<u64>) {
     (Request::EcdsaSign(ecdsa::SignRequest::new(&key, b"message")), Some(word))
 }
 
-fn ecdh(curve: NistCurve) -> (Request, Option<u64>) {
-    let key = ecdh::PrivateKey::from_bytes(curve, &scalar(curve.scalar_len())).expect("below the order");
-    let peer = ecdh::KeyPair::generate(curve).expect("random numbers").public;
-    (Request::Ecdh(ecdh::AgreeRequest::new(&key, &peer).expect("a point")), None)
+fn agree(group: Group) -> (Request, Option<u64>) {
+    let key = kx::PrivateKey::from_bytes(group, &scalar(group.secret_len())).expect("below the order");
+    let peer = kx::KeyPair::generate(group).expect("random numbers").public;
+    (Request::Agree(kx::AgreeRequest::new(&key, &peer).expect("a public key")), None)
 }

@@ -1,20 +1,22 @@
 //! Instructions of eight operations on curves, everything included, counted by the emulator.
 
-use super::{NistCurve, Op, Request, Response, Runner, ecdh, ecdsa, ed25519, x25519};
+use super::{NistCurve, Op, Request, Response, Runner, ecdsa, ed25519, kx};
 use crate::arch::Tier;
 use crate::arch::counting::counted;
 use std::ffi::CString;
 
 /// A request for each operation.
 fn requests(runner: &mut Runner) -> Vec<Request> {
-    let pair = x25519::KeyPair::generate().unwrap();
-    let agree = x25519::AgreeRequest::new(&pair.private, &pair.public).unwrap();
+    let agree = |group| {
+        let pair = kx::KeyPair::generate(group).unwrap();
+        Request::Agree(kx::AgreeRequest::new(&pair.private, &pair.public).unwrap())
+    };
     let edwards = ed25519::PrivateKey::from_bytes(&[7; 32]).unwrap();
     let signature = edwards.sign(b"m").unwrap();
     let verify = ed25519::VerifyRequest::new(edwards.public_key(), b"m", &signature).unwrap();
     let mut all = vec![
-        Request::X25519(agree),
-        Request::X25519Keygen,
+        agree(kx::Group::X25519),
+        Request::Keygen(kx::Group::X25519),
         Request::Ed25519Sign(ed25519::SignRequest::new(&edwards, b"m")),
         Request::Ed25519Verify(verify),
     ];
@@ -28,13 +30,11 @@ fn requests(runner: &mut Runner) -> Vec<Request> {
         runner.run(&[&sign], &mut results);
         let Some(Ok(Response::Signature(signature))) = results.pop() else { panic!("no signature") };
         let verify = ecdsa::VerifyRequest::new(curve, curve.hash(), key.public_key(), b"m", &signature);
-        let pair = ecdh::KeyPair::generate(curve).unwrap();
-        let agree = ecdh::AgreeRequest::new(&pair.private, &pair.public).unwrap();
         all.extend([
             sign,
             Request::EcdsaVerify(verify.unwrap()),
-            Request::Ecdh(agree),
-            Request::EcdhKeygen(curve),
+            agree(curve.into()),
+            Request::Keygen(curve.into()),
         ]);
     }
     all
@@ -51,7 +51,7 @@ fn count_eight_operations() {
         let lanes = runner.capacity(op);
         let batch = vec![&request; lanes];
         let mut results = Vec::new();
-        // The first batch makes tables, and the allocator tidies up behind them in the second.
+        // The allocator tidies up behind what came before in the second batch.
         (0..2).for_each(|_| runner.run(&batch, &mut results));
         let label = CString::new(format!("8 times {}", op.name())).unwrap();
         counted(&label, || (0..8 / lanes).for_each(|_| runner.run(&batch, &mut results)));

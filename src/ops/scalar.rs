@@ -2,9 +2,8 @@
 
 use crate::error::{Error, KeyError};
 use crate::ops::SharedSecret;
-use crate::ops::nist::NistCurve;
-use crate::ops::rsa::Padding;
-use aws_lc_rs::agreement::{self, X25519};
+use crate::ops::kinds::{Group, Hash, NistCurve, Padding};
+use aws_lc_rs::agreement;
 use aws_lc_rs::digest::{self, Digest};
 use aws_lc_rs::encoding::{AsBigEndian, Curve25519SeedBin, EcPrivateKeyBin};
 use aws_lc_rs::rand::{SecureRandom, SystemRandom};
@@ -19,43 +18,17 @@ pub(crate) const RSA_MODULUS_BITS: std::ops::RangeInclusive<usize> = 2048..=8192
 /// The longest public exponent that aws-lc accepts, in bits: a bound on the cost of hostile keys.
 pub(crate) const RSA_EXPONENT_BITS: usize = 33;
 
-/// A hash function of signatures (FIPS 180-4).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Hash {
-    /// SHA-256.
-    Sha256,
-    /// SHA-384.
-    Sha384,
-    /// SHA-512.
-    Sha512,
-}
-
-/// The longest output of a [`Hash`], in bytes.
-pub(crate) const MAX_HASH_LEN: usize = 64;
-
-impl Hash {
-    /// The output's length in bytes.
-    pub(crate) fn len(self) -> usize {
-        self.algorithm().output_len()
-    }
-
-    /// The block's length in bytes.
-    pub(crate) fn block_len(self) -> usize {
-        self.algorithm().block_len()
-    }
-
-    fn algorithm(self) -> &'static digest::Algorithm {
-        match self {
-            Self::Sha256 => &digest::SHA256,
-            Self::Sha384 => &digest::SHA384,
-            Self::Sha512 => &digest::SHA512,
-        }
+fn digest_algorithm(hash: Hash) -> &'static digest::Algorithm {
+    match hash {
+        Hash::Sha256 => &digest::SHA256,
+        Hash::Sha384 => &digest::SHA384,
+        Hash::Sha512 => &digest::SHA512,
     }
 }
 
 /// `out` = hash of `data`; `out` is as long as the hash.
 pub(crate) fn digest(hash: Hash, data: &[u8], out: &mut [u8]) {
-    out.copy_from_slice(digest::digest(hash.algorithm(), data).as_ref());
+    out.copy_from_slice(digest::digest(digest_algorithm(hash), data).as_ref());
 }
 
 /// `out` = SHA-512 of `parts`, one after the other.
@@ -76,8 +49,8 @@ pub(crate) fn random(out: &mut [u8]) -> Result<(), Error> {
     Ok(())
 }
 
-/// Has aws-lc's generator seeded. The first time in a process it gathers entropy for it, for 30 to 70 ms, which otherwise the
-/// first handshake waits for. A failure shows again when random numbers are wanted.
+/// Has aws-lc's generator seeded. The first time in a process it gathers entropy for it, for 30 to 70 ms,
+/// which otherwise the first handshake waits for. A failure shows again when random numbers are wanted.
 pub(crate) fn seed() {
     let _ = SystemRandom::new().fill(&mut [0]);
 }
@@ -110,46 +83,12 @@ fn encoding(padding: Padding) -> &'static dyn RsaEncoding {
     }
 }
 
-/// An X25519 private key inside aws-lc-rs.
-pub(crate) struct X25519Key(agreement::PrivateKey);
-
-impl X25519Key {
-    /// Generates a key; randomness is aws-lc-rs' own.
-    pub(crate) fn generate() -> Result<Self, Error> {
-        agreement::PrivateKey::generate(&X25519).map(Self).map_err(|_| Error::Random)
-    }
-
-    /// Imports a private key. aws-lc-rs computes the public key on the way.
-    pub(crate) fn from_bytes(bytes: &[u8; 32]) -> Result<Self, Error> {
-        agreement::PrivateKey::from_private_key(&X25519, bytes).map(Self).map_err(|_| Error::Scalar)
-    }
-
-    /// The private key.
-    pub(crate) fn bytes(&self) -> Result<Zeroizing<[u8; 32]>, Error> {
-        let bytes: Curve25519SeedBin<'_> = self.0.as_be_bytes().map_err(|_| Error::Scalar)?;
-        let mut out = Zeroizing::new([0; 32]);
-        out.copy_from_slice(bytes.as_ref());
-        Ok(out)
-    }
-
-    /// The public key.
-    pub(crate) fn public(&self) -> Result<[u8; 32], Error> {
-        let public = self.0.compute_public_key().map_err(|_| Error::Scalar)?;
-        public.as_ref().try_into().map_err(|_| Error::Scalar)
-    }
-
-    /// The shared secret; [`Error::PeerKey`] when it is zero.
-    pub(crate) fn agree(&self, peer: &[u8; 32]) -> Result<SharedSecret, Error> {
-        let peer = agreement::UnparsedPublicKey::new(&X25519, peer);
-        agreement::agree(&self.0, peer, Error::PeerKey, |secret| Ok(SharedSecret::copied_from(secret)))
-    }
-}
-
 /// An ECDSA private key inside aws-lc-rs.
 pub(crate) struct EcdsaKey(EcdsaKeyPair);
 
 impl EcdsaKey {
-    /// Imports a private key, big-endian, and its public key, uncompressed; aws-lc-rs checks that they belong together.
+    /// Imports a private key, big-endian, and its public key, uncompressed; aws-lc-rs checks that they belong
+    /// together.
     pub(crate) fn new(curve: NistCurve, private: &[u8], public: &[u8]) -> Result<Self, KeyError> {
         let algorithm = match curve {
             NistCurve::P256 => &signature::ECDSA_P256_SHA256_ASN1_SIGNING,
@@ -170,11 +109,11 @@ impl EcdsaKey {
     }
 }
 
-/// Verifies the ECDSA signature (DER) of the message with the hash `m_hash`, with a public key in any encoding that
-/// aws-lc-rs reads.
+/// Verifies the ECDSA signature (DER) of the message with the hash `m_hash`, with a public key in any
+/// encoding that aws-lc-rs reads.
 ///
 /// # Errors
-/// [`Error::InvalidSignature`] when it is not valid, or the key is none that aws-lc-rs accepts.
+/// [`Error::InvalidSignature`] when it is not valid, or when aws-lc-rs does not accept the key.
 pub(crate) fn verify_ecdsa(
     (curve, hash): (NistCurve, Hash),
     public_key: &[u8],
@@ -189,46 +128,56 @@ pub(crate) fn verify_ecdsa(
         (NistCurve::P384, Hash::Sha384) => &signature::ECDSA_P384_SHA384_ASN1,
         (NistCurve::P384, Hash::Sha512) => &signature::ECDSA_P384_SHA512_ASN1,
     };
-    let digest = Digest::import_less_safe(m_hash, hash.algorithm()).map_err(|_| Error::Scalar)?;
+    let digest = Digest::import_less_safe(m_hash, digest_algorithm(hash)).map_err(|_| Error::Scalar)?;
     let key = UnparsedPublicKey::new(algorithm, public_key);
     key.verify_digest(&digest, signature).map_err(|_| Error::InvalidSignature)
 }
 
-/// An ECDH private key inside aws-lc-rs.
-pub(crate) struct EcdhKey(agreement::PrivateKey);
+/// The private key of a key exchange inside aws-lc-rs.
+pub(crate) struct AgreementKey(agreement::PrivateKey);
 
-fn ecdh(curve: NistCurve) -> &'static agreement::Algorithm {
-    match curve {
-        NistCurve::P256 => &agreement::ECDH_P256,
-        NistCurve::P384 => &agreement::ECDH_P384,
+fn agreement_algorithm(group: Group) -> &'static agreement::Algorithm {
+    match group {
+        Group::X25519 => &agreement::X25519,
+        Group::P256 => &agreement::ECDH_P256,
+        Group::P384 => &agreement::ECDH_P384,
     }
 }
 
-impl EcdhKey {
+impl AgreementKey {
     /// Generates a key; randomness is aws-lc-rs' own.
-    pub(crate) fn generate(curve: NistCurve) -> Result<Self, Error> {
-        agreement::PrivateKey::generate(ecdh(curve)).map(Self).map_err(|_| Error::Random)
+    pub(crate) fn generate(group: Group) -> Result<Self, Error> {
+        agreement::PrivateKey::generate(agreement_algorithm(group)).map(Self).map_err(|_| Error::Random)
     }
 
-    /// Imports a private key, big-endian. aws-lc-rs computes the public key on the way.
-    pub(crate) fn from_bytes(curve: NistCurve, bytes: &[u8]) -> Result<Self, Error> {
-        agreement::PrivateKey::from_private_key(ecdh(curve), bytes).map(Self).map_err(|_| Error::Scalar)
+    /// Imports a private key: 32 bytes for X25519, a big-endian scalar for the other groups. aws-lc-rs
+    /// computes the public key on the way.
+    pub(crate) fn from_bytes(group: Group, bytes: &[u8]) -> Result<Self, Error> {
+        agreement::PrivateKey::from_private_key(agreement_algorithm(group), bytes)
+            .map(Self)
+            .map_err(|_| Error::Scalar)
     }
 
-    /// The private key, big-endian.
+    /// The private key, as it is imported.
     pub(crate) fn bytes(&self) -> Result<Zeroizing<Vec<u8>>, Error> {
-        let bytes: EcPrivateKeyBin<'_> = self.0.as_be_bytes().map_err(|_| Error::Scalar)?;
-        Ok(Zeroizing::new(bytes.as_ref().to_vec()))
+        let copied = |bytes: &[u8]| Zeroizing::new(bytes.to_vec());
+        let bytes = if self.0.algorithm() == &agreement::X25519 {
+            AsBigEndian::<Curve25519SeedBin<'_>>::as_be_bytes(&self.0).map(|bytes| copied(bytes.as_ref()))
+        } else {
+            AsBigEndian::<EcPrivateKeyBin<'_>>::as_be_bytes(&self.0).map(|bytes| copied(bytes.as_ref()))
+        };
+        bytes.map_err(|_| Error::Scalar)
     }
 
-    /// The public key, uncompressed.
+    /// The public key: the u-coordinate, or the uncompressed encoding of the point.
     pub(crate) fn public(&self) -> Result<Vec<u8>, Error> {
         self.0.compute_public_key().map(|key| key.as_ref().to_vec()).map_err(|_| Error::Scalar)
     }
 
-    /// The shared secret: the x-coordinate.
-    pub(crate) fn agree(&self, curve: NistCurve, peer: &[u8]) -> Result<SharedSecret, Error> {
-        let peer = agreement::UnparsedPublicKey::new(ecdh(curve), peer);
+    /// The shared secret; [`Error::PeerKey`] when aws-lc-rs refuses the peer's key, or when the secret is
+    /// zero.
+    pub(crate) fn agree(&self, peer: &[u8]) -> Result<SharedSecret, Error> {
+        let peer = agreement::UnparsedPublicKey::new(self.0.algorithm(), peer);
         agreement::agree(&self.0, peer, Error::PeerKey, |secret| Ok(SharedSecret::copied_from(secret)))
     }
 }
@@ -256,24 +205,25 @@ impl Ed25519Key {
 /// Verifies the Ed25519 signature of a message with a public key as RFC 8032 §5.1.2 encodes it.
 ///
 /// # Errors
-/// [`Error::InvalidSignature`] when it is not valid, or the key is none that aws-lc-rs accepts.
+/// [`Error::InvalidSignature`] when it is not valid, or when aws-lc-rs does not accept the key.
 pub(crate) fn verify_ed25519(public_key: &[u8], message: &[u8], signature: &[u8]) -> Result<(), Error> {
     let key = UnparsedPublicKey::new(&signature::ED25519, public_key);
     key.verify(message, signature).map_err(|_| Error::InvalidSignature)
 }
 
-/// Verifies the signature of the message with the hash `m_hash`, with a public key in the encoding `RSAPublicKey` (RFC
-/// 8017 appendix A.1.1), DER.
+/// Verifies the RSA signature of the message with the hash `m_hash`, with a public key in the encoding
+/// `RSAPublicKey` (RFC 8017 appendix A.1.1), DER.
 ///
 /// # Errors
-/// [`Error::InvalidSignature`] when it is not valid, or the key is none that aws-lc-rs accepts.
-pub(crate) fn verify(
+/// [`Error::InvalidSignature`] when it is not valid, or when aws-lc-rs does not accept the key.
+pub(crate) fn verify_rsa(
     padding: Padding,
     public_key: &[u8],
     m_hash: &[u8],
     signature: &[u8],
 ) -> Result<(), Error> {
-    let digest = Digest::import_less_safe(m_hash, padding.hash().algorithm()).map_err(|_| Error::Scalar)?;
+    let digest =
+        Digest::import_less_safe(m_hash, digest_algorithm(padding.hash())).map_err(|_| Error::Scalar)?;
     let key = UnparsedPublicKey::new(parameters(padding), public_key);
     key.verify_digest(&digest, signature).map_err(|_| Error::InvalidSignature)
 }

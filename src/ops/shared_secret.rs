@@ -5,7 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 use subtle::ConstantTimeEq;
 
-/// The shared secret of a key agreement: wiped when its last owner drops it, never printed. Cloning shares it.
+/// The shared secret of a key agreement: wiped when its last owner drops it, never printed. Cloning shares
+/// it.
 #[derive(Clone)]
 pub struct SharedSecret(Arc<Secret<u8>>);
 

@@ -1,17 +1,21 @@
 //! The runner: what it does about a batch that panics, and in which floating-point environment batches run.
 
+use super::lanes::LaneRunner;
 use super::*;
-use crate::arch::TierKind;
 use crate::arch::testing::with_tier;
+use crate::arch::{Tier, TierKind};
+use crate::error::Error;
 use rsa::testing::key;
 
 fn requests() -> Vec<Request> {
-    let peer = x25519::KeyPair::generate().unwrap();
-    let p256 = ecdh::KeyPair::generate(NistCurve::P256).unwrap();
+    let agree = |group| {
+        let pair = kx::KeyPair::generate(group).unwrap();
+        Request::Agree(kx::AgreeRequest::new(&pair.private, &pair.public).unwrap())
+    };
     let rsa = key("rsa2048.pkcs8");
     vec![
-        Request::X25519(x25519::AgreeRequest::new(&peer.private, &peer.public).unwrap()),
-        Request::Ecdh(ecdh::AgreeRequest::new(&p256.private, &p256.public).unwrap()),
+        agree(kx::Group::X25519),
+        agree(kx::Group::P256),
         Request::Ed25519Sign(ed25519::SignRequest::new(
             &ed25519::PrivateKey::from_bytes(&[7; 32]).unwrap(),
             b"m",
@@ -54,10 +58,6 @@ fn batches_run_in_any_floating_point_environment() {
 struct Panicking;
 
 impl LaneRunner for Panicking {
-    fn capacity(&self, _: Op) -> usize {
-        4
-    }
-
     fn run(
         &mut self,
         requests: &[&Request],
@@ -75,7 +75,7 @@ impl LaneRunner for Panicking {
 fn a_batch_that_panics_is_done_again_by_aws_lc_rs() {
     for request in requests() {
         let mut runner = Runner::new(Tier::portable()).with_break_even(Some(1));
-        runner.lanes = std::array::from_fn(|_| Some(Box::new(Panicking) as Box<dyn LaneRunner>));
+        runner.lanes = Some(std::array::from_fn(|_| Box::new(Panicking) as Box<dyn LaneRunner>));
         let mut results = vec![Err(Error::QueueFull)];
         runner.run(&[&request, &request], &mut results);
         let expected = request.run_scalar();

@@ -1,17 +1,20 @@
-//! Every operation with a secret, for the emulator to hash the sequences of instruction and of data addresses.
+//! Every operation with a secret, for the emulator to hash the sequences of instruction and of data
+//! addresses.
 //!
-//! A process computes with the secrets that the environment variable `TRACE_SECRETS` chooses, 0 to 3; everything public, and
-//! what was allocated before, is the same in each. `.ci/traces` runs all four and compares: this is the constant-time check
-//! for tiers that valgrind cannot run. The operations whose labels begin with `leak` leak on purpose.
+//! A process computes with the secrets that the environment variable `TRACE_SECRETS` chooses, 0 to 3;
+//! everything public, and what was allocated before, is the same in each. `.ci/traces` runs all four and
+//! compares: this is the constant-time check for tiers that valgrind cannot run. The operations whose labels
+//! begin with `leak` leak on purpose.
 
 use super::rsa::{Padding, RsaPrivateKey, testing};
-use super::{NistCurve, Op, Request, Runner, ecdh, ecdsa, ed25519, rsa, scalar, x25519};
+use super::{NistCurve, Op, Request, Runner, ecdsa, ed25519, kx, rsa, scalar};
 use crate::arch::Tier;
 use crate::arch::counting::counted;
 use std::ffi::CString;
 use std::hint::black_box;
 
-/// Batches before the one that is traced: they make tables, draw blinding factors and bring the allocator into its cycle.
+/// Batches before the one that is traced: they make tables, draw blinding factors and bring the allocator
+/// into its cycle.
 const WARM_UP: usize = 3;
 
 pub(super) fn secrets() -> u8 {
@@ -20,7 +23,8 @@ pub(super) fn secrets() -> u8 {
     chosen
 }
 
-/// `len` secret bytes for a lane, big-endian scalars of any curve among them: small ones, large ones, any ones.
+/// `len` secret bytes for a lane, big-endian scalars of any curve among them: small ones, large ones, any
+/// ones.
 pub(super) fn secret_bytes(len: usize, lane: usize) -> Vec<u8> {
     let mut random = crate::arch::testing::Random(1000 * u64::from(secrets()) + lane as u64);
     let mut bytes: Vec<u8> = (0..len).map(|_| random.word() as u8).collect();
@@ -89,9 +93,10 @@ fn rsa_signatures(runner: &mut Runner) {
 
 fn curve25519(runner: &mut Runner) {
     let bytes = |lane| <[u8; 32]>::try_from(secret_bytes(32, lane)).expect("32 bytes");
-    let agree = |lane| x25519::AgreeRequest::new(&x25519::PrivateKey::from_bytes(&bytes(lane)), &[9; 32]);
-    batch(runner, |lane| Request::X25519(agree(lane).expect("32 bytes")));
-    split_batches(runner, |_| Request::X25519Keygen);
+    let key = |lane| kx::PrivateKey::from_bytes(kx::Group::X25519, &bytes(lane)).expect("any 32 bytes");
+    let agree = |lane| kx::AgreeRequest::new(&key(lane), &[9; 32]).expect("32 bytes");
+    batch(runner, |lane| Request::Agree(agree(lane)));
+    split_batches(runner, |_| Request::Keygen(kx::Group::X25519));
     let key = |lane| ed25519::PrivateKey::from_bytes(&bytes(lane)).expect("any bytes are a key");
     let sign = |lane| Request::Ed25519Sign(ed25519::SignRequest::new(&key(lane), b"message"));
     split_batches(runner, sign);
@@ -101,14 +106,15 @@ fn ecdh(runner: &mut Runner, curve: NistCurve) {
     // The base point's double, say: its private key is public.
     let two: Vec<u8> =
         (1..=curve.scalar_len()).map(|i| if i == curve.scalar_len() { 2 } else { 0 }).collect();
-    let peer = ecdh::PrivateKey::from_bytes(curve, &two).and_then(|key| key.public_key().ok());
+    let group = kx::Group::from(curve);
+    let peer = kx::PrivateKey::from_bytes(group, &two).and_then(|key| key.public_key().ok());
     let peer = peer.expect("2 is a scalar");
     let agree = |lane| {
-        let key = ecdh::PrivateKey::from_bytes(curve, &secret_bytes(curve.scalar_len(), lane));
-        ecdh::AgreeRequest::new(&key.expect("below the order"), &peer).expect("a point")
+        let key = kx::PrivateKey::from_bytes(group, &secret_bytes(curve.scalar_len(), lane));
+        kx::AgreeRequest::new(&key.expect("below the order"), &peer).expect("a point")
     };
-    batch(runner, |lane| Request::Ecdh(agree(lane)));
-    split_batches(runner, |_| Request::EcdhKeygen(curve));
+    batch(runner, |lane| Request::Agree(agree(lane)));
+    split_batches(runner, |_| Request::Keygen(group));
 }
 
 /// What the check must find: a branch, and an address.
@@ -135,7 +141,8 @@ fn trace_secret_operations() {
     }
     ecdsa::traces::signatures(Tier::detect());
     curve25519(&mut runner);
-    // Last, because what the import of other keys leaves of the heap differs: the next batch's tables would lie elsewhere.
+    // Last, because what the import of other keys leaves of the heap differs: the next batch's tables would
+    // lie elsewhere.
     rsa_signatures(&mut runner);
     leaks();
     eprintln!("#traced on {}", runner.tier().kind());

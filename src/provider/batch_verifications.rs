@@ -1,4 +1,4 @@
-//! Verifiers that are known to be called without a lock.
+//! Certificate verifiers that are known to be called without a lock.
 
 use crate::fiber::unlocked;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
@@ -38,9 +38,40 @@ pub fn batch_verifications<V: ?Sized>(verifier: Arc<V>) -> Arc<BatchVerification
     Arc::new(BatchVerifications(verifier))
 }
 
-/// What [`batch_verifications`] gives.
+/// A verifier whose signatures are verified in batches; [`batch_verifications`] makes it.
 #[derive(Debug)]
 pub struct BatchVerifications<V: ?Sized>(Arc<V>);
+
+/// What both kinds of verifiers have.
+macro_rules! forward_the_rest {
+    () => {
+        fn verify_tls12_signature(
+            &self,
+            message: &[u8],
+            cert: &CertificateDer<'_>,
+            dss: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            unlocked(|| self.0.verify_tls12_signature(message, cert, dss))
+        }
+
+        fn verify_tls13_signature(
+            &self,
+            message: &[u8],
+            cert: &CertificateDer<'_>,
+            dss: &DigitallySignedStruct,
+        ) -> Result<HandshakeSignatureValid, Error> {
+            unlocked(|| self.0.verify_tls13_signature(message, cert, dss))
+        }
+
+        fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+            self.0.supported_verify_schemes()
+        }
+
+        fn requires_raw_public_keys(&self) -> bool {
+            self.0.requires_raw_public_keys()
+        }
+    };
+}
 
 impl<V: ServerCertVerifier + ?Sized> ServerCertVerifier for BatchVerifications<V> {
     fn verify_server_cert(
@@ -54,31 +85,7 @@ impl<V: ServerCertVerifier + ?Sized> ServerCertVerifier for BatchVerifications<V
         unlocked(|| self.0.verify_server_cert(end_entity, intermediates, name, ocsp_response, now))
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        unlocked(|| self.0.verify_tls12_signature(message, cert, dss))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        unlocked(|| self.0.verify_tls13_signature(message, cert, dss))
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
-    }
-
-    fn requires_raw_public_keys(&self) -> bool {
-        self.0.requires_raw_public_keys()
-    }
+    forward_the_rest!();
 
     fn root_hint_subjects(&self) -> Option<&[DistinguishedName]> {
         self.0.root_hint_subjects()
@@ -107,29 +114,5 @@ impl<V: ClientCertVerifier + ?Sized> ClientCertVerifier for BatchVerifications<V
         unlocked(|| self.0.verify_client_cert(end_entity, intermediates, now))
     }
 
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        unlocked(|| self.0.verify_tls12_signature(message, cert, dss))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        cert: &CertificateDer<'_>,
-        dss: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        unlocked(|| self.0.verify_tls13_signature(message, cert, dss))
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.0.supported_verify_schemes()
-    }
-
-    fn requires_raw_public_keys(&self) -> bool {
-        self.0.requires_raw_public_keys()
-    }
+    forward_the_rest!();
 }

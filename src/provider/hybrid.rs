@@ -3,7 +3,7 @@
 //! Shares and secrets of both are concatenated, ML-KEM's first.
 
 use super::kx::X25519;
-use crate::ops::x25519;
+use crate::ops::kx::Group;
 use rustls::crypto::aws_lc_rs::kx_group::MLKEM768;
 use rustls::crypto::{ActiveKeyExchange, CompletedKeyExchange, SharedSecret, SupportedKxGroup};
 use rustls::ffdhe_groups::FfdheGroup;
@@ -96,7 +96,9 @@ impl ActiveKeyExchange for Started {
 /// The ML-KEM and the X25519 part of a share.
 fn split(share: &[u8], post_quantum_len: usize) -> Result<(&[u8], &[u8]), Error> {
     match share.split_at_checked(post_quantum_len) {
-        Some((post_quantum, point)) if point.len() == x25519::LEN => Ok((post_quantum, point)),
+        Some((post_quantum, point)) if point.len() == Group::X25519.public_key_len() => {
+            Ok((post_quantum, point))
+        }
         _ => Err(PeerMisbehaved::InvalidKeyShare.into()),
     }
 }

@@ -1,5 +1,5 @@
-//! What rustls sees: a `CryptoProvider`, key-exchange groups, signing keys and verification algorithms whose operations
-//! park the calling fiber.
+//! What rustls sees: a `CryptoProvider`, key-exchange groups, signing keys and verification algorithms whose
+//! operations park the calling fiber.
 //!
 //! On a fiber of an engine, an operation becomes a request that is answered when its
 //! batch has run; the fiber waits for that, parked. Anywhere else (plain rustls, another runtime, a unit
@@ -9,10 +9,11 @@
 //! crate's SPIFFE verifiers, and of [`batch_verifications`]. Elsewhere they are answered before anything else
 //! runs on the thread, in lanes where those are faster for one alone.
 //!
-//! What parks: signatures made and verified with RSA keys that have lanes for their size, with ECDSA keys on P-256 and
-//! P-384, and with Ed25519 keys; the key exchanges secp256r1, secp384r1, and X25519, alone and in the hybrid X25519MLKEM768. Everything else is
-//! rustls' own aws-lc-rs provider.
+//! What parks: signatures made and verified with RSA keys that have lanes for their size, with ECDSA keys on
+//! P-256 and P-384, and with Ed25519 keys; the key exchanges secp256r1, secp384r1, and X25519, alone and in
+//! the hybrid X25519MLKEM768. Everything else is rustls' own aws-lc-rs provider.
 
+pub(crate) mod answer;
 mod batch_verifications;
 mod hybrid;
 mod kx;
@@ -26,51 +27,15 @@ pub use unaccelerated::unaccelerated_signatures;
 
 use crate::arch::wiping_stack;
 use crate::error::{Error, KeyError};
-use crate::fiber;
 use crate::ops::ecdsa::EcdsaPrivateKey;
 use crate::ops::ed25519::PrivateKey as Ed25519PrivateKey;
 use crate::ops::envelope::{self, Algorithm};
 use crate::ops::rsa::RsaPrivateKey;
-use crate::ops::{Request, Response};
 use rustls::NamedGroup;
 use rustls::crypto::{CryptoProvider, KeyProvider, SupportedKxGroup, aws_lc_rs};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::SigningKey;
-use std::pin::Pin;
 use std::sync::Arc;
-
-/// What a fiber asks of its engine.
-pub(crate) enum Ask {
-    /// An operation that may wait for company.
-    InBatch(Request),
-    /// A verification that is answered before anything else runs on the thread.
-    AtOnce(Request),
-    /// Something of the application's, to be polled by the task of the handshake.
-    Await(Pin<Box<dyn Future<Output = ()> + Send>>),
-}
-
-/// What it is answered with.
-pub(crate) enum Reply {
-    Answer(Answer),
-    /// The future is ready.
-    Awaited,
-}
-
-/// The result of an operation.
-pub(crate) type Answer = Result<Response, Error>;
-
-/// Whether [`ask`] finds an engine.
-fn is_on_engine() -> bool {
-    fiber::on_fiber::<Ask, Reply>()
-}
-
-/// Parks the fiber of an engine until an operation is answered. `None` when its handshake is given up.
-fn ask(ask: Ask) -> Option<Answer> {
-    match fiber::park::<Ask, Reply>(ask).ok()? {
-        Reply::Answer(answer) => Some(answer),
-        Reply::Awaited => unreachable!("an operation is answered"),
-    }
-}
 
 /// rustls' aws-lc-rs provider, with signing keys, key-exchange groups and verification algorithms of ours.
 ///

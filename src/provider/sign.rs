@@ -1,6 +1,6 @@
-//! Signing keys for rustls.
+//! rustls' signing keys, whose signatures are made in batches.
 
-use super::kx::answer;
+use super::answer::answer;
 use super::rustls_error;
 use crate::error::{Error, KeyError};
 use crate::ops::ecdsa::{self, EcdsaPrivateKey};

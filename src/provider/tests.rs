@@ -1,3 +1,4 @@
+use super::answer::{Ask, Reply};
 use super::*;
 use crate::arch::Tier;
 use crate::fiber::{Fibers, Step};

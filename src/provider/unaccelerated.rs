@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 static SIGNATURES: AtomicU64 = AtomicU64::new(0);
 
-/// Signatures that this process has made with keys for which there are no lanes, on whatever tier. They never reach an
-/// engine's queues, so that no engine's statistics have them.
+/// Signatures that this process has made with keys for which there are no lanes, on whatever tier. They never
+/// reach an engine's queues, so that no engine's statistics have them.
 pub fn unaccelerated_signatures() -> u64 {
     SIGNATURES.load(Relaxed)
 }

@@ -1,10 +1,10 @@
-//! Verification algorithms for rustls: those of its aws-lc-rs provider, the ones that have lanes replaced by ours.
+//! Verification algorithms for rustls: those of its aws-lc-rs provider, the ones that have lanes replaced by
+//! ours.
 
-use super::{Ask, ask, is_on_engine};
+use super::answer::verdict;
 use crate::error::Error;
-use crate::fiber::is_unlocked;
 use crate::ops::rsa::{self, Padding};
-use crate::ops::{Hash, NistCurve, Request, Response, ecdsa, ed25519};
+use crate::ops::{Hash, NistCurve, Request, ecdsa, ed25519};
 use rustls::SignatureScheme;
 use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs};
 use rustls::pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id};
@@ -12,7 +12,8 @@ use std::sync::LazyLock;
 
 type Algorithm = &'static dyn SignatureVerificationAlgorithm;
 
-/// What rustls' aws-lc-rs provider verifies with, in its order, the algorithms that have lanes replaced by ours.
+/// What rustls' aws-lc-rs provider verifies with, in its order, the algorithms that have lanes replaced by
+/// ours.
 pub(super) fn supported_algorithms() -> WebPkiSupportedAlgorithms {
     // Made once and never freed, because rustls wants lists that live as long as the process.
     static ALGORITHMS: LazyLock<WebPkiSupportedAlgorithms> = LazyLock::new(|| {
@@ -35,8 +36,8 @@ fn ours(stock: Algorithm) -> Option<Algorithm> {
     PARKING.iter().find(is_it).map(|a| a as Algorithm)
 }
 
-/// RSA signatures by keys of type rsaEncryption: PKCS#1 v1.5 has two identifiers for each hash, because RFC 4055 §5 wants
-/// NULL parameters, and that their absence is accepted. ECDSA with P-256 and P-384. Ed25519.
+/// RSA signatures by keys of type rsaEncryption: PKCS#1 v1.5 has two identifiers for each hash, because RFC
+/// 4055 §5 wants NULL parameters, and that their absence is accepted. ECDSA with P-256 and P-384. Ed25519.
 static PARKING: [Parking; 16] = [
     rsa(alg_id::RSA_PSS_SHA256, Padding::PssSha256),
     rsa(alg_id::RSA_PSS_SHA384, Padding::PssSha384),
@@ -117,28 +118,6 @@ impl Kind {
             Self::Ed25519 => ed25519::verify(public_key, message, signature),
         }
     }
-
-    /// `None` when there is no fiber to park, no lanes for the key, or no verdict: a full queue, a batch that
-    /// panicked and a handshake that was given up are no reason to call a signature invalid, which is all
-    /// that rustls lets us say.
-    fn verify_in_lanes(
-        self,
-        public_key: &[u8],
-        message: &[u8],
-        signature: &[u8],
-    ) -> Option<Result<(), Error>> {
-        if !is_on_engine() {
-            return None;
-        }
-        let request = self.request(public_key, message, signature)?;
-        // Whoever called rustls' verifier may hold a lock.
-        match ask(if is_unlocked() { Ask::InBatch(request) } else { Ask::AtOnce(request) }) {
-            Some(Ok(Response::Verified)) => Some(Ok(())),
-            Some(Ok(other)) => unreachable!("a verification is answered with {other:?}"),
-            Some(Err(Error::InvalidSignature)) => Some(Err(Error::InvalidSignature)),
-            Some(Err(_)) | None => None,
-        }
-    }
 }
 
 impl SignatureVerificationAlgorithm for Parking {
@@ -148,8 +127,7 @@ impl SignatureVerificationAlgorithm for Parking {
         message: &[u8],
         signature: &[u8],
     ) -> Result<(), InvalidSignature> {
-        self.kind
-            .verify_in_lanes(public_key, message, signature)
+        verdict(|| self.kind.request(public_key, message, signature))
             .unwrap_or_else(|| self.kind.verify_at_once(public_key, message, signature))
             .map_err(|_| InvalidSignature)
     }

@@ -2,10 +2,9 @@
 
 use super::{Bytes, tiers};
 use rustls_multibuffer::Error;
+use rustls_multibuffer::internals::ops::kx::{self, Group};
 use rustls_multibuffer::internals::ops::rsa::{Padding, RsaPrivateKey};
-use rustls_multibuffer::internals::ops::{
-    NistCurve, Op, Request, Response, Runner, ecdh, ecdsa, ed25519, rsa, x25519,
-};
+use rustls_multibuffer::internals::ops::{NistCurve, Op, Request, Response, Runner, ecdsa, ed25519, rsa};
 use std::sync::LazyLock;
 
 type Results = Vec<Result<Response, Error>>;
@@ -29,7 +28,7 @@ fn ecdsa_key(curve: NistCurve, bytes: &mut Bytes<'_>) -> ecdsa::EcdsaPrivateKey 
     ecdsa::EcdsaPrivateKey::from_sec1_der(&[&[0x30, inner.len() as u8][..], &inner].concat()).expect("a key")
 }
 
-fn ecdh_key(curve: NistCurve, bytes: &mut Bytes<'_>) -> (Vec<u8>, ecdh::PrivateKey) {
+fn ecdh_key(curve: NistCurve, bytes: &mut Bytes<'_>) -> (Vec<u8>, kx::PrivateKey) {
     let wide: [u8; 48] = bytes.array();
     let mut scalar = match curve {
         NistCurve::P256 => wide[..32].to_vec(),
@@ -38,7 +37,7 @@ fn ecdh_key(curve: NistCurve, bytes: &mut Bytes<'_>) -> (Vec<u8>, ecdh::PrivateK
     // From 1 to below the order.
     scalar[0] &= 0x7f;
     *scalar.last_mut().expect("not empty") |= 1;
-    let key = ecdh::PrivateKey::from_bytes(curve, &scalar).expect("below the order");
+    let key = kx::PrivateKey::from_bytes(curve.into(), &scalar).expect("below the order");
     (scalar, key)
 }
 
@@ -49,14 +48,14 @@ fn request(kind: usize, bytes: &mut Bytes<'_>) -> Request {
         0 | 1 => Request::EcdsaSign(ecdsa::SignRequest::new(&ecdsa_key(curve, bytes), &message)),
         2 | 3 => {
             let peer = ecdh_key(curve, bytes).1.public_key().expect("a public key");
-            Request::Ecdh(ecdh::AgreeRequest::new(&ecdh_key(curve, bytes).1, &peer).expect("a point"))
+            Request::Agree(kx::AgreeRequest::new(&ecdh_key(curve, bytes).1, &peer).expect("a point"))
         }
-        4 | 5 => Request::EcdhKeygen(curve),
+        4 | 5 => Request::Keygen(curve.into()),
         6 => {
-            let key = x25519::PrivateKey::from_bytes(&bytes.array());
-            Request::X25519(x25519::AgreeRequest::new(&key, &bytes.array::<32>()).expect("32 bytes"))
+            let key = kx::PrivateKey::from_bytes(Group::X25519, &bytes.array::<32>()).expect("any 32 bytes");
+            Request::Agree(kx::AgreeRequest::new(&key, &bytes.array::<32>()).expect("32 bytes"))
         }
-        7 => Request::X25519Keygen,
+        7 => Request::Keygen(Group::X25519),
         8 => {
             let key = ed25519::PrivateKey::from_bytes(&bytes.array()).expect("any bytes are a key");
             Request::Ed25519Sign(ed25519::SignRequest::new(&key, &message))
@@ -106,10 +105,7 @@ fn check(kind: usize, request: &Request, result: &Result<Response, Error>, bytes
         (Ok(Response::Signature(signature)), Some((Verifier::Rsa(key, padding), message))) => {
             rsa::verify(key.public_key_der(), padding, &message, signature).expect("it verifies");
         }
-        (Ok(Response::X25519KeyPair(pair)), None) => {
-            assert_eq!(pair.private.public_key(), Ok(pair.public));
-        }
-        (Ok(Response::EcdhKeyPair(pair)), None) => {
+        (Ok(Response::KeyPair(pair)), None) => {
             assert_eq!(pair.private.public_key().as_ref(), Ok(&pair.public));
         }
         // What has one answer only.

@@ -11,6 +11,8 @@ type Leaving = Batch<u32, (Op, u32)>;
 
 struct Model {
     policy: Policy,
+    /// By [`Op::index`].
+    capacities: Vec<usize>,
     /// What waits: by operation, in the order of arrival.
     waiting: BTreeMap<usize, Vec<(u32, Instant)>>,
 }
@@ -24,7 +26,7 @@ impl Model {
     fn leave(&mut self, batch: &Leaving) {
         let i = batch.op.index();
         let waiting = self.waiting.entry(i).or_default();
-        let expected = waiting.len().min(self.policy.capacities[i]);
+        let expected = waiting.len().min(self.capacities[i]);
         assert_eq!(batch.entries.len(), expected, "a batch takes what waits, up to its capacity");
         assert!(expected > 0, "no empty batch");
         for (entry, (ticket, _)) in batch.entries.iter().zip(waiting.drain(..expected)) {
@@ -44,20 +46,20 @@ impl Model {
     }
 
     fn has_full(&self) -> bool {
-        self.waiting.iter().any(|(i, waiting)| waiting.len() >= self.policy.capacities[*i])
+        self.waiting.iter().any(|(i, waiting)| waiting.len() >= self.capacities[*i])
     }
 }
 
 /// Runs the commands that the bytes are. `tamper` stands between the queue and the model.
 pub(crate) fn run_with(data: &[u8], tamper: impl Fn(&mut Leaving)) {
     let mut bytes = Bytes(data);
-    let policy = Policy {
-        capacities: std::array::from_fn(|_| 1 + bytes.below(8)),
-        poll_delay: Duration::from_micros(bytes.below(3) as u64 * 50),
-        max_wait: Duration::from_micros(200),
-        bound: 1 + bytes.below(40),
-    };
-    let (mut queue, mut model) = (Queue::new(policy), Model { policy, waiting: BTreeMap::new() });
+    let capacities: Vec<_> = Op::ALL.iter().map(|_| 1 + bytes.below(8)).collect();
+    let mut policy = Policy::default();
+    policy.poll_delay = Duration::from_micros(bytes.below(3) as u64 * 50);
+    policy.max_wait = Duration::from_micros(200);
+    policy.bound = 1 + bytes.below(40);
+    let mut queue = Queue::new(policy, |op| capacities[op.index()]);
+    let mut model = Model { policy, capacities, waiting: BTreeMap::new() };
     let (mut now, mut tickets) = (Instant::now(), 0);
     while !bytes.is_empty() {
         match bytes.below(8) {

@@ -6,7 +6,7 @@ use crate::support::{
     for_each_engine, localhost, run, sockets, until,
 };
 use rustls_multibuffer::handshake::{
-    EngineConfig, EngineStats, LocalEngine, OpStats, Reason, TlsAcceptor, TlsConnector,
+    EngineConfig, EngineStats, LocalEngine, Op, OpStats, Reason, TlsAcceptor, TlsConnector,
 };
 use std::future::{Future, poll_fn};
 use std::io;
@@ -22,11 +22,7 @@ fn gathering() -> EngineConfig {
 }
 
 fn rsa2048(stats: &EngineStats) -> OpStats {
-    stats.batches.ops[0].clone()
-}
-
-fn left(stats: &OpStats, reason: Reason) -> u64 {
-    stats.reasons[reason as usize]
+    stats.batches.of(Op::RsaSign2048).clone()
 }
 
 for_each_engine! {
@@ -49,22 +45,22 @@ for_each_engine! {
         let stats = rsa2048(&engine.stats());
         assert_eq!(stats.requests(), 2 * 64 * 2, "one signature for each side of each handshake");
         assert!(stats.fills[8] > 0 && stats.mean_fill() > 1.5, "{stats:?}");
-        assert_eq!(left(&stats, Reason::Full), stats.fills[8]);
-        assert_eq!(left(&stats, Reason::Full) + left(&stats, Reason::Idle), stats.batches());
+        assert_eq!(stats.left(Reason::Full), stats.fills[8]);
+        assert_eq!(stats.left(Reason::Full) + stats.left(Reason::Idle), stats.batches());
     }
 
     async fn a_lone_request_waits_for_nobody<E>() {
         let engine = E::start(gathering());
         assert_serves(&engine).await;
         let stats = rsa2048(&engine.stats());
-        assert_eq!((stats.requests(), left(&stats, Reason::Idle)), (1, 1));
+        assert_eq!((stats.requests(), stats.left(Reason::Idle)), (1, 1));
     }
 
     async fn nothing_waits_longer_than_the_limit_behind_other_work<E>() {
         let engine = E::start(gathering().max_wait(Duration::ZERO));
         assert_serves(&engine).await;
         let stats = rsa2048(&engine.stats());
-        assert_eq!((stats.requests(), left(&stats, Reason::Deadline)), (1, 1));
+        assert_eq!((stats.requests(), stats.left(Reason::Deadline)), (1, 1));
     }
 
     async fn a_handshake_that_nobody_polls_holds_up_no_other<E>() {
@@ -98,7 +94,7 @@ for_each_engine! {
             assert_serves(&engine).await;
             assert!(began.elapsed() >= delay);
             let stats = rsa2048(&engine.stats());
-            assert_eq!((stats.requests(), left(&stats, Reason::Deadline)), (1, 1));
+            assert_eq!((stats.requests(), stats.left(Reason::Deadline)), (1, 1));
             assert!(stats.waits.max >= delay, "{stats:?}");
             // Generous, because the machine may be busy; a forgotten deadline would hang.
             assert!(stats.waits.max < delay + PATIENCE, "{stats:?}");
@@ -118,7 +114,7 @@ for_each_engine! {
             handshake.await.unwrap();
         }
         let stats = rsa2048(&engine.stats());
-        assert_eq!((stats.fills[4], left(&stats, Reason::Full)), (1, 1));
+        assert_eq!((stats.fills[4], stats.left(Reason::Full)), (1, 1));
         assert_all_returned(&engine).await;
     }
 }
@@ -146,7 +142,7 @@ fn alone_on_a_local_engine_a_handshake_waits_for_no_round_of_the_runtime() {
         let (_alone, _client) = polled_once(&acceptor).await;
         let stats = engine.stats();
         assert_eq!((stats.live_fibers, stats.in_flight), (0, 1), "one poll answered all its requests");
-        assert_eq!((rsa2048(&stats).requests(), left(&rsa2048(&stats), Reason::Idle)), (1, 1));
+        assert_eq!((rsa2048(&stats).requests(), rsa2048(&stats).left(Reason::Idle)), (1, 1));
         // Not alone any more: it may be worth while to wait.
         let (_second, _client) = polled_once(&acceptor).await;
         let stats = engine.stats();
@@ -161,6 +157,6 @@ fn alone_on_a_local_engine_a_handshake_still_waits_for_a_poll_delay() {
         let (acceptor, _) = acceptor_and_client(&engine, Setup::TLS13);
         let (_alone, _client) = polled_once(&acceptor).await;
         let stats = engine.stats();
-        assert_eq!((stats.live_fibers, stats.batches.ops.iter().map(OpStats::requests).sum()), (1, 0_u64));
+        assert_eq!((stats.live_fibers, stats.batches.iter().map(OpStats::requests).sum()), (1, 0_u64));
     });
 }

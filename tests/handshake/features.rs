@@ -98,7 +98,7 @@ for_each_engine! {
         let connector = TlsConnector::new(engine.clone(), Arc::new(Setup::MTLS13.client(Keys::Stock)));
         let (mut server, mut client) = connect(|io| acceptor.accept(io), |io| connector.connect(localhost(), io)).await;
         echo(&mut client, &mut server).await;
-        assert!(engine.stats().batches.ops.iter().all(|op| op.requests() == 0));
+        assert!(engine.stats().batches.iter().all(|op| op.requests() == 0));
     }
 
     async fn data_in_the_same_flight_as_finished_is_kept<E>() {

@@ -194,9 +194,9 @@ fn plain(op: Op) -> Op {
 #[track_caller]
 fn assert_asked_for(stats: &EngineStats, wanted: &[(Op, u64)]) {
     assert_eq!((stats.succeeded, stats.failed), (2 * PAIRS, 0));
-    for kind in Op::ALL.into_iter().filter(|op| plain(*op) == *op) {
+    for kind in Op::ALL.iter().copied().filter(|op| plain(*op) == *op) {
         let each = wanted.iter().find(|(wanted, _)| *wanted == kind).map_or(0, |(_, each)| *each);
-        let queues = || stats.batches.ops.iter().filter(|op| plain(op.op) == kind);
+        let queues = || stats.batches.iter().filter(|op| plain(op.op) == kind);
         let requests: u64 = queues().map(OpStats::requests).sum();
         assert_eq!(requests, each * 2 * PAIRS, "{}", kind.name());
         let batches: u64 = queues().map(OpStats::batches).sum();

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 fn of(stats: &EngineStats, op: Op) -> OpStats {
-    stats.batches.ops[op.index()].clone()
+    stats.batches.of(op).clone()
 }
 
 for_each_engine! {

@@ -5,10 +5,9 @@ use crate::process::{SAYS, SCENARIO, hex};
 use crate::server;
 use rustls::SignatureScheme;
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls_multibuffer::internals::ops::kx::{self, Group};
 use rustls_multibuffer::internals::ops::rsa::{self, Padding, RsaPrivateKey};
-use rustls_multibuffer::internals::ops::{
-    NistCurve, Request, Response, Runner, ecdh, ecdsa, ed25519, x25519,
-};
+use rustls_multibuffer::internals::ops::{Request, Response, Runner, ecdsa, ed25519};
 use rustls_multibuffer::provider::signing_key;
 use rustls_multibuffer::{Tier, TierKind};
 use std::fs::File;
@@ -72,11 +71,11 @@ fn owns_secrets() {
         "p256" | "p384" => ecdsa(&mut parent, &mut runners),
         "ed25519" => ed25519(&mut parent, &mut runners),
         "provider" => provider(&mut parent),
-        "x25519" => x25519(&mut parent, &mut runners),
-        "p256-ecdh" => ecdh(&mut parent, &mut runners, NistCurve::P256),
-        "p384-ecdh" => ecdh(&mut parent, &mut runners, NistCurve::P384),
-        "x25519-keygen" => keygen(&mut parent, &mut runners, &Request::X25519Keygen),
-        "p256-keygen" => keygen(&mut parent, &mut runners, &Request::EcdhKeygen(NistCurve::P256)),
+        "x25519" => agree(&mut parent, &mut runners, Group::X25519),
+        "p256-ecdh" => agree(&mut parent, &mut runners, Group::P256),
+        "p384-ecdh" => agree(&mut parent, &mut runners, Group::P384),
+        "x25519-keygen" => keygen(&mut parent, &mut runners, &Request::Keygen(Group::X25519)),
+        "p256-keygen" => keygen(&mut parent, &mut runners, &Request::Keygen(Group::P256)),
         "engine" => server::run(&mut parent),
         other => panic!("there is no scenario {other}"),
     }
@@ -164,22 +163,12 @@ fn provider(parent: &mut Parent) {
     parent.look(&[&signer.sign(MESSAGE).expect("a signature")]);
 }
 
-fn x25519(parent: &mut Parent, runners: &mut [Runner]) {
-    let key = {
-        let secret = parent.secret();
-        x25519::PrivateKey::from_bytes((*secret)[..].try_into().expect("32 bytes"))
-    };
+fn agree(parent: &mut Parent, runners: &mut [Runner], group: Group) {
+    let key = kx::PrivateKey::from_bytes(group, &parent.secret()).expect("a private key of the group");
     // Not the base point, with which the result would be the public key.
-    let peer = x25519::KeyPair::generate().expect("random numbers");
-    let request = Request::X25519(x25519::AgreeRequest::new(&key, &peer.public).expect("32 bytes"));
-    drop(run(runners, &request));
-    parent.look(&[&peer.public]);
-}
-
-fn ecdh(parent: &mut Parent, runners: &mut [Runner], curve: NistCurve) {
-    let key = ecdh::PrivateKey::from_bytes(curve, &parent.secret()).expect("below the order");
-    let peer = ecdh::KeyPair::generate(curve).expect("random numbers");
-    let request = Request::Ecdh(ecdh::AgreeRequest::new(&key, &peer.public).expect("a point"));
+    let peer = kx::KeyPair::generate(group).expect("random numbers");
+    let request =
+        Request::Agree(kx::AgreeRequest::new(&key, &peer.public).expect("a public key of the group"));
     drop(run(runners, &request));
     // The peer's public key times this private key is what both know.
     parent.look(&[&peer.public]);
@@ -190,8 +179,7 @@ fn keygen(parent: &mut Parent, runners: &mut [Runner], request: &Request) {
     assert!(parent.secret().is_empty());
     let pairs = run(runners, request);
     let public = pairs.iter().map(|pair| match pair {
-        Response::X25519KeyPair(pair) => &pair.public[..],
-        Response::EcdhKeyPair(pair) => &pair.public[..],
+        Response::KeyPair(pair) => &pair.public[..],
         other => panic!("no pair but {other:?}"),
     });
     parent.look(&public.collect::<Vec<_>>());

@@ -37,7 +37,7 @@ async fn handshakes<E: HandshakeEngine>(engine: E) {
 /// Each side signs once, and verifies a signature, and a certificate unless it was verified before: all of it in the
 /// engine's queues.
 fn assert_batched(stats: &EngineStats) {
-    let requests = |op| stats.batches.ops.iter().find(|of| of.op == op).unwrap().requests();
+    let requests = |op| stats.batches.of(op).requests();
     assert_eq!(requests(Op::P256Sign), 2 * AT_ONCE);
     let verified = requests(Op::P256Verify) + requests(Op::P256VerifyKnown);
     assert!((2 * AT_ONCE + 2..=4 * AT_ONCE).contains(&verified), "{verified}");

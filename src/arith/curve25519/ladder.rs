@@ -1,11 +1,11 @@
 //! The Montgomery ladder (RFC 7748 §5), for any point.
 //!
-//! The RFC's ladder keeps two points whose difference is the base point, R0 and R1, and conditionally swaps them
-//! before each step, which replaces R0 by 2·R0 and R1 by R0 + R1. Here it departs from the text:
+//! The RFC's ladder keeps two points whose difference is the base point, R0 and R1, and conditionally swaps
+//! them before each step, which replaces R0 by 2·R0 and R1 by R0 + R1. Here it departs from the text:
 //!
-//! 1. **Nothing is swapped.** A step computes DA and CB from both points; swapping the points swaps DA and CB, of
-//!    which the step uses the sum, and the square of the difference. So only the doubling has to be told which point
-//!    to double: two selections instead of four.
+//! 1. **Nothing is swapped.** A step computes DA and CB from both points; swapping the points swaps DA and
+//!    CB, of which the step uses the sum, and the square of the difference. So only the doubling has to be
+//!    told which point to double: two selections instead of four.
 //! 2. **No swap at the end.** The last bit of a clamped scalar is zero.
 //! 3. **One inversion** for all lanes (`invert.rs`) in place of a power in each lane.
 
@@ -73,8 +73,8 @@ impl<K: Field25519Lanes> Ladder<K> {
         self.affine(count)
     }
 
-    /// For each bit of each scalar, in lanes: whether it is another one than the bit above it, which is zero above the
-    /// topmost.
+    /// For each bit of each scalar, in lanes: whether it is another one than the bit above it, which is zero
+    /// above the topmost.
     fn set_swaps(&mut self, scalars: &[[u8; 32]]) {
         for (lane, scalar) in scalars.iter().enumerate() {
             let (words, _) = scalar.as_chunks::<8>();

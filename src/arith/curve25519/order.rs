@@ -1,4 +1,5 @@
-//! Numbers modulo the order of the base point, L = 2^252 + 27742317777372353535851937790883648493 (RFC 8032 §5.1).
+//! Numbers modulo the order of the base point, L = 2^252 + 27742317777372353535851937790883648493 (RFC 8032
+//! §5.1).
 //!
 //! Constant-time: the numbers are nonces and private keys.
 

@@ -3,16 +3,13 @@ use super::ladder::Job;
 use crate::arch::field25519::Field25519Lanes;
 use crate::arch::testing::with_tier;
 use crate::arch::{Avx2Fma, Avx512Ifma, AvxIfma, Portable, Tier, TierKind};
+use crate::arith::testing::from_hex;
 
 fn portable() -> Option<Portable> {
     match Tier::portable() {
         Tier::Portable(token) => Some(token),
         _ => None,
     }
-}
-
-fn bytes(hex: &str) -> [u8; 32] {
-    std::array::from_fn(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap())
 }
 
 fn run<K: Field25519Lanes>(ladder: &mut Ladder<K>, pairs: &[([u8; 32], [u8; 32])]) -> Vec<[u8; 32]> {
@@ -34,7 +31,7 @@ fn check_vectors<K: Field25519Lanes>(tier: K) {
             "95cbde9476e8907d7aade45cb4b873f88b595a68799fa152e6f8f7647aac7957",
         ],
     ]
-    .map(|vector| vector.map(bytes));
+    .map(|vector| vector.map(|hex| <[u8; 32]>::try_from(from_hex(hex)).unwrap()));
     let mut ladder = Ladder::new(tier);
     for fill in 1..=K::LANES {
         for choice in 0..1usize << fill {
@@ -59,7 +56,7 @@ fn iterate<K: Field25519Lanes>(tier: K, iterations: usize, expected: &str) {
         }
     }
     for (scalar, _) in pairs {
-        assert_eq!(scalar, bytes(expected), "after {iterations}");
+        assert_eq!(scalar[..], from_hex(expected), "after {iterations}");
     }
 }
 

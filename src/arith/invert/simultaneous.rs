@@ -27,9 +27,9 @@ pub(crate) trait Field {
 
 /// Replaces each of `elements`, at most eight, by its inverse, and zero by zero; constant-time.
 ///
-/// After P. Montgomery, "Speeding the Pollard and elliptic curve methods of factorization", §10.3.1: the inverse of
-/// the product of all gives each single one for three multiplications. A zero would spoil the product, so it takes
-/// part as a one.
+/// After P. Montgomery, "Speeding the Pollard and elliptic curve methods of factorization", §10.3.1: the
+/// inverse of the product of all gives each single one for three multiplications. A zero would spoil the
+/// product, so it takes part as a one.
 pub(crate) fn invert_all<F: Field>(field: &F, elements: &mut [F::Element]) {
     assert!(elements.len() <= MAX);
     let mut before = Zeroizing::new([field.zero(); MAX]);

@@ -1,5 +1,5 @@
-//! Instructions of eight operations, counted by the emulator: whole ones of the scope that Intel's crypto_mb has, which draws
-//! no random numbers, hashes nothing and reads no DER; and their phases.
+//! Instructions of eight operations, counted by the emulator: whole ones of the scope that Intel's crypto_mb
+//! has, which draws no random numbers, hashes nothing and reads no DER; and their phases.
 
 use super::*;
 use crate::arch::counting::counted;
@@ -63,7 +63,7 @@ fn verify<const N: usize, C: Curve<N>, K: PrimeLanes<C>>(
     lanes.check(&scalars.collect::<Vec<_>>(), &batch.q)
 }
 
-fn count<const N: usize, C: Curve<N>, K: PrimeLanes<C>>(kernel: K) {
+fn count<const N: usize, C: Curve<N>, K: Kernel<C>>(kernel: K) {
     let mut operands = Operands::new(8);
     let mut draw = || {
         let draw = |_| C::ORDER.reduced(&operands.random(N).try_into().unwrap());
@@ -85,27 +85,27 @@ fn count<const N: usize, C: Curve<N>, K: PrimeLanes<C>>(kernel: K) {
     eight!("ECDH", lanes.multiples_x(&batch.k, &batch.q));
     eight!("public key", lanes.base_multiples(&batch.k));
     let point = lanes.multiply_base(&batch.k);
-    let cached = lanes.cached(&point);
+    let cached = lanes.group.cached(&point);
     let mut sum = point;
     eight!("- k*G", lanes.multiply_base(&batch.k));
-    eight!("- k*Q", lanes.multiply(&batch.k, &batch.q));
-    eight!("- table of Q", lanes.odd_multiples(&batch.q));
+    eight!("- k*Q", lanes.group.multiply(&batch.k, &batch.q));
+    eight!("- table of Q", lanes.group.odd_multiples(&batch.q));
     eight!("- look-up in it", {
-        let table = lanes.odd_multiples(&batch.q);
+        let table = lanes.group.odd_multiples(&batch.q);
         let odd = recode::Odd::new(&batch.k, C::ORDER);
-        lanes.look_up_own(&mut [K::Reduced::default(); 5], &table, &odd, 7);
+        lanes.group.look_up_own(&mut [K::Reduced::default(); 5], &table, &odd, 7);
     });
     eight!("- recoding k", recode::Odd::<N, K::Vec>::new(&batch.k, C::ORDER));
     eight!("- one look-up for G", {
         let odd = recode::Odd::new(&batch.k, C::ORDER);
-        lanes.look_up(&mut [K::Reduced::default(); 2], &odd, 7);
+        lanes.table.look_up(kernel, &mut [K::Reduced::default(); 2], &odd, 7);
     });
-    eight!("- doubling", lanes.double(&mut sum));
-    eight!("- addition", lanes.add(&mut sum, &cached));
-    eight!("- mixed addition", lanes.add_affine(&mut sum, &[point[0], point[1]]));
-    eight!("- is it on the curve", lanes.is_valid(&point, K::LANES));
-    eight!("- affine x", lanes.affine(&point, K::LANES, false));
-    eight!("- affine x and y", lanes.affine(&point, K::LANES, true));
+    eight!("- doubling", lanes.group.double(&mut sum));
+    eight!("- addition", lanes.group.add(&mut sum, &cached));
+    eight!("- mixed addition", lanes.group.add_affine(&mut sum, &[point[0], point[1]]));
+    eight!("- is it on the curve", lanes.group.is_valid(&point, K::LANES));
+    eight!("- affine x", lanes.group.affine(&point, K::LANES, false));
+    eight!("- affine x and y", lanes.group.affine(&point, K::LANES, true));
     eight!("- inverses mod n", inverses::<N, C>(&batch.k));
     eight!("- one inversion", crate::arith::invert::Field::invert(C::ORDER, &batch.k[0]));
     eight!("- one product mod n", C::ORDER.mul(&batch.k[0], &batch.k[1]));

@@ -1,20 +1,19 @@
 //! The group law in lanes, in Jacobian coordinates: (X : Y : Z) is the point (X/Z², Y/Z³).
 //!
-//! The formulas are the classical ones (D. Bernstein, T. Lange, "Explicit-Formulas Database", shortw-jacobian-3), arranged
-//! so that nearly every sum is an operand of a multiplication, which takes it without a carry.
+//! The formulas are the classical ones (D. Bernstein, T. Lange, "Explicit-Formulas Database",
+//! shortw-jacobian-3), arranged so that nearly every sum is an operand of a multiplication, which takes it
+//! without a carry.
 //!
-//! **They are not complete, and need not be.** The exceptional sums P + P and P − P, where P is neither given nor made as
-//! the point at infinity, make Z zero. Z then stays zero in every step that follows. So a result with Z ≠ 0 was made
-//! by legal steps only; what to do with the others, which chance never brings about but an attacker who chooses points
-//! and scalars of a verification can, is the caller's decision.
+//! **They are not complete, and need not be.** The exceptional sums P + P and P − P, where P is neither given
+//! nor made as the point at infinity, make Z zero. Z then stays zero in every step that follows. So a result
+//! with Z ≠ 0 was made by legal steps only; what to do with the others, which chance never brings about but
+//! an attacker who chooses points and scalars of a verification can, is the caller's decision.
 
 use super::Curve;
-use super::fixed::FixedTable;
 use crate::arch::Secret;
 use crate::arch::prime::{Digits, PrimeLanes};
 use crate::arith::invert::invert;
 use crate::arith::limbs::{self, is_zero};
-use std::sync::Arc;
 use subtle::Choice;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -47,8 +46,8 @@ pub(super) type Cached<R> = [R; 5];
 /// The most lanes that a tier has.
 pub(super) const MAX_LANES: usize = 8;
 
-/// Scalar multiplication in the lanes of one tier; its numbers are wiped when it is dropped.
-pub(crate) struct Lanes<const N: usize, C: Curve<N>, K: PrimeLanes<C>> {
+/// The group law in the lanes of one tier, with its workspace; wiped when dropped.
+pub(super) struct Group<const N: usize, C: Curve<N>, K: PrimeLanes<C>> {
     pub(super) kernel: K,
     /// 1, R and b in Montgomery form, in every lane.
     pub(super) one: K::Reduced,
@@ -56,39 +55,15 @@ pub(crate) struct Lanes<const N: usize, C: Curve<N>, K: PrimeLanes<C>> {
     b: K::Reduced,
     /// 1 as it is, by which a multiplication takes a number out of Montgomery form.
     unit: K::Reduced,
-    /// Takes a number from the tier's Montgomery form to that of [`Modulus`](crate::arith::modular::Modulus), by a multiplication there.
+    /// Takes a number from the tier's Montgomery form to that of [`Modulus`](crate::arith::modular::Modulus),
+    /// by a multiplication there.
     leave: [u64; N],
-    pub(super) table: Arc<FixedTable<K::Vec>>,
-    pub(super) work: Work<C, K>,
-}
-
-/// The numbers of the group law.
-pub(super) struct Work<C: crate::arch::prime::Prime, K: PrimeLanes<C>> {
     reduced: Secret<K::Reduced>,
     sums: Secret<K::Sum>,
 }
 
-impl<C: crate::arch::prime::Prime, K: PrimeLanes<C>> Work<C, K> {
-    fn new() -> Self {
-        Self { reduced: Secret::zeroed(11), sums: Secret::zeroed(3) }
-    }
-
-    pub(super) fn wipe(&mut self) {
-        self.reduced.wipe();
-        self.sums.wipe();
-    }
-}
-
-impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
-    /// For this kernel. The first one of a curve and a tier computes the table of the base point, which takes about a
-    /// millisecond.
-    pub(crate) fn new(kernel: K) -> Self {
-        let mut lanes = Self::without_table(kernel);
-        lanes.table = FixedTable::shared(&mut lanes);
-        lanes
-    }
-
-    pub(super) fn without_table(kernel: K) -> Self {
+impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Group<N, C, K> {
+    pub(super) fn new(kernel: K) -> Self {
         const { assert!(K::LANES <= MAX_LANES && K::R_BITS <= 128 * N) };
         kernel.assert_environment();
         let field = C::FIELD;
@@ -104,7 +79,19 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
         let mut b = K::Reduced::default();
         kernel.mul(&mut b, &in_all(&C::B), &r);
         let leave = field.power_of_two(128 * N - K::R_BITS);
-        Self { kernel, one, r, b, unit, leave, table: Arc::default(), work: Work::new() }
+        Self { kernel, one, r, b, unit, leave, reduced: Secret::zeroed(11), sums: Secret::zeroed(3) }
+    }
+
+    /// Wipes what the last operation left.
+    pub(super) fn wipe(&mut self) {
+        self.reduced.wipe();
+        self.sums.wipe();
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_wiped(&self) -> bool {
+        let mut words = self.reduced.expose().iter().flat_map(|number| number.digits());
+        words.all(|lanes| lanes.as_ref().iter().all(|word| *word == 0))
     }
 
     /// Loads affine points into the first lanes.
@@ -127,8 +114,8 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
             return;
         }
         let [x, y, z] = p;
-        let [delta, gamma, beta, alpha, t, u, ..] = self.work.reduced.expose_mut() else { unreachable!() };
-        let [a, b, c] = self.work.sums.expose_mut() else { unreachable!() };
+        let [delta, gamma, beta, alpha, t, u, ..] = self.reduced.expose_mut() else { unreachable!() };
+        let [a, b, c] = self.sums.expose_mut() else { unreachable!() };
         k.sqr(delta, z);
         k.sqr(gamma, y);
         k.sub(a, x, delta);
@@ -156,8 +143,8 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
             return;
         }
         let [x, y, z] = p;
-        let [zz, u2, s2, u1, s1, t, rest @ ..] = self.work.reduced.expose_mut() else { unreachable!() };
-        let [h, r, s] = self.work.sums.expose_mut() else { unreachable!() };
+        let [zz, u2, s2, u1, s1, t, rest @ ..] = self.reduced.expose_mut() else { unreachable!() };
+        let [h, r, s] = self.sums.expose_mut() else { unreachable!() };
         k.sqr(zz, z);
         k.mul(t, z, &q[1]);
         k.mul(u2, &q[0], zz);
@@ -178,8 +165,8 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
         }
         let [x, y, z] = p;
         let [x2, y2, z2, zz2, zzz2] = q;
-        let [zz, u2, s2, u1, s1, t, rest @ ..] = self.work.reduced.expose_mut() else { unreachable!() };
-        let [h, r, s] = self.work.sums.expose_mut() else { unreachable!() };
+        let [zz, u2, s2, u1, s1, t, rest @ ..] = self.reduced.expose_mut() else { unreachable!() };
+        let [h, r, s] = self.sums.expose_mut() else { unreachable!() };
         k.sqr(zz, z);
         k.mul(t, z, y2);
         k.mul(u1, x, zz2);
@@ -204,12 +191,12 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
 
     /// In each of the first `count` lanes, whether p is a point of the curve other than infinity.
     ///
-    /// Y² = X³ − 3·X·Z⁴ + b·Z⁶: a lane whose computation went wrong does not end on the curve, but with negligible
-    /// probability.
+    /// Y² = X³ − 3·X·Z⁴ + b·Z⁶: a lane whose computation went wrong does not end on the curve, but with
+    /// negligible probability.
     pub(super) fn is_valid(&mut self, p: &Point<K::Reduced>, count: usize) -> [Choice; MAX_LANES] {
         let k = self.kernel;
         let [x, y, z] = p;
-        let [zz, z4, z6, xx, t, u, ..] = self.work.reduced.expose_mut() else { unreachable!() };
+        let [zz, z4, z6, xx, t, u, ..] = self.reduced.expose_mut() else { unreachable!() };
         k.sqr(zz, z);
         k.sqr(xx, x);
         k.sqr(z4, zz);
@@ -237,7 +224,8 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
         C::FIELD.mul(&limbs, &self.leave)
     }
 
-    /// The affine coordinates of p in the first `count` lanes, zero for the point at infinity; without `with_y`, y is zero.
+    /// The affine coordinates of p in the first `count` lanes, zero for the point at infinity; without
+    /// `with_y`, y is zero.
     pub(super) fn affine(
         &mut self,
         p: &Point<K::Reduced>,
@@ -248,8 +236,8 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
         self.affine_by_inverse(p, count, with_y)
     }
 
-    /// [`Lanes::affine`] of several points, none of them at infinity, with one inversion for all (P. L. Montgomery's
-    /// trick). For public points: products of their coordinates are not wiped.
+    /// [`Group::affine`] of several points, none of them at infinity, with one inversion for all (P. L.
+    /// Montgomery's trick). For public points: products of their coordinates are not wiped.
     pub(super) fn affine_all(&mut self, points: &[Point<K::Reduced>], count: usize) -> Vec<Vec<Affine<N>>> {
         let k = self.kernel;
         let Some((first, rest)) = points.split_first() else { return Vec::new() };
@@ -260,7 +248,7 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
             products.push(product);
         }
         self.invert(&products[rest.len()], count);
-        let mut inverse = self.work.reduced.expose_mut()[0];
+        let mut inverse = self.reduced.expose_mut()[0];
         let mut affine = Vec::with_capacity(points.len());
         for i in (0..points.len()).rev() {
             let mut own = inverse;
@@ -269,7 +257,7 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
                 let all = inverse;
                 k.mul(&mut inverse, &all, &points[i][2]);
             }
-            self.work.reduced.expose_mut()[0] = own;
+            self.reduced.expose_mut()[0] = own;
             affine.push(self.affine_by_inverse(&points[i], count, true)[..count].to_vec());
         }
         affine.reverse();
@@ -284,7 +272,7 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
         with_y: bool,
     ) -> Zeroizing<[Affine<N>; MAX_LANES]> {
         let k = self.kernel;
-        let [inverse, power, product, out, ..] = self.work.reduced.expose_mut() else { unreachable!() };
+        let [inverse, power, product, out, ..] = self.reduced.expose_mut() else { unreachable!() };
         let mut points = Zeroizing::new([Affine::default(); MAX_LANES]);
         k.sqr(power, inverse);
         k.mul(product, &p[0], power);
@@ -299,15 +287,15 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
         points
     }
 
-    /// The inverses of z in the first `count` lanes, and zero where it is zero, become the first number of the workspace.
+    /// The inverses of z in the first `count` lanes, and zero where it is zero, become the first number of
+    /// the workspace.
     ///
-    /// The inverse of the product of all lanes, times what a lane has not brought into it: both products are made of
-    /// products of 1, 2 and 4 neighbours. A zero, or what is in an unused lane, would spoil them and takes part as a one.
+    /// The inverse of the product of all lanes, times what a lane has not brought into it: both products are
+    /// made of products of 1, 2 and 4 neighbours. A zero, or what is in an unused lane, would spoil them and
+    /// takes part as a one.
     fn invert(&mut self, z: &K::Reduced, count: usize) {
         let k = self.kernel;
-        let [out, product, others, rotated, next, ..] = self.work.reduced.expose_mut() else {
-            unreachable!()
-        };
+        let [out, product, others, rotated, next, ..] = self.reduced.expose_mut() else { unreachable!() };
         let (mut limbs, mut inverse) = (Zeroizing::new([0; N]), Zeroizing::new([0; N]));
         let mut zero = K::Vec::default();
         for (lane, mask) in zero.as_mut().iter_mut().enumerate() {
@@ -337,7 +325,8 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
     }
 }
 
-/// The second half of an addition: x = r² − h³ − 2·u₁·h² and y = r·(u₁·h² − x) − s₁·h³, for h = u₂ − u₁ and r = s₂ − s₁.
+/// The second half of an addition: x = r² − h³ − 2·u₁·h² and y = r·(u₁·h² − x) − s₁·h³, for h = u₂ − u₁ and r
+/// = s₂ − s₁.
 fn finish_addition<C: crate::arch::prime::Prime, K: PrimeLanes<C>>(
     k: K,
     [x, y]: [&mut K::Reduced; 2],
@@ -355,10 +344,4 @@ fn finish_addition<C: crate::arch::prime::Prime, K: PrimeLanes<C>>(
     k.mul(t, s1, hhh);
     k.mul(u, r, s);
     k.combine::<1, -1, 0>(y, u, t, t);
-}
-
-impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> std::fmt::Debug for Lanes<N, C, K> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Lanes({:?})", self.kernel)
-    }
 }

@@ -4,6 +4,7 @@
 mod counts;
 mod fixed;
 mod group;
+mod lanes;
 mod prepared;
 mod recode;
 mod split;
@@ -11,9 +12,10 @@ mod split;
 mod tests;
 mod variable;
 
-pub(crate) use group::{Affine, Lanes};
+pub(crate) use fixed::Kernel;
+pub(crate) use group::Affine;
+pub(crate) use lanes::{Lanes, Scalars};
 pub(crate) use prepared::PublicTable;
-pub(crate) use variable::Scalars;
 
 use super::modular::Modulus;
 use crate::arch::prime::{P256, P384, Prime};

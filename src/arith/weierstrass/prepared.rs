@@ -1,12 +1,14 @@
-//! Verification with a public key that has a table of its own, like the base point's: u₁·G + u₂·Q without a doubling.
+//! Verification with a public key that has a table of its own, like the base point's: u₁·G + u₂·Q without a
+//! doubling.
 //!
-//! Scalars and points of a verification are public, so entries are read where they are, each lane in the table of its key.
+//! Scalars and points of a verification are public, so entries are read where they are, each lane in the
+//! table of its key.
 
 use super::Curve;
 use super::fixed;
-use super::group::{Affine, Lanes, Point};
+use super::group::{Affine, Group, Point};
+use super::lanes::{Lanes, Scalars};
 use super::recode::{Digit, Odd};
-use super::variable::Scalars;
 use crate::arch::lookup::spacing;
 use crate::arch::prime::{Digits, PrimeLanes};
 use std::marker::PhantomData;
@@ -47,7 +49,7 @@ impl<C, K> PublicTable<C, K> {
         C: Curve<N>,
         K: PrimeLanes<C>,
     {
-        let words = fixed::windows(lanes, q, window).into_iter().flatten().flatten();
+        let words = fixed::windows(&mut lanes.group, q, window).into_iter().flatten().flatten();
         Self { window, words: words.collect(), owner: PhantomData }
     }
 
@@ -71,28 +73,30 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
         tables: &[&PublicTable<C, K>],
     ) -> Vec<Option<bool>> {
         assert!(checks.len() == tables.len() && checks.len() <= K::LANES);
-        self.kernel.assert_environment();
+        self.group.kernel.assert_environment();
         let window = tables.first().map_or(C::FIXED_WINDOW, |table| table.window);
         assert!(tables.iter().all(|table| table.window == window));
         // A batch that leaves lanes empty has several for each check, which share its windows.
         let spacing = spacing(checks.len());
         let (u1, u2): (Vec<_>, Vec<_>) = checks.iter().map(|c| (c.u1, c.u2)).unzip();
-        let entry_len = 2 * self.one.digits().len();
-        let base = self.table.clone();
+        let entry_len = 2 * self.group.one.digits().len();
+        let base = self.table;
         let of_g = |_, i: usize, index, digit| base.windows[i].word_vartime(index, digit);
         let of_q = |lane: usize, i: usize, index, digit| match tables.get(lane) {
             Some(table) => table.words[((i << (window - 1)) + index) * entry_len + digit],
             None => 0,
         };
         let mut sum = None;
-        self.add_multiples_vartime(&mut sum, &u1, (spacing, C::FIXED_WINDOW), of_g);
-        self.add_multiples_vartime(&mut sum, &u2, (spacing, window), of_q);
+        self.group.add_multiples_vartime(&mut sum, &u1, (spacing, C::FIXED_WINDOW), of_g);
+        self.group.add_multiples_vartime(&mut sum, &u2, (spacing, window), of_q);
         let mut sum = sum.expect("there is a first window");
-        self.add_parts(&mut sum, spacing);
+        self.group.add_parts(&mut sum, spacing);
         let lanes = checks.iter().enumerate();
         lanes.map(|(lane, check)| self.has_x(&sum, lane, &check.r)).collect()
     }
+}
 
+impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Group<N, C, K> {
     /// Adds what the windows of a table give for the scalars, in lanes so far apart. `word` gives the words
     /// of a window's entry at an index, for one of the scalars.
     fn add_multiples_vartime(

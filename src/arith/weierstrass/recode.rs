@@ -1,8 +1,8 @@
 //! Scalars as digits that are all odd, so that no step of a multiplication depends on a zero.
 //!
-//! After M. Joye and M. Tunstall, "Exponent recoding and regular exponentiation algorithms", AFRICACRYPT 2009: an odd
-//! k = Σ dᵢ·2^(w·i), each dᵢ odd and |dᵢ| < 2^w. With tᵢ = ⌊k / 2^(w·i)⌋ mod 2^(w+1), made odd, dᵢ = tᵢ − 2^w; the last
-//! digit is what is left, made odd.
+//! After M. Joye and M. Tunstall, "Exponent recoding and regular exponentiation algorithms", AFRICACRYPT
+//! 2009: an odd k = Σ dᵢ·2^(w·i), each dᵢ odd and |dᵢ| < 2^w. With tᵢ = ⌊k / 2^(w·i)⌋ mod 2^(w+1), made odd,
+//! dᵢ = tᵢ − 2^w; the last digit is what is left, made odd.
 
 use crate::arch::lanes::LaneVec;
 use crate::arith::limbs::mask;
@@ -25,7 +25,8 @@ pub(super) struct Digit<V> {
 }
 
 impl<const N: usize, V: LaneVec> Odd<N, V> {
-    /// For 0 < k < n, at most one for each lane: one of k and n − k is odd. What the other lanes hold means nothing.
+    /// For 0 < k < n, at most one for each lane: one of k and n − k is odd. What the other lanes hold means
+    /// nothing.
     pub(super) fn new(scalars: &[[u64; N]], order: &Modulus<N>) -> Self {
         let mut odd = Self { k: Zeroizing::new([V::default(); N]), negate: V::default() };
         for (lane, k) in scalars.iter().enumerate() {

@@ -5,7 +5,7 @@
 //! one.
 //!
 //! **Lanes and windows.** Scalar s of a batch has the lanes s, s + m, s + 2·m, …, for the [`spacing`] m. A
-//! [`SplitTable`](crate::arch::lookup::SplitTable) holds as many windows side by side as there are lanes. In
+//! [`SplitTable`] holds as many windows side by side as there are lanes. In
 //! pass j of m, lane l is served by window l + j (modulo the lanes) of such a group: every lane gets an entry
 //! from a window of its own, and in m passes every scalar from each of the group's windows. So one table
 //! serves any number of parts, by the same look-up that reads a lane's own table.
@@ -24,24 +24,28 @@
 //!   that is negligible; who chooses a public one gets no result, as with any other exceptional sum.
 
 use super::Curve;
-use super::group::{Lanes, Point};
+use super::group::{Group, Point};
 use super::recode::{Digit, Odd};
-use crate::arch::lookup::spacing;
+use crate::arch::lookup::{SplitTable, spacing};
 use crate::arch::prime::{Digits, PrimeLanes};
 
 /// Bits of a window: a larger one saves no addition, a smaller one few loads.
 pub(super) const WINDOW: usize = 6;
 
-impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
+impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Group<N, C, K> {
     /// k·G for 0 < k < n in several lanes each, with the result in all of them; constant-time.
-    pub(super) fn multiply_base_split(&mut self, scalars: &[[u64; N]]) -> Point<K::Reduced> {
+    pub(super) fn multiply_split(
+        &mut self,
+        table: &SplitTable<K::Vec>,
+        scalars: &[[u64; N]],
+    ) -> Point<K::Reduced> {
         let passes = spacing(scalars.len());
         let mut scalars = Odd::<N, K::Vec>::new(scalars, C::ORDER);
         scalars.spread(passes);
         let mut sum: Option<Point<K::Reduced>> = None;
-        for group in (0..self.table.split.groups().len()).rev() {
+        for group in (0..table.groups().len()).rev() {
             for pass in (0..passes).rev() {
-                let multiple = self.look_up_split(&scalars, group, pass);
+                let multiple = self.look_up_split(table, &scalars, group, pass);
                 match &mut sum {
                     None => sum = Some([multiple[0], multiple[1], self.one]),
                     Some(sum) => self.add_affine(sum, &multiple),
@@ -55,8 +59,14 @@ impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
     }
 
     /// What each lane adds in a pass over a group.
-    fn look_up_split(&self, scalars: &Odd<N, K::Vec>, group: usize, pass: usize) -> [K::Reduced; 2] {
-        let table = self.table.split.groups();
+    fn look_up_split(
+        &self,
+        table: &SplitTable<K::Vec>,
+        scalars: &Odd<N, K::Vec>,
+        group: usize,
+        pass: usize,
+    ) -> [K::Reduced; 2] {
+        let table = table.groups();
         // The lane of the table: it is read for the one that is `pass` lanes before it.
         let at = |lane: usize| ((lane + K::LANES - pass) % K::LANES, group * K::LANES + lane);
         let Digit { index, negative } = scalars.digit_of_each(at, WINDOW, table.len() * K::LANES);

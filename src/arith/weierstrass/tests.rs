@@ -1,7 +1,7 @@
 //! Every tier against aws-lc-rs, at every fill.
 //!
-//! All points here are multiples of the base point, by scalars that are known: so every result is one, and aws-lc-rs
-//! computes it as a public key.
+//! All points here are multiples of the base point, by scalars that are known: so every result is one, and
+//! aws-lc-rs computes it as a public key.
 
 use super::*;
 use crate::arch::prime::PrimeLanes;
@@ -40,7 +40,7 @@ fn scalars<const N: usize, C: Curve<N>>() -> Vec<[u64; N]> {
     all.iter().map(array).collect()
 }
 
-fn check<const N: usize, C: Curve<N>, K: PrimeLanes<C>>(kernel: K) {
+fn check<const N: usize, C: Curve<N>, K: Kernel<C>>(kernel: K) {
     let mut lanes = Lanes::<N, C, K>::new(kernel);
     let scalars = scalars::<N, C>();
     let points: Vec<_> = scalars.iter().map(|k| multiple::<N, C>(&big(k))).collect();
@@ -112,7 +112,7 @@ fn checks<const N: usize>(sums: &[Sum<N>], wrong: u64) -> Vec<Scalars<N>> {
     sums.iter().map(check).collect()
 }
 
-fn check_sums<const N: usize, C: Curve<N>, K: PrimeLanes<C>>(kernel: K) {
+fn check_sums<const N: usize, C: Curve<N>, K: Kernel<C>>(kernel: K) {
     let mut lanes = Lanes::<N, C, K>::new(kernel);
     let sums = sums::<N, C>();
     for fill in [1, 2, K::LANES] {
@@ -128,9 +128,9 @@ fn check_sums<const N: usize, C: Curve<N>, K: PrimeLanes<C>>(kernel: K) {
     }
 }
 
-/// The same with tables. There the order of additions is another one, and so are the exceptional sums: never a wrong
-/// verdict, and one wherever two random numbers are added.
-fn check_prepared<const N: usize, C: Curve<N>, K: PrimeLanes<C>>(kernel: K) {
+/// The same with tables. There the order of additions is another one, and so are the exceptional sums: never
+/// a wrong verdict, and one wherever two random numbers are added.
+fn check_prepared<const N: usize, C: Curve<N>, K: Kernel<C>>(kernel: K) {
     let mut lanes = Lanes::<N, C, K>::new(kernel);
     let sums = sums::<N, C>();
     let some = &sums[sums.len() - 10..];
@@ -161,7 +161,7 @@ fn check_tables<const N: usize, C: Curve<N>, K: PrimeLanes<C>>(
 
 /// The scalars whose last digit is added to its opposite in a full batch: there is no result, and so no wrong
 /// one.
-fn check_exceptional_scalars<K: PrimeLanes<P384>>(kernel: K) {
+fn check_exceptional_scalars<K: Kernel<P384>>(kernel: K) {
     let mut lanes = Lanes::<6, P384, K>::new(kernel);
     let scalar = |k: u64| std::array::from_fn(|i| if i == 0 { k } else { 0 });
     for k in [scalar(102), P384::ORDER.neg(&scalar(102))] {

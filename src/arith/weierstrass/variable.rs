@@ -1,103 +1,16 @@
-//! Multiples of any point, and what ECDSA and ECDH want of the curve.
+//! Multiples of any point.
 
 use super::Curve;
-use super::group::{Affine, Cached, Lanes, MAX_LANES, Point};
+use super::group::{Affine, Cached, Group, Point};
 use super::recode::{Digit, Odd};
+use crate::arch::Secret;
 use crate::arch::prime::{Digits, PrimeLanes};
-use crate::arch::{Secret, disclose};
-use crate::arith::modular::Modulus;
-use subtle::Choice;
-use zeroize::Zeroizing;
 
-/// Bits of a window: 16 odd multiples. Of 4 bits, the additions saved in the table are fewer than those added.
+/// Bits of a window: 16 odd multiples. Of 4 bits, the additions saved in the table are fewer than those
+/// added.
 const WINDOW: usize = 5;
 
-/// The points that a batch of multiplications gave, one for each request, and whether each is one: a lane that met an
-/// exceptional sum, or whose computation went wrong, has no valid result.
-pub(crate) struct Multiples<const N: usize> {
-    points: Zeroizing<[Affine<N>; MAX_LANES]>,
-    valid: [Choice; MAX_LANES],
-    count: usize,
-}
-
-impl<const N: usize> Multiples<N> {
-    /// The results in the order of the requests; `None` where there is no valid one.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = Option<&Affine<N>>> {
-        let pairs = self.points[..self.count].iter().zip(self.valid);
-        pairs.map(|(point, valid)| disclose(valid).then_some(point))
-    }
-}
-
-/// One verification: whether the point u₁·G + u₂·Q has an x-coordinate congruent to r modulo n. 0 < u₁, u₂ < n.
-#[derive(Clone, Copy)]
-pub(crate) struct Scalars<const N: usize> {
-    pub(crate) u1: [u64; N],
-    pub(crate) u2: [u64; N],
-    pub(crate) r: [u64; N],
-}
-
-impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Lanes<N, C, K> {
-    /// k·G for each k, 0 < k < n; constant-time. `None` for the few k whose last digit makes an exceptional sum, such as 102
-    /// on P-384.
-    pub(crate) fn base_multiples(&mut self, scalars: &[[u64; N]]) -> Multiples<N> {
-        self.kernel.assert_environment();
-        let point = Zeroizing::new(self.multiply_base(scalars));
-        self.results(&point, scalars.len(), true)
-    }
-
-    /// The same, but only x: y is zero in the results.
-    pub(crate) fn base_multiples_x(&mut self, scalars: &[[u64; N]]) -> Multiples<N> {
-        self.kernel.assert_environment();
-        let point = Zeroizing::new(self.multiply_base(scalars));
-        self.results(&point, scalars.len(), false)
-    }
-
-    /// x of k·Q for each pair, 0 < k < n and Q on the curve; y is zero in the results. Constant-time. `None` for the few k
-    /// whose last digit makes an exceptional sum, such as 38 on P-384.
-    pub(crate) fn multiples_x(&mut self, scalars: &[[u64; N]], points: &[Affine<N>]) -> Multiples<N> {
-        self.kernel.assert_environment();
-        let point = Zeroizing::new(self.multiply(scalars, points));
-        self.results(&point, scalars.len(), false)
-    }
-
-    fn results(&mut self, point: &Point<K::Reduced>, count: usize, with_y: bool) -> Multiples<N> {
-        Multiples { valid: self.is_valid(point, count), points: self.affine(point, count, with_y), count }
-    }
-
-    /// Wipes what the last operation left.
-    pub(crate) fn wipe(&mut self) {
-        self.work.wipe();
-    }
-
-    /// The verdicts, in order; `None` for a check that met an exceptional sum. The Q are on the curve.
-    pub(crate) fn check(&mut self, checks: &[Scalars<N>], q: &[Affine<N>]) -> Vec<Option<bool>> {
-        self.kernel.assert_environment();
-        let (u1, u2): (Vec<_>, Vec<_>) = checks.iter().map(|c| (c.u1, c.u2)).unzip();
-        let first = self.multiply_base(&u1);
-        let mut sum = self.multiply(&u2, q);
-        let first = self.cached(&first);
-        self.add(&mut sum, &first);
-        let lanes = checks.iter().enumerate();
-        lanes.map(|(lane, check)| self.has_x(&sum, lane, &check.r)).collect()
-    }
-
-    /// Whether x = X/Z² is r modulo n. Since r < n and x < p < 2n, x is r or r + n.
-    pub(super) fn has_x(&self, point: &Point<K::Reduced>, lane: usize, r: &[u64; N]) -> Option<bool> {
-        let field: &Modulus<N> = C::FIELD;
-        let [x, z] = [0, 2].map(|i| self.get(&point[i], lane));
-        if z == [0; N] {
-            return None;
-        }
-        let zz = field.mul(&z, &z);
-        let is = |candidate: &[u64; N]| field.mul(&field.enter(candidate), &zz) == x;
-        let (mut other, mut carry) = (*r, 0);
-        for (limb, n) in other.iter_mut().zip(C::ORDER.limbs()) {
-            (*limb, carry) = crate::arith::limbs::adc(*limb, *n, carry);
-        }
-        let fits = carry == 0 && field.reduced(&other) == other;
-        Some(is(r) || fits && is(&other))
-    }
-
+impl<const N: usize, C: Curve<N>, K: PrimeLanes<C>> Group<N, C, K> {
     /// k·Q in each of the first lanes.
     pub(super) fn multiply(&mut self, scalars: &[[u64; N]], points: &[Affine<N>]) -> Point<K::Reduced> {
         assert!(scalars.len() == points.len() && points.len() <= K::LANES);

@@ -25,11 +25,11 @@ impl Batches {
     /// Adds what one engine has done.
     pub(crate) fn add(&mut self, stats: &Stats) {
         // `fills` has an entry for each fill from zero to the capacity.
-        for op in stats.ops.iter().filter(|op| op.fills.len() > 2) {
+        for op in stats.iter().filter(|op| op.fills.len() > 2) {
             let count = &mut self.0[op.op.index()];
             count.requests += op.requests();
             count.batches += op.batches();
-            count.reasons.iter_mut().zip(op.reasons).for_each(|(sum, more)| *sum += more);
+            count.reasons.iter_mut().zip(Reason::ALL).for_each(|(sum, reason)| *sum += op.left(*reason));
         }
     }
 
@@ -64,7 +64,7 @@ impl Batches {
             return BTreeMap::new();
         }
         let sum = |reason: Reason| self.0.iter().map(|count| count.reasons[reason as usize]).sum();
-        Reason::ALL.into_iter().map(|reason| (reason.name(), sum(reason))).collect()
+        Reason::ALL.iter().map(|reason| (reason.name(), sum(*reason))).collect()
     }
 
     /// Requests for each of `handshakes`, by operation.

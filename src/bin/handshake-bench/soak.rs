@@ -92,7 +92,7 @@ fn describe(engine: &EngineStats) -> String {
         engine.stacks_in_use,
         engine.in_flight
     );
-    for op in engine.batches.ops.iter().filter(|op| op.batches() > 0) {
+    for op in engine.batches.iter().filter(|op| op.batches() > 0) {
         text.push_str(&format!("\n{}: batches by fill {:?}", op.op.name(), &op.fills[1..]));
     }
     text

@@ -97,11 +97,10 @@ fn add(sums: &mut HashMap<Key, u64>, stats: &EngineStats) {
     for (path, n) in [("lanes", runner.in_lanes), ("scalar", runner.scalar), ("redone", runner.redone)] {
         count("mtls_sidecar_operations_total", &[("path", path)], n);
     }
-    for of in &stats.batches.ops {
+    for of in stats.batches.iter() {
         let op = ("op", of.op.name());
         for reason in Reason::ALL {
-            let n = of.reasons[reason as usize];
-            count("mtls_sidecar_batches_total", &[op, ("reason", reason.name())], n);
+            count("mtls_sidecar_batches_total", &[op, ("reason", reason.name())], of.left(*reason));
         }
         for (fill, n) in of.fills.iter().enumerate().skip(1) {
             count("mtls_sidecar_batch_fills_total", &[op, ("fill", &fill.to_string())], *n);

@@ -1,7 +1,8 @@
 //! Signatures as `ECDSA-Sig-Value` (RFC 3279 §2.2.3), DER, which is what TLS and certificates carry.
 
 use crate::arith::limbs;
-use crate::ops::nist::{MAX_LIMBS, NistCurve};
+use crate::ops::kinds::NistCurve;
+use crate::ops::nist::MAX_LIMBS;
 use pkcs8::der::asn1::UintRef;
 use pkcs8::der::{self, Decode, Encode, Reader, SliceReader};
 

@@ -1,11 +1,12 @@
-//! Private keys, and requests to sign with them.
+//! ECDSA private keys, and requests to sign with them.
 
 use crate::arch::wiping_stack;
 use crate::error::{Error, KeyError};
 use crate::ops::Op;
 use crate::ops::envelope::{self, EC_PUBLIC_KEY};
-use crate::ops::nist::{MAX_LIMBS, NistCurve, Scalar};
-use crate::ops::scalar::{self, EcdhKey, EcdsaKey, MAX_HASH_LEN};
+use crate::ops::kinds::{MAX_HASH_LEN, NistCurve};
+use crate::ops::nist::{MAX_LIMBS, Scalar};
+use crate::ops::scalar::{self, AgreementKey, EcdsaKey};
 use pkcs8::der::asn1::BitStringRef;
 use pkcs8::der::{Decode, Encode};
 use pkcs8::{AlgorithmIdentifierRef, ObjectIdentifier, SubjectPublicKeyInfoRef};
@@ -45,11 +46,13 @@ struct Inner {
 }
 
 impl EcdsaPrivateKey {
-    /// Imports a PKCS#8 `PrivateKeyInfo` (RFC 5208, RFC 5958) with algorithm id-ecPublicKey and a named curve, DER.
+    /// Imports a PKCS#8 `PrivateKeyInfo` (RFC 5208, RFC 5958) with algorithm id-ecPublicKey and a named
+    /// curve, DER.
     ///
     /// # Errors
-    /// [`KeyError::Encoding`], [`KeyError::Algorithm`] for other algorithms and curves, [`KeyError::PrivateScalar`],
-    /// [`KeyError::PublicKey`] if the encoding has a public key that is another one.
+    /// [`KeyError::Encoding`], [`KeyError::Algorithm`] for other algorithms and curves,
+    /// [`KeyError::PrivateScalar`], [`KeyError::PublicKey`] if the encoding has a public key that is another
+    /// one.
     pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, KeyError> {
         wiping_stack(|| Self::from_pkcs8(der))
     }
@@ -100,7 +103,7 @@ impl EcdsaPrivateKey {
             return Err(KeyError::PrivateScalar);
         }
         let d = curve.scalar(private).ok_or(KeyError::PrivateScalar)?;
-        let own = EcdhKey::from_bytes(curve, private).and_then(|key| key.public());
+        let own = AgreementKey::from_bytes(curve.into(), private).and_then(|key| key.public());
         let public_key = own.map_err(|_| KeyError::Scalar)?;
         // One that is compressed is compared by aws-lc-rs.
         let scalar = EcdsaKey::new(curve, private, public.unwrap_or(&public_key))?;
@@ -108,19 +111,19 @@ impl EcdsaPrivateKey {
         Ok(Self(Arc::new(Inner { curve, d, scalar, public_key, spki_der })))
     }
 
-    /// The curve.
+    /// The curve that the key is on.
     pub fn curve(&self) -> NistCurve {
         self.0.curve
     }
 
-    /// The public key: the uncompressed encoding of its point (SEC 1 §2.3.3), which is what the bit string of a
-    /// `SubjectPublicKeyInfo` holds.
+    /// The public key: the uncompressed encoding of its point (SEC 1 §2.3.3), which is what the bit string of
+    /// a `SubjectPublicKeyInfo` holds.
     pub fn public_key(&self) -> &[u8] {
         &self.0.public_key
     }
 
-    /// The public key as `SubjectPublicKeyInfo` (RFC 5280 §4.1.2.7, RFC 5480), DER: the form in which a certificate
-    /// carries it.
+    /// The public key as `SubjectPublicKeyInfo` (RFC 5280 §4.1.2.7, RFC 5480), DER: the form in which a
+    /// certificate carries it.
     pub fn spki_der(&self) -> &[u8] {
         &self.0.spki_der
     }
@@ -173,7 +176,7 @@ pub struct SignRequest {
 }
 
 impl SignRequest {
-    /// A request.
+    /// A request to sign `message`.
     pub fn new(key: &EcdsaPrivateKey, message: &[u8]) -> Self {
         // Hashed here, the message need not be kept.
         let (mut m_hash, hash) = ([0; MAX_HASH_LEN], key.curve().hash());

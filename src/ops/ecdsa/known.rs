@@ -2,11 +2,14 @@
 //!
 //! A key whose signatures were valid often enough gets a table of its multiples, with which a verification
 //! costs a third or less: first a small one, which a few verifications pay for, then, if it stays, a large
-//! one. It does not matter who verified, lanes or aws-lc-rs. Tables hold public keys and nothing else; all
-//! threads share them. Peers may learn from the time that a verification takes whether a key was met often,
-//! and may displace others' keys, which costs what making a table costs.
+//! one. It does not matter whether lanes verified or aws-lc-rs. Tables hold public keys and nothing else; all
+//! threads share them. The timing of a verification reveals to peers whether a key was met often, and they may
+//! displace others' keys, which costs what making a table costs.
+//!
+//! RSA's public keys are prepared at once and by each thread, because that is cheap and small: see
+//! `ops/rsa/public_keys.rs`.
 
-use crate::ops::nist::NistCurve;
+use crate::ops::kinds::NistCurve;
 use std::any::Any;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
@@ -23,8 +26,8 @@ const COUNTED: usize = 1024;
 /// The most bytes of all tables, unless [`limit_table_bytes`] says otherwise.
 const BYTES: usize = 16 << 20;
 
-/// A table that was used within the last so many uses of all keys is not displaced: else more keys than there is room for
-/// would displace each other's tables again and again.
+/// A table that was used within the last so many uses of all keys is not displaced: else more keys than there
+/// is room for would displace each other's tables again and again.
 const RECENT: u64 = 1 << 14;
 
 /// A table, for one tier: the type tells which.
@@ -171,7 +174,7 @@ impl Registry {
         bytes < self.limit.load(Relaxed) || tables().any(|known| known.last.load(Relaxed) + RECENT < now)
     }
 
-    /// Gives a key its table, if it is still counted. Tables that were not used for the longest time make
+    /// Gives a key its table, if it is still counted. The least recently used tables are displaced until there is
     /// room.
     fn keep(&self, key: &[u8], known: &Arc<Known>, table: (Table, Size, usize)) {
         let mut keys = self.write();
@@ -186,7 +189,7 @@ impl Registry {
         }
     }
 
-    /// Begins to count a key, in the place of the one that was not used for the longest time if there are too many.
+    /// Begins to count a key; if there are too many, the least recently used one is forgotten.
     fn insert(&self, curve: NistCurve, key: &[u8], now: u64) {
         let mut keys = self.write();
         if keys.contains_key(key) {

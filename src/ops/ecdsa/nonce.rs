@@ -1,9 +1,10 @@
-//! Nonces after RFC 6979 with fresh randomness mixed in: neither a bad generator nor a repeated fault gives two signatures
-//! with one nonce.
+//! Nonces after RFC 6979 with fresh randomness mixed in: neither a bad generator nor a repeated fault gives
+//! two signatures with one nonce.
 
 use crate::error::Error;
-use crate::ops::nist::{NistCurve, Scalar};
-use crate::ops::scalar::{self, Hash, MAX_HASH_LEN};
+use crate::ops::kinds::{Hash, MAX_HASH_LEN, NistCurve};
+use crate::ops::nist::Scalar;
+use crate::ops::scalar;
 use zeroize::Zeroizing;
 
 /// The block length of the longest hash, in bytes.
@@ -46,8 +47,9 @@ impl Generator {
     }
 }
 
-/// HMAC (RFC 2104) of the concatenated parts, in two calls of the hash function: a tenth of a signature's time is spent
-/// here, and a context would double that. The first `hash.len()` bytes of `key` are the key, those of `out` the result.
+/// HMAC (RFC 2104) of the concatenated parts, in two calls of the hash function: a tenth of a signature's
+/// time is spent here, and a context would double that. The first `hash.len()` bytes of `key` are the key,
+/// those of `out` the result.
 fn hmac<'a>(
     hash: Hash,
     key: &[u8; MAX_HASH_LEN],
@@ -70,12 +72,14 @@ fn hmac<'a>(
     scalar::digest(hash, &buffer[..block + len], &mut out[..len]);
 }
 
-/// The nonce for the private key d and the hashed message z, both below n. `additional` is the fresh randomness (RFC
-/// 6979 §3.6), at most [`MAX_HASH_LEN`] bytes; without any, the nonce is the deterministic one.
+/// The nonce for the private key d and the hashed message z, both below n. `additional` is the fresh
+/// randomness (RFC 6979 §3.6), at most [`MAX_HASH_LEN`] bytes; without any, the nonce is the deterministic
+/// one.
 pub(super) fn nonce(curve: NistCurve, d: &[u64], z: &[u64], additional: &[u8]) -> Result<Scalar, Error> {
     let (d, z) = (curve.bytes(d), curve.bytes(z));
     let mut generator = Generator::new(curve.hash(), &[&d, &z, additional]);
-    // Step h: the hash is as long as n, so one V is one candidate. The bound is for a broken hash function only.
+    // Step h: the hash is as long as n, so one V is one candidate. The bound is for a broken hash function
+    // only.
     for _ in 0..64 {
         if let Some(k) = curve.scalar(generator.next()) {
             return Ok(k);

@@ -1,4 +1,4 @@
-//! A batch of signatures: nonces, one multiplication of the base point in each lane, the rest one by one.
+//! A batch of ECDSA signatures: nonces, one multiplication of the base point in each lane, the rest one by one.
 
 use super::SignRequest;
 use super::encode::encode;
@@ -18,9 +18,9 @@ const ADDITIONAL: usize = 32;
 
 /// Signs `requests`, at most as many as there are lanes, all of one curve, with a result for each.
 ///
-/// A signature whose point is not on the curve is not released: that request is done again through aws-lc-rs, and
-/// counted. This finds faults in the lanes; a whole verification would cost three signatures. Faults elsewhere do not
-/// give the same nonce twice, which is what would reveal the key.
+/// A signature whose point is not on the curve is not released: that request is done again through aws-lc-rs,
+/// and counted. This finds faults in the lanes; a whole verification would cost three signatures. Faults
+/// elsewhere do not give the same nonce twice, which is what would reveal the key.
 pub(in crate::ops) fn sign_batch<const N: usize, C: ServedCurve<N>, K: PrimeLanes<C>>(
     lanes: &mut Lanes<N, C, K>,
     requests: &[&SignRequest],
@@ -84,8 +84,8 @@ fn one<const N: usize>() -> [u64; N] {
     std::array::from_fn(|i| u64::from(i == 0))
 }
 
-/// FIPS 186-5 §6.4.1, steps 6 to 10: r = x mod n, s = k⁻¹·(z + r·d) mod n. `inverse` is k⁻¹ in Montgomery form. `None` if
-/// one of them is zero.
+/// FIPS 186-5 §6.4.1, steps 6 to 10: r = x mod n, s = k⁻¹·(z + r·d) mod n. `inverse` is k⁻¹ in Montgomery
+/// form. `None` if one of them is zero.
 fn finish<const N: usize, C: ServedCurve<N>>(
     request: &SignRequest,
     x: &[u64; N],

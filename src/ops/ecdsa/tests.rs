@@ -4,22 +4,17 @@ mod vectors;
 
 use super::encode::encode;
 use super::{EcdsaPrivateKey, SignRequest, VerifyRequest, known};
-use crate::arch::prime::{P256, P384, PrimeLanes};
-use crate::arch::testing::{Random, with_tier};
+use crate::arch::prime::{P256, P384};
 use crate::arch::{Portable, Tier, TierKind};
-use crate::arith::weierstrass::{Curve, Lanes};
+use crate::arith::weierstrass::{Curve, Kernel, Lanes};
 use crate::error::{Error, KeyError};
-use crate::ops::nist::{MAX_LIMBS, NistCurve};
+use crate::ops::kinds::NistCurve;
+use crate::ops::nist::MAX_LIMBS;
+use crate::ops::testing::{Random, each_tier, from_hex, run};
 use crate::ops::{Counters, Hash, Op, Request, Response, Runner};
 use rcgen::{KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384};
 
 const CURVES: [NistCurve; 2] = [NistCurve::P256, NistCurve::P384];
-
-fn each_tier(test: impl Fn(Tier)) {
-    for kind in TierKind::DETECTABLE.iter().copied().chain([TierKind::Portable]) {
-        with_tier(kind, Tier::of_kind(kind), &test);
-    }
-}
 
 fn key(curve: NistCurve) -> EcdsaPrivateKey {
     let algorithm = match curve {
@@ -31,13 +26,6 @@ fn key(curve: NistCurve) -> EcdsaPrivateKey {
 
 fn sign_op(curve: NistCurve) -> Op {
     SignRequest::new(&key(curve), b"").op()
-}
-
-fn run(runner: &mut Runner, requests: &[Request]) -> Vec<Result<Response, Error>> {
-    let mut results = Vec::new();
-    runner.run(&requests.iter().collect::<Vec<_>>(), &mut results);
-    assert_eq!(results.len(), requests.len());
-    results
 }
 
 fn signature(result: Result<Response, Error>) -> Vec<u8> {
@@ -160,7 +148,7 @@ fn bounds<const N: usize, C: Curve<N>>() -> Vec<[u64; MAX_LIMBS]> {
 
 fn edge_cases<const N: usize, C: Curve<N>>(curve: NistCurve)
 where
-    Portable: PrimeLanes<C>,
+    Portable: Kernel<C>,
 {
     let (mut random, order) = (Random(31), C::ORDER);
     let mut draw = || order.reduced(&std::array::from_fn(|_| random.word()));

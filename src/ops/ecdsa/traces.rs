@@ -1,16 +1,17 @@
-//! Signatures for `ops::traces`: with the nonces' additional input fixed, because what they are is public, and so is the
-//! length of their encoding, on which the trace of encoding them depends.
+//! Signatures for `ops::traces`: with the nonces' additional input fixed, because what they are is public,
+//! and so is the length of their encoding, on which the trace of encoding them depends.
 
 use super::sign::sign_with;
 use super::{EcdsaPrivateKey, SignRequest};
-use crate::arch::prime::{P256, P384, PrimeLanes};
+use crate::arch::prime::{P256, P384};
 use crate::arch::{Portable, Tier};
-use crate::arith::weierstrass::Lanes;
+use crate::arith::weierstrass::{Kernel, Lanes};
 use crate::ops::Counters;
 use crate::ops::nist::ServedCurve;
 use crate::ops::traces::{secret_bytes, split_label, traced};
 
-/// Messages tried for each lane. One in four has numbers without a leading zero byte and without need for one.
+/// Messages tried for each lane. One in four has numbers without a leading zero byte and without need for
+/// one.
 const TRIES: usize = 64;
 
 /// Signs with both curves.
@@ -27,12 +28,12 @@ pub(in crate::ops) fn signatures(tier: Tier) {
     }
 }
 
-fn both<K: PrimeLanes<P256> + PrimeLanes<P384>>(kernel: K) {
+fn both<K: Kernel<P256> + Kernel<P384>>(kernel: K) {
     sign::<4, P256, K>(kernel);
     sign::<6, P384, K>(kernel);
 }
 
-fn sign<const N: usize, C: ServedCurve<N>, K: PrimeLanes<C>>(kernel: K) {
+fn sign<const N: usize, C: ServedCurve<N>, K: Kernel<C>>(kernel: K) {
     let mut lanes = Lanes::<N, C, K>::new(kernel);
     let mut counters = Counters::default();
     let key = |lane| EcdsaPrivateKey::new(C::NAME, &secret_bytes(C::NAME.scalar_len(), lane), None);

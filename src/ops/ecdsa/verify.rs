@@ -1,4 +1,4 @@
-//! A batch of signatures to verify.
+//! Verification of a batch of ECDSA signatures.
 
 use super::encode::decode;
 use super::known::{self, Known, Size};
@@ -7,8 +7,9 @@ use crate::arith::limbs::is_zero;
 use crate::arith::modular::is_unit;
 use crate::arith::weierstrass::{Lanes, PublicTable, Scalars};
 use crate::error::Error;
-use crate::ops::nist::{NistCurve, Point, ServedCurve, narrow};
-use crate::ops::scalar::{self, Hash, MAX_HASH_LEN};
+use crate::ops::kinds::{Hash, MAX_HASH_LEN, NistCurve};
+use crate::ops::nist::{Point, ServedCurve, narrow};
+use crate::ops::scalar;
 use crate::ops::{Counters, Op};
 use std::sync::Arc;
 
@@ -38,11 +39,12 @@ pub struct VerifyRequest {
 }
 
 impl VerifyRequest {
-    /// A request to verify that `signature`, an `ECDSA-Sig-Value` (RFC 3279 §2.2.3) in DER, is one of `message` by
-    /// `public_key`, the encoding of a point that the bit string of a certificate's `SubjectPublicKeyInfo` holds.
+    /// A request to verify that `signature`, an `ECDSA-Sig-Value` (RFC 3279 §2.2.3) in DER, is one of
+    /// `message` by `public_key`, the encoding of a point that the bit string of a certificate's
+    /// `SubjectPublicKeyInfo` holds.
     ///
-    /// `None` for a key that lanes do not serve: whatever is not the uncompressed encoding of a point of the curve.
-    /// aws-lc-rs knows what to make of these.
+    /// `None` for a key that lanes do not serve: whatever is not the uncompressed encoding of a point of the
+    /// curve. aws-lc-rs knows what to make of these.
     pub fn new(
         curve: NistCurve,
         hash: Hash,
@@ -60,8 +62,8 @@ impl VerifyRequest {
         Some(Self { curve, hash, public_key: public_key.into(), key, m_hash, signature: signature.into() })
     }
 
-    /// The queue that this request belongs to. Keys that were met often have one of their own, because they take another
-    /// way through the lanes.
+    /// The queue that this request belongs to. Keys that were met often have one of their own, because they
+    /// take another way through the lanes.
     pub fn op(&self) -> Op {
         match (self.curve, &self.key) {
             (NistCurve::P256, Key::Point(_)) => Op::P256Verify,
@@ -88,10 +90,11 @@ impl VerifyRequest {
     }
 }
 
-/// Verifies at once, on the calling thread, through aws-lc-rs; public keys may have any encoding that it reads.
+/// Verifies at once, on the calling thread, through aws-lc-rs; public keys may have any encoding that it
+/// reads.
 ///
 /// # Errors
-/// [`Error::InvalidSignature`] when the signature is not valid, or the key is none that aws-lc-rs accepts.
+/// [`Error::InvalidSignature`] when the signature is not valid, or when aws-lc-rs does not accept the key.
 pub fn verify(
     curve: NistCurve,
     hash: Hash,
@@ -141,7 +144,7 @@ pub(in crate::ops) fn verify_batch<const N: usize, C: ServedCurve<N>, K: PrimeLa
     for (work, valid) in work.iter_mut().zip(valid) {
         *work.verdict = match valid {
             Some(true) => {
-                count(|| &mut *lanes, work.request);
+                count(lanes, work.request);
                 Ok(())
             }
             Some(false) => Err(Error::InvalidSignature),
@@ -191,15 +194,15 @@ fn check_prepared<const N: usize, C: ServedCurve<N>, K: PrimeLanes<C>>(
 }
 
 /// Counts a valid signature towards the table of its key, which is made in `lanes` when it is due.
-pub(in crate::ops) fn count<'a, const N: usize, C: ServedCurve<N>, K: PrimeLanes<C>>(
-    lanes: impl FnOnce() -> &'a mut Lanes<N, C, K>,
+pub(in crate::ops) fn count<const N: usize, C: ServedCurve<N>, K: PrimeLanes<C>>(
+    lanes: &mut Lanes<N, C, K>,
     request: &VerifyRequest,
 ) {
     known::count(C::NAME, &request.public_key, |size| {
         let point = request.point().affine();
         let table = match size {
-            Size::Small => PublicTable::small(lanes(), &point),
-            Size::Large => PublicTable::large(lanes(), &point),
+            Size::Small => PublicTable::small(lanes, &point),
+            Size::Large => PublicTable::large(lanes, &point),
         };
         let bytes = table.bytes();
         (table, bytes)
@@ -226,7 +229,8 @@ fn prepare<'a, const N: usize, C: ServedCurve<N>>(
     }
     let z = narrow(&C::NAME.hash_to_scalar(request.m_hash()));
     if bool::from(is_zero(&z)) {
-        // u₁ = 0 has no multiple of the base point. Nobody finds such a message for SHA-2; test vectors have hashes.
+        // u₁ = 0 has no multiple of the base point. Nobody finds such a message for SHA-2; test vectors have
+        // hashes.
         *verdict = redo(request, counters);
         return None;
     }

@@ -8,7 +8,8 @@ use pkcs8::der::asn1::{BitStringRef, OctetStringRef};
 use pkcs8::der::{self, Decode, Encode};
 use pkcs8::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 
-/// The private key, and the public key that an encoding of version 2 carries (RFC 8410 §7), of a DER encoding.
+/// The private key, and the public key that an encoding of version 2 carries (RFC 8410 §7), of a DER
+/// encoding.
 pub(super) fn from_pkcs8_der(der: &[u8]) -> Result<(Secret<u8>, Option<&[u8]>), KeyError> {
     let info = envelope::open(der, ID_ED25519)?;
     // RFC 8410 §3: "For all of the OIDs, the parameters MUST be absent."

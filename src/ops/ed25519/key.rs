@@ -1,10 +1,11 @@
-//! Private keys, and requests to sign with them.
+//! Ed25519 private keys, and requests to sign with them.
 
 use super::{KEY_LEN, import};
 use crate::arch::wiping_stack;
 use crate::arith::curve25519::{clamp, order};
 use crate::error::{Error, KeyError};
-use crate::ops::{rsa, scalar};
+use crate::ops::pem::{self, Format};
+use crate::ops::scalar;
 use std::fmt;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -53,8 +54,8 @@ impl Expanded {
 }
 
 impl PrivateKey {
-    /// The key of these bytes (RFC 8032 §5.1.5), of which every value is valid. The caller's copy stays the caller's to
-    /// wipe.
+    /// The key of these bytes (RFC 8032 §5.1.5), of which every value is valid. The caller's copy stays the
+    /// caller's to wipe.
     ///
     /// # Errors
     /// [`KeyError::Scalar`] when aws-lc-rs refuses.
@@ -69,11 +70,12 @@ impl PrivateKey {
         Ok(Self(Arc::new(Inner { scalar, expanded, public, spki_der })))
     }
 
-    /// Imports a PKCS#8 `PrivateKeyInfo` or `OneAsymmetricKey` (RFC 5208, RFC 5958) with algorithm id-Ed25519 (RFC
-    /// 8410), DER. If it has a public key, that must be the private key's.
+    /// Imports a PKCS#8 `PrivateKeyInfo` or `OneAsymmetricKey` (RFC 5208, RFC 5958) with algorithm id-Ed25519
+    /// (RFC 8410), DER. If it has a public key, that must be the private key's.
     ///
     /// # Errors
-    /// [`KeyError::Algorithm`] for keys of another kind; else what is wrong with the encoding or the public key.
+    /// [`KeyError::Algorithm`] for keys of another kind; else what is wrong with the encoding or the public
+    /// key.
     pub fn from_pkcs8_der(der: &[u8]) -> Result<Self, KeyError> {
         let (private, public) = wiping_stack(|| import::from_pkcs8_der(der))?;
         let key = Self::from_bytes(private.expose().try_into().map_err(|_| KeyError::Encoding)?)?;
@@ -83,16 +85,16 @@ impl PrivateKey {
         }
     }
 
-    /// Imports the first private key of a PEM text (RFC 7468): a section `PRIVATE KEY` (PKCS#8). Certificates and text
-    /// around it are skipped.
+    /// Imports the first private key of a PEM text (RFC 7468): a section `PRIVATE KEY` (PKCS#8). Certificates
+    /// and text around it are skipped.
     ///
     /// # Errors
-    /// As [`PrivateKey::from_pkcs8_der`]; [`KeyError::Encrypted`] tells of an encrypted key, [`KeyError::Encoding`] of
-    /// none at all.
+    /// As [`PrivateKey::from_pkcs8_der`]; [`KeyError::Encrypted`] tells of an encrypted key,
+    /// [`KeyError::Encoding`] of none at all.
     pub fn from_pem(text: &[u8]) -> Result<Self, KeyError> {
-        match wiping_stack(|| rsa::private_key_from_pem(text))? {
-            (rsa::Format::Pkcs8, der) => Self::from_pkcs8_der(der.expose()),
-            (rsa::Format::Pkcs1, _) => Err(KeyError::Algorithm),
+        match wiping_stack(|| pem::read(text))? {
+            (Format::Pkcs8, der) => Self::from_pkcs8_der(der.expose()),
+            (Format::Pkcs1, _) => Err(KeyError::Algorithm),
         }
     }
 

@@ -1,4 +1,4 @@
-//! A batch of signatures (RFC 8032 §5.1.6).
+//! A batch of Ed25519 signatures (RFC 8032 §5.1.6).
 
 use super::{SIGNATURE_LEN, SignRequest};
 use crate::arch::{Secret, disclose};
@@ -10,11 +10,12 @@ use zeroize::Zeroizing;
 
 /// Signs the messages of `requests`, at most as many as there are lanes, with a result for each.
 ///
-/// A nonce's point that is not on the curve was miscomputed; its signature would give the private key away to whoever
-/// has the right one of the same message, and so it is not made: the request is done again through aws-lc-rs, and counted.
-/// That catches what goes wrong in the arithmetic, in the tables' contents and in the inversion, wherever it does not happen
-/// to hit another point of the curve: that is, unless it replaced whole table entries by others. It does not catch a wrong
-/// nonce or a wrong choice of entries; only a second computation would.
+/// A nonce's point that is not on the curve was miscomputed; its signature would give the private key away to
+/// whoever has the right one of the same message, and so it is not made: the request is done again through
+/// aws-lc-rs, and counted. That catches what goes wrong in the arithmetic, in the tables' contents and in the
+/// inversion, wherever it does not happen to hit another point of the curve: that is, unless it replaced
+/// whole table entries by others. It does not catch a wrong nonce or a wrong choice of entries; only a second
+/// computation would.
 pub(in crate::ops) fn sign_batch<K: Kernel>(
     kernel: K,
     requests: &[&SignRequest],

@@ -3,32 +3,16 @@
 mod wycheproof;
 
 use super::{KEY_LEN, PrivateKey, SIGNATURE_LEN, SignRequest, VerifyRequest, verify};
-use crate::arch::testing::{Random, with_tier};
-use crate::arch::{Tier, TierKind};
+use crate::arch::Tier;
 use crate::arith::curve25519::{Combination, Combiner, order};
 use crate::error::Error;
+use crate::ops::testing::{Random, each_tier, from_hex, run};
 use crate::ops::{Op, Request, Response, Runner, scalar};
-
-fn each_tier(test: impl Fn(Tier)) {
-    for kind in TierKind::DETECTABLE.iter().copied().chain([TierKind::Portable]) {
-        with_tier(kind, Tier::of_kind(kind), &test);
-    }
-}
-
-pub(super) fn bytes(hex: &str) -> Vec<u8> {
-    (0..hex.len() / 2).map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap()).collect()
-}
 
 fn random_bytes(random: &mut Random) -> [u8; 32] {
     let mut bytes = [0; 32];
     bytes.as_chunks_mut::<8>().0.iter_mut().for_each(|chunk| *chunk = random.word().to_le_bytes());
     bytes
-}
-
-fn run(runner: &mut Runner, requests: &[Request]) -> Vec<Result<Response, Error>> {
-    let mut results = Vec::new();
-    runner.run(&requests.iter().collect::<Vec<_>>(), &mut results);
-    results
 }
 
 /// One case: a key, a message, a signature, and what aws-lc-rs says.
@@ -89,7 +73,7 @@ const VECTORS: [[&str; 3]; 4] = [
 
 #[test]
 fn signs_the_vectors_of_the_rfc() {
-    let vectors = VECTORS.map(|vector| vector.map(bytes));
+    let vectors = VECTORS.map(|vector| vector.map(from_hex));
     each_tier(|tier| {
         let mut runner = Runner::new(tier);
         for fill in 1..=runner.capacity(Op::Ed25519Sign) {
@@ -206,7 +190,7 @@ fn small_order() -> Vec<[u8; KEY_LEN]> {
         "eeffffffffffffffffffffffffffffffffffffffffffffffffffffffffffff7f",
     ];
     let both = canonical.iter().flat_map(|hex| {
-        let low: [u8; KEY_LEN] = bytes(hex).try_into().unwrap();
+        let low: [u8; KEY_LEN] = from_hex(hex).try_into().unwrap();
         let mut high = low;
         high[31] |= 0x80;
         [low, high]

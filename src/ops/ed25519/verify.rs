@@ -1,7 +1,7 @@
 //! A batch of signatures to verify (RFC 8032 §5.1.7).
 //!
-//! The equation is checked without multiplying by the cofactor, as aws-lc-rs does, and R is compared as it is encoded: so
-//! exactly those signatures are valid that are valid there, also with keys of small order.
+//! The equation is checked without multiplying by the cofactor, as aws-lc-rs does, and R is compared as it is
+//! encoded: so exactly those signatures are valid that are valid there, also with keys of small order.
 
 use super::{KEY_LEN, SIGNATURE_LEN};
 use crate::arith::curve25519::{Combination, Combiner, Kernel, Undecodable, order};
@@ -35,8 +35,8 @@ pub struct VerifyRequest {
 }
 
 impl VerifyRequest {
-    /// A request to verify that `signature` is one of `message` by `public_key` (RFC 8032 §5.1.2), which is what the bit
-    /// string of a certificate's `SubjectPublicKeyInfo` holds.
+    /// A request to verify that `signature` is one of `message` by `public_key` (RFC 8032 §5.1.2), which is
+    /// what the bit string of a certificate's `SubjectPublicKeyInfo` holds.
     ///
     /// `None` if either has another length than it must have: aws-lc-rs knows what to make of these.
     pub fn new(public_key: &[u8], message: &[u8], signature: &[u8]) -> Option<Self> {
@@ -52,8 +52,8 @@ impl VerifyRequest {
         verify(&self.public_key, &self.message, &[self.r, self.s].concat())
     }
 
-    /// Steps 1 and 2, as far as they need no point: S must be below the group order, which refuses malleated signatures
-    /// (§8.4).
+    /// Steps 1 and 2, as far as they need no point: S must be below the group order, which refuses malleated
+    /// signatures (§8.4).
     fn prepare(&self) -> Option<Combination<'_>> {
         let s = order::from_bytes(&self.s);
         if !bool::from(order::is_reduced(&s)) {
@@ -70,8 +70,8 @@ impl VerifyRequest {
     }
 }
 
-/// Verifies at once, on the calling thread, through aws-lc-rs, that `signature` is one of `message` by `public_key` (RFC 8032
-/// §5.1.2).
+/// Verifies at once, on the calling thread, through aws-lc-rs, that `signature` is one of `message` by
+/// `public_key` (RFC 8032 §5.1.2).
 ///
 /// # Errors
 /// [`Error::InvalidSignature`] when it is not, or when the key is none.

@@ -1,15 +1,15 @@
-//! Base blinding (P. Kocher, "Timing attacks on implementations of Diffie-Hellman, RSA, DSS, and other systems",
-//! 1996, §10): the private exponentiation works on a number that nobody outside knows.
+//! Base blinding (P. Kocher, "Timing attacks on implementations of Diffie-Hellman, RSA, DSS, and other
+//! systems", 1996, §10): the private exponentiation works on a number that nobody outside knows.
 //!
-//! For a prime p and a random r, instead of `m^dp` it computes `(m·A)^dp · A⁻`, with A = r^e and A⁻ = r⁻¹ modulo p.
-//! That is the same number, because dp is the inverse of e modulo p − 1.
+//! For a prime p and a random r, instead of `m^dp` it computes `(m·A)^dp · A⁻`, with A = r^e and A⁻ = r⁻¹
+//! modulo p. That is the same number, because dp is the inverse of e modulo p − 1.
 //!
-//! Each CRT half has a blinding of its own. Blinding p with r₁ and q with r₂ is blinding n with the r that is r₁
-//! modulo p and r₂ modulo q; that r is uniform if r₁ and r₂ are, so nothing is lost against blinding before the
-//! split, and inversions are of half length.
+//! Each CRT half has a blinding of its own. Blinding p with r₁ and q with r₂ is blinding n with the r that is
+//! r₁ modulo p and r₂ modulo q; that r is uniform if r₁ and r₂ are, so nothing is lost against blinding
+//! before the split, and inversions are of half length.
 //!
-//! As in BoringSSL and aws-lc (`crypto/fipsmodule/rsa/blinding.c`), a pair is squared after each use and replaced by a
-//! fresh one after 32. After a fork the child starts afresh.
+//! As in BoringSSL and aws-lc (`crypto/fipsmodule/rsa/blinding.c`), a pair is squared after each use and
+//! replaced by a fresh one after 32. After a fork the child starts afresh.
 
 use super::import::Components;
 use crate::arch::{Secret, disclose};
@@ -65,8 +65,8 @@ impl Blinding {
         Self { modulus: Arc::clone(modulus), factor: zero(), inverse: zero(), uses_left: 0 }
     }
 
-    /// The next pair, not in Montgomery form and below p: `factor` = A = r^e and `inverse` = A⁻ = r⁻¹ mod p, both as
-    /// long as p.
+    /// The next pair, not in Montgomery form and below p: `factor` = A = r^e and `inverse` = A⁻ = r⁻¹ mod p,
+    /// both as long as p.
     ///
     /// # Errors
     /// That of `random`; [`Error::Random`] too when it gives no usable number. The next call tries again.
@@ -172,7 +172,8 @@ impl KeyBlinding {
 
     /// Gives `take` the blindings modulo p and q, which no other thread uses meanwhile.
     ///
-    /// A thread waits only if as many others as there are slots are taking factors of this key at this moment.
+    /// A thread waits only if as many others as there are slots are taking factors of this key at this
+    /// moment.
     pub(super) fn with<R>(&self, take: impl FnOnce(&mut Blinding, &mut Blinding) -> R) -> R {
         let mut slot = self.lock();
         let Slot { p, q, process } = &mut *slot;

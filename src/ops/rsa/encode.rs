@@ -1,8 +1,8 @@
 //! From a message to the number that is signed, and the check of such a number: EMSA-PKCS1-v1_5 and EMSA-PSS
 //! (RFC 8017 §9).
 //!
-//! Neither the message nor the encoded result is a secret; the salt is an argument, so that everything here is a
-//! function of its inputs.
+//! Neither the message nor the encoded result is a secret; the salt is an argument, so that everything here
+//! is a function of its inputs.
 
 mod verify;
 
@@ -10,7 +10,8 @@ pub(super) use verify::verify;
 
 use super::Padding;
 use crate::error::Error;
-use crate::ops::scalar::{Hash, MAX_HASH_LEN, digest};
+use crate::ops::kinds::{Hash, MAX_HASH_LEN};
+use crate::ops::scalar::digest;
 
 /// What both encodings say of a modulus that is too small.
 const TOO_SHORT: Error = Error::Unsupported("the modulus is too small for this padding and hash");
@@ -76,8 +77,8 @@ fn emsa_pkcs1_v1_5(hash: Hash, m_hash: &[u8], em: &mut [u8]) -> Result<(), Error
     Ok(())
 }
 
-/// EMSA-PSS-ENCODE (RFC 8017 §9.1.1) into `em`, ⌈em_bits/8⌉ bytes, with MGF1 of the same hash, from step 3 on: steps
-/// 1 and 2 have made `m_hash`. `salt` may have any length up to [`MAX_HASH_LEN`].
+/// EMSA-PSS-ENCODE (RFC 8017 §9.1.1) into `em`, ⌈em_bits/8⌉ bytes, with MGF1 of the same hash, from step 3
+/// on: steps 1 and 2 have made `m_hash`. `salt` may have any length up to [`MAX_HASH_LEN`].
 fn emsa_pss(hash: Hash, m_hash: &[u8], salt: &[u8], em_bits: usize, em: &mut [u8]) -> Result<(), Error> {
     let (h_len, em_len) = (hash.len(), em.len());
     debug_assert_eq!(em_len, em_bits.div_ceil(8));
@@ -102,7 +103,8 @@ fn emsa_pss(hash: Hash, m_hash: &[u8], salt: &[u8], em_bits: usize, em: &mut [u8
     Ok(())
 }
 
-/// Steps 5 and 6 of EMSA-PSS-ENCODE, 12 and 13 of EMSA-PSS-VERIFY: H = Hash(M'), M' = eight bytes 0x00 || mHash || salt.
+/// Steps 5 and 6 of EMSA-PSS-ENCODE, 12 and 13 of EMSA-PSS-VERIFY: H = Hash(M'), M' = eight bytes 0x00 ||
+/// mHash || salt.
 fn hash_m_prime(hash: Hash, m_hash: &[u8], salt: &[u8], h: &mut [u8]) {
     let mut m_prime = [0; 8 + 2 * MAX_HASH_LEN];
     let m_prime = &mut m_prime[..8 + m_hash.len() + salt.len()];

@@ -1,9 +1,9 @@
-//! Private keys from PKCS#8 and PKCS#1, DER and PEM, and the checks that every one of them passes.
+//! Private keys from PKCS#8 and PKCS#1, DER, and the checks that every one of them passes.
 //!
-//! The checks are those of RFC 8017 §3.2 and of aws-lc, one [`KeyError`] for each. They take a time that depends on
-//! the encoding's lengths and on the public n and e, not on secrets, up to the first check that fails. Whether p
-//! and q are prime is not checked, by us as little as by aws-lc: a key whose "primes" are composite makes
-//! signatures that fail their public-key check and are not released.
+//! The checks are those of RFC 8017 §3.2 and of aws-lc, one [`KeyError`] for each. They take a time that
+//! depends on the encoding's lengths and on the public n and e, not on secrets, up to the first check that
+//! fails. Whether p and q are prime is not checked, by us as little as by aws-lc: a key whose "primes" are
+//! composite makes signatures that fail their public-key check and are not released.
 
 use crate::arch::Secret;
 use crate::arith::limbs::{self, bit_len_vartime, ct_eq, ct_lt, from_be_bytes, is_zero};
@@ -13,7 +13,7 @@ use crate::ops::envelope::{self, RSA_ENCRYPTION};
 use crate::ops::scalar;
 use pkcs1::UintRef;
 use pkcs8::der::asn1::{AnyRef, BitStringRef};
-use pkcs8::der::{self, Decode, Encode, pem};
+use pkcs8::der::{self, Decode, Encode};
 use pkcs8::{AlgorithmIdentifierRef, SubjectPublicKeyInfoRef};
 use subtle::Choice;
 
@@ -103,57 +103,6 @@ pub(super) fn pkcs1_in_pkcs8(der: &[u8]) -> Result<(&[u8], Option<&[u8]>), KeyEr
         return Err(KeyError::Encoding);
     }
     Ok((info.private_key, info.public_key))
-}
-
-/// What a PEM section holds.
-#[derive(Clone, Copy)]
-pub(in crate::ops) enum Format {
-    Pkcs1,
-    Pkcs8,
-}
-
-/// The first private key of a PEM text (RFC 7468); other sections and text around them are skipped.
-pub(in crate::ops) fn from_pem(text: &[u8]) -> Result<(Format, Secret<u8>), KeyError> {
-    let (label, section) = private_key_section(text).ok_or(KeyError::Encoding)?;
-    let format = match label {
-        b"RSA PRIVATE KEY" => Format::Pkcs1,
-        b"PRIVATE KEY" => Format::Pkcs8,
-        b"ENCRYPTED PRIVATE KEY" => return Err(KeyError::Encrypted),
-        _ => return Err(KeyError::Algorithm),
-    };
-    // RFC 7468 §3 wants lines of 64 characters, but some encoders make others: the first line decides.
-    let width = section.split(|byte| *byte == b'\n').nth(1).map_or(0, |line| line.trim_ascii_end().len());
-    let decode = || -> pem::Result<Secret<u8>> {
-        let mut decoder = pem::Decoder::new_wrapped(section, width.max(4))?;
-        let mut der = Secret::zeroed(decoder.remaining_len());
-        decoder.decode(der.expose_mut())?;
-        Ok(der)
-    };
-    // Encrypted PKCS#1 has headers (RFC 1421 §4.6.1.1) where RFC 7468 allows none.
-    let has_headers = section.windows(10).any(|bytes| bytes == b"Proc-Type:");
-    let der = decode().map_err(|_| if has_headers { KeyError::Encrypted } else { KeyError::Encoding })?;
-    Ok((format, der))
-}
-
-/// The label and the text, boundaries included, of the first section whose label ends in `PRIVATE KEY`.
-fn private_key_section(text: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (mut begin, mut offset) = (None, 0);
-    for line in text.split_inclusive(|byte| *byte == b'\n') {
-        let (start, content) = (offset, line.trim_ascii_end());
-        offset += line.len();
-        let label = |prefix: &[u8]| content.strip_prefix(prefix)?.strip_suffix(b"-----");
-        match begin {
-            None => {
-                begin = label(b"-----BEGIN ").filter(|l| l.ends_with(b"PRIVATE KEY")).map(|l| (l, start));
-            }
-            Some((wanted, begin)) => {
-                if label(b"-----END ") == Some(wanted) {
-                    return Some((wanted, &text[begin..start + content.len()]));
-                }
-            }
-        }
-    }
-    None
 }
 
 fn encoding<E>(_: E) -> KeyError {

@@ -1,58 +1,24 @@
-//! Private keys and requests to sign with them.
+//! RSA private keys, and requests to sign with them.
 
 use crate::arch::lanes::MontLanes;
 use crate::arch::{TierKind, wiping_stack};
 use crate::error::{Error, KeyError};
 use crate::ops::Op;
+use crate::ops::kinds::Padding;
+use crate::ops::pem::{self, Format};
 use crate::ops::rsa::blinding::KeyBlinding;
-use crate::ops::rsa::import::{self, Components, Format};
+use crate::ops::rsa::import::{self, Components};
 use crate::ops::rsa::lanes::LaneKey;
-use crate::ops::scalar::{self, Hash};
+use crate::ops::scalar;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
-
-/// How a message becomes the number that is signed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Padding {
-    /// RSASSA-PKCS1-v1_5 with SHA-256.
-    Pkcs1Sha256,
-    /// RSASSA-PKCS1-v1_5 with SHA-384.
-    Pkcs1Sha384,
-    /// RSASSA-PKCS1-v1_5 with SHA-512.
-    Pkcs1Sha512,
-    /// RSASSA-PSS with SHA-256, MGF1 with the same hash, a salt as long as the hash.
-    PssSha256,
-    /// RSASSA-PSS with SHA-384, likewise.
-    PssSha384,
-    /// RSASSA-PSS with SHA-512, likewise.
-    PssSha512,
-}
-
-impl Padding {
-    /// The hash of the message and, for PSS, of the mask generation function.
-    pub(in crate::ops) fn hash(self) -> Hash {
-        match self {
-            Self::Pkcs1Sha256 | Self::PssSha256 => Hash::Sha256,
-            Self::Pkcs1Sha384 | Self::PssSha384 => Hash::Sha384,
-            Self::Pkcs1Sha512 | Self::PssSha512 => Hash::Sha512,
-        }
-    }
-
-    /// The length of the salt in bytes: that of the hash for PSS, 0 for PKCS#1 v1.5.
-    pub(super) fn salt_len(self) -> usize {
-        match self {
-            Self::Pkcs1Sha256 | Self::Pkcs1Sha384 | Self::Pkcs1Sha512 => 0,
-            Self::PssSha256 | Self::PssSha384 | Self::PssSha512 => self.hash().len(),
-        }
-    }
-}
 
 /// An RSA private key, checked at import and ready for the lanes. Cloning shares it.
 ///
 /// Accepted are keys with two primes, a modulus of 2048 to 8192 bits and an odd public exponent of at least 3
 /// and at most 33 bits, the limits of aws-lc. Every component is checked against the others (RFC 8017 §3.2):
-/// n = p·q, d·e = 1 modulo p − 1 and modulo q − 1, dp, dq, qinv. p may be the smaller prime. The primes' primality
-/// is not tested.
+/// n = p·q, d·e = 1 modulo p − 1 and modulo q − 1, dp, dq, qinv. p may be the smaller prime. The primes'
+/// primality is not tested.
 ///
 /// ```
 /// # #[cfg(feature = "internals")] {
@@ -119,7 +85,7 @@ impl RsaPrivateKey {
     /// [`KeyError`] says which of the consistency checks failed; [`KeyError::Encrypted`] and
     /// [`KeyError::Algorithm`] tell of other kinds of keys, [`KeyError::Encoding`] of none at all.
     pub fn from_pem(text: &[u8]) -> Result<Self, KeyError> {
-        let (format, der) = wiping_stack(|| import::from_pem(text))?;
+        let (format, der) = wiping_stack(|| pem::read(text))?;
         match format {
             Format::Pkcs1 => Self::from_pkcs1_der(der.expose()),
             Format::Pkcs8 => Self::from_pkcs8_der(der.expose()),
@@ -178,8 +144,8 @@ impl RsaPrivateKey {
         self.0.lanes[K::KIND as usize].get_or_init(|| LaneKey::new::<K>(self.components())).as_ref()
     }
 
-    /// Makes the key undefined to valgrind, but for what is public: its primes' lengths, and that they are odd. Lanes must not
-    /// have used it yet.
+    /// Makes the key undefined to valgrind, but for what is public: its primes' lengths, and that they are
+    /// odd. Lanes must not have used it yet.
     #[cfg(test)]
     pub(in crate::ops) fn mark_secret(&self) {
         use crate::arch::memcheck::{mark_secret, mark_secret_prime};

@@ -1,10 +1,11 @@
 //! The RSA private operation over one batch, in lanes; the public one is in [`public`].
 //!
-//! One lane holds one CRT half (RFC 8017 §5.1.2, step 2.b): p and q of a signature are two lanes, so a batch of
-//! lanes/2 signatures is full. Lanes carry their own moduli and exponents, so the keys of a batch may all differ.
+//! One lane holds one CRT half (RFC 8017 §5.1.2, step 2.b): p and q of a signature are two lanes, so a batch
+//! of lanes/2 signatures is full. Lanes carry their own moduli and exponents, so the keys of a batch may all
+//! differ.
 //!
-//! What is done on plain limbs instead of in lanes is what costs next to nothing: reducing the input to the halves,
-//! recombining them, converting digits.
+//! What is done on plain limbs instead of in lanes is what costs next to nothing: reducing the input to the
+//! halves, recombining them, converting digits.
 
 mod public;
 
@@ -35,8 +36,8 @@ struct Half {
     modulus: Modulus,
 }
 
-/// A modulus in lane digits, with the constants that lead into and out of Montgomery form. All numbers share one
-/// buffer.
+/// A modulus in lane digits, with the constants that lead into and out of Montgomery form. All numbers share
+/// one buffer.
 struct Modulus {
     shape: Shape,
     /// The first of the [`Number`]s.
@@ -48,8 +49,8 @@ struct Modulus {
 enum Number {
     N,
     NInv,
-    /// What takes an input into Montgomery form: for a half 2^(64k)·R³ mod p, which takes a reduced input to its
-    /// multiple by R²; for the public modulus R² mod n.
+    /// What takes an input into Montgomery form: for a half 2^(64k)·R³ mod p, which takes a reduced input to
+    /// its multiple by R²; for the public modulus R² mod n.
     Enter,
     /// R mod n: 1 in Montgomery form. Only the private operation needs it.
     One,

@@ -11,10 +11,10 @@ mod sign;
 pub(crate) mod testing;
 mod verify;
 
-pub use key::{Padding, RsaPrivateKey, SignRequest};
+pub use super::kinds::Padding;
+pub use key::{RsaPrivateKey, SignRequest};
 pub use verify::{VerifyRequest, verify};
 
-pub(super) use import::{Format, from_pem as private_key_from_pem};
 pub(super) use lanes::Workspace;
 pub(super) use public_keys::PublicKeys;
 pub(super) use sign::sign_batch;

@@ -8,8 +8,8 @@ use crate::ops::Op;
 use pkcs1::der::Decode;
 use std::sync::Arc;
 
-/// A well-formed `RSAPublicKey` (RFC 8017 appendix A.1.1) of a kind that lanes serve: a modulus of 2048, 3072 or 4096
-/// bits, odd, and an odd exponent from 3 to 2^33 − 1.
+/// A well-formed `RSAPublicKey` (RFC 8017 appendix A.1.1) of a kind that lanes serve: a modulus of 2048, 3072
+/// or 4096 bits, odd, and an odd exponent from 3 to 2^33 − 1.
 ///
 /// DER has one encoding for each key: two keys are the same if their encodings are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,11 +73,13 @@ impl PeerKey {
 /// The most keys that a cache holds: about 200 KiB of 4096-bit keys.
 const BOUND: usize = 64;
 
-/// The public keys that one thread met last, prepared for its kernels: peers and certification authorities come back.
+/// The public keys that one thread met last, prepared for its kernels: peers and certification authorities come
+/// back.
 ///
-/// Bounded by [`BOUND`] keys; the one that was not used for the longest time makes room. It holds public keys and
-/// nothing else. Peers may learn from the time that a verification takes whether a key was met lately, and may displace
-/// others' keys, which costs what preparing them costs.
+/// It holds at most [`BOUND`] keys, and nothing else; the least recently used one is evicted. The timing of a
+/// verification reveals to peers whether a key was met lately, and they may evict others' keys, which costs what
+/// preparing them costs. Keys of ECDSA are kept in another way, because what is prepared for them is large, and
+/// pays for itself only after some verifications: see `ops/ecdsa/known.rs`.
 #[derive(Default)]
 pub(crate) struct PublicKeys {
     entries: Vec<Entry>,

@@ -45,7 +45,7 @@ pub(crate) struct Numbers {
 impl Numbers {
     /// Those of the PKCS#1 file `vendor-test-vectors/rsa-keys/NAME.pem`.
     pub(crate) fn of(name: &str) -> Self {
-        let (_, der) = super::import::from_pem(&vendored(&format!("rsa-keys/{name}.pem"))).unwrap();
+        let (_, der) = crate::ops::pem::read(&vendored(&format!("rsa-keys/{name}.pem"))).unwrap();
         let key = pkcs1::RsaPrivateKey::from_der(der.expose()).unwrap();
         let big = |x: UintRef<'_>| BigUint::from_bytes_be(x.as_bytes());
         Self {

@@ -6,7 +6,8 @@ use super::{Padding, encode};
 use crate::arch::lanes::MontLanes;
 use crate::arith::limbs;
 use crate::error::Error;
-use crate::ops::scalar::{self, MAX_HASH_LEN};
+use crate::ops::kinds::MAX_HASH_LEN;
+use crate::ops::scalar;
 use crate::ops::{Counters, Op};
 use std::sync::Arc;
 
@@ -38,11 +39,12 @@ pub struct VerifyRequest {
 }
 
 impl VerifyRequest {
-    /// A request to verify that `signature` is one of `message` by `public_key`, an `RSAPublicKey` (RFC 8017 appendix
-    /// A.1.1) in DER, which is what the bit string of a certificate's `SubjectPublicKeyInfo` holds.
+    /// A request to verify that `signature` is one of `message` by `public_key`, an `RSAPublicKey` (RFC 8017
+    /// appendix A.1.1) in DER, which is what the bit string of a certificate's `SubjectPublicKeyInfo` holds.
     ///
-    /// `None` for a key that lanes do not serve: whatever is not strict DER, not of 2048, 3072 or 4096 bits, or has an
-    /// exponent that is even, below 3 or longer than 33 bits. aws-lc-rs knows what to make of these.
+    /// `None` for a key that lanes do not serve: whatever is not strict DER, not of 2048, 3072 or 4096 bits,
+    /// or has an exponent that is even, below 3 or longer than 33 bits. aws-lc-rs knows what to make of
+    /// these.
     pub fn new(public_key: &[u8], padding: Padding, message: &[u8], signature: &[u8]) -> Option<Self> {
         let key = PeerKey::parse(public_key)?;
         // Hashed here, the message need not be kept.
@@ -58,7 +60,7 @@ impl VerifyRequest {
 
     /// Answers the request through aws-lc-rs.
     pub(crate) fn run_scalar(&self) -> Result<(), Error> {
-        scalar::verify(self.padding, self.key.der(), self.m_hash(), &self.signature)
+        scalar::verify_rsa(self.padding, self.key.der(), self.m_hash(), &self.signature)
     }
 
     fn m_hash(&self) -> &[u8] {
@@ -66,8 +68,8 @@ impl VerifyRequest {
     }
 }
 
-/// Verifies at once, on the calling thread, through aws-lc-rs, that `signature` is one of `message` by `public_key`, an
-/// `RSAPublicKey` (RFC 8017 appendix A.1.1) in DER with a modulus of 2048 to 8192 bits.
+/// Verifies at once, on the calling thread, through aws-lc-rs, that `signature` is one of `message` by
+/// `public_key`, an `RSAPublicKey` (RFC 8017 appendix A.1.1) in DER with a modulus of 2048 to 8192 bits.
 ///
 /// # Errors
 /// [`Error::InvalidSignature`] when it is not, or when the key is not well-formed.
@@ -75,7 +77,7 @@ pub fn verify(public_key: &[u8], padding: Padding, message: &[u8], signature: &[
     let mut m_hash = [0; MAX_HASH_LEN];
     let m_hash = &mut m_hash[..padding.hash().len()];
     scalar::digest(padding.hash(), message, m_hash);
-    scalar::verify(padding, public_key, m_hash, signature)
+    scalar::verify_rsa(padding, public_key, m_hash, signature)
 }
 
 /// A request on its way through the lanes.

@@ -3,8 +3,9 @@ use crate::arch::Tier;
 use crate::fiber::{Fibers, Step, unlocked};
 use crate::ops::ecdsa::EcdsaPrivateKey;
 use crate::ops::rsa::RsaPrivateKey;
-use crate::ops::{Op, Runner};
-use crate::provider::{Reply, default_provider};
+use crate::ops::{Op, Response, Runner};
+use crate::provider::answer::{Ask, Reply};
+use crate::provider::default_provider;
 
 fn key(name: &str) -> RsaPrivateKey {
     let path = format!("{}/vendor-test-vectors/rsa-keys/{name}.pem", env!("CARGO_MANIFEST_DIR"));

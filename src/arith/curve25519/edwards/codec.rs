@@ -20,8 +20,8 @@ pub(crate) enum Undecodable {
     NotCanonical,
 }
 
-/// The points of the first `count` lanes, affine, encoded as RFC 8032 §5.1.2 says; and whether each of them is on the
-/// curve.
+/// The points of the first `count` lanes, affine, encoded as RFC 8032 §5.1.2 says; and whether each of them
+/// is on the curve.
 pub(super) fn encode_points<K: Field25519Lanes>(
     point: &Point<K::Reduced>,
     count: usize,
@@ -80,11 +80,11 @@ fn defect<K: Field25519Lanes>(kernel: K, point: &Point<K::Reduced>) -> K::Reduce
     left
 }
 
-/// Decodes (RFC 8032 §5.1.3) a **public** point for each lane and puts the **opposite** point into it; into a lane whose
-/// bytes cannot be decoded, the neutral point. A lane without bytes is left as it was.
+/// Decodes (RFC 8032 §5.1.3) a **public** point for each lane and puts the **opposite** point into it; into a
+/// lane whose bytes cannot be decoded, the neutral point. A lane without bytes is left as it was.
 ///
-/// All lanes share the square root, a chain of powers; what is left, single elements do. What becomes of a lane takes
-/// branches, so the points must be no secret.
+/// All lanes share the square root, a chain of powers; what is left, single elements do. What becomes of a
+/// lane takes branches, so the points must be no secret.
 pub(super) fn decode_opposite_vartime<K: Field25519Lanes>(
     kernel: K,
     point: &mut Point<K::Reduced>,
@@ -127,7 +127,8 @@ fn correct_root(u: &Element, root: &Element, square: &Element) -> Option<Element
     }
 }
 
-/// RFC 8032 §5.1.3, step 2: u = y² − 1, the candidate root x = u·v³·(u·v⁷)^((p − 5)/8) for v = d·y² + 1, and v·x².
+/// RFC 8032 §5.1.3, step 2: u = y² − 1, the candidate root x = u·v³·(u·v⁷)^((p − 5)/8) for v = d·y² + 1, and
+/// v·x².
 fn root_of_ratio<K: Field25519Lanes>(k: K, y: &K::Reduced) -> (K::Reduced, K::Reduced, K::Reduced) {
     let (one, d) = (constant::<K>(&[1, 0, 0, 0]), constant::<K>(&D));
     let [mut yy, mut dyy, mut u, mut v, mut v3, mut uv3] = [K::Reduced::default(); 6];
@@ -153,7 +154,8 @@ fn root_of_ratio<K: Field25519Lanes>(k: K, y: &K::Reduced) -> (K::Reduced, K::Re
     (u, root, square)
 }
 
-/// x^((p − 5)/8) = x^(2^252 − 3): powers x^(2^n − 1) for n = 1, 2, 4, 5, 10, 20, 40, 50, 100, 200, 250, and two squarings.
+/// x^((p − 5)/8) = x^(2^252 − 3): powers x^(2^n − 1) for n = 1, 2, 4, 5, 10, 20, 40, 50, 100, 200, 250, and
+/// two squarings.
 fn pow_p_minus_5_over_8<K: Field25519Lanes>(k: K, x: &K::Reduced) -> K::Reduced {
     // x^(2^n − 1) and x^(2^m − 1) to x^(2^(n + m) − 1).
     let join = |high: &K::Reduced, low: &K::Reduced, m: usize| {

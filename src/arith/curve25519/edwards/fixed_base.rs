@@ -1,20 +1,20 @@
 //! The base point's multiples, which all lanes of a tier share, and what is looked up in them.
 //!
-//! A scalar is written with signed odd digits of 6 bits: k = Σ dᵢ·64^i with dᵢ in {±1, ±3, …, ±63}, which every odd k
-//! below 2^258 has, in 43 digits (M. Joye, M. Tunstall, "Exponent recoding and regular exponentiation algorithms",
-//! AFRICACRYPT 2009, §3). No digit is zero, so that 32 entries serve a window. For each window there is a table
-//! of its own: 43 additions, and no doubling.
+//! A scalar is written with signed odd digits of 6 bits: k = Σ dᵢ·64^i with dᵢ in {±1, ±3, …, ±63}, which
+//! every odd k below 2^258 has, in 43 digits (M. Joye, M. Tunstall, "Exponent recoding and regular
+//! exponentiation algorithms", AFRICACRYPT 2009, §3). No digit is zero, so that 32 entries serve a window.
+//! For each window there is a table of its own: 43 additions, and no doubling.
 //!
-//! With windows of 5 bits there are 52 additions, and look-ups of half the length, because every entry is read: in lanes
-//! of AVX2 and FMA that takes the same time, with IFMA, where a look-up is a few permutations, a fifth more.
+//! With windows of 5 bits there are 52 additions, and look-ups of half the length, because every entry is
+//! read: in lanes of AVX2 and FMA that takes the same time, with IFMA, where a look-up is a few permutations,
+//! a fifth more.
 
 use super::super::invert::invert_all;
 use super::{BASE, D, Group, Point};
 use crate::arch::field25519::{Digits, Element, Field25519Lanes};
-use crate::arch::lanes::{LaneVec, Vec4, Vec8};
+use crate::arch::lanes::LaneVec;
 use crate::arch::lookup::{LookupLanes, SharedTable, SplitTable};
-use crate::arch::{Avx2Fma, Avx512Ifma, AvxIfma, Portable};
-use std::sync::OnceLock;
+use crate::arith::home::{Home, homes};
 
 /// Bits of a window.
 pub(super) const WINDOW: usize = 6;
@@ -28,33 +28,17 @@ const ENTRIES: usize = 1 << (WINDOW - 1);
 /// 1/2.
 const HALF: [u64; 4] = [u64::MAX - 8, u64::MAX, u64::MAX, u64::MAX >> 2];
 
-/// What the curve is computed with.
+/// What the curve is computed with: a tier's kernels, and a place for the tables of the base point.
 pub(crate) trait Kernel:
-    Field25519Lanes + LookupLanes<<Self as Field25519Lanes>::Mask> + TableHome<<Self as Field25519Lanes>::Mask>
+    Field25519Lanes
+    + LookupLanes<<Self as Field25519Lanes>::Mask>
+    + Home<FixedBase<<Self as Field25519Lanes>::Mask>>
 {
 }
 
-impl<K> Kernel for K where K: Field25519Lanes + LookupLanes<K::Mask> + TableHome<K::Mask> {}
+impl<K> Kernel for K where K: Field25519Lanes + LookupLanes<K::Mask> + Home<FixedBase<K::Mask>> {}
 
-/// Where a tier's table lives: it is made when it is first needed, once a process.
-pub(crate) trait TableHome<V: 'static> {
-    /// The place for it.
-    fn home() -> &'static OnceLock<FixedBase<V>>;
-}
-
-macro_rules! table_homes {
-    ($($token:ty: $vec:ty),*) => {$(
-        impl TableHome<$vec> for $token {
-            fn home() -> &'static OnceLock<FixedBase<$vec>> {
-                static HOME: OnceLock<FixedBase<$vec>> = OnceLock::new();
-                &HOME
-            }
-        }
-    )*};
-}
-table_homes!(Portable: Vec4, Avx2Fma: Vec4, AvxIfma: Vec4, Avx512Ifma: Vec8);
-#[cfg(all(test, lanes))]
-table_homes!(crate::arch::PlainIfma: Vec4);
+homes!(V => FixedBase<V>);
 
 /// For each window i, the entries of (2·j + 1)·64^i·B: half of y + x, half of y − x, and d·x·y. More windows
 /// than a scalar has make their number a multiple of the lanes'.
@@ -65,9 +49,14 @@ pub(crate) struct FixedBase<V> {
     split: SplitTable<V>,
 }
 
-/// The table of the kernel's tier.
+/// The table of the kernel's tier, which the first call of a process computes.
 pub(super) fn table<K: Kernel>(kernel: K) -> &'static FixedBase<K::Mask> {
     K::home().get_or_init(|| FixedBase::new(kernel))
+}
+
+/// Makes the table of the kernel's tier, if nobody has.
+pub(crate) fn make_table<K: Kernel>(kernel: K) {
+    table(kernel);
 }
 
 impl<V: LaneVec> FixedBase<V> {
@@ -76,7 +65,8 @@ impl<V: LaneVec> FixedBase<V> {
         let mut group = Group::new(kernel);
         let count = WINDOWS.next_multiple_of(K::LANES);
         let mut windows = Vec::with_capacity(count);
-        // 64^i·B in lane 0, one window after the other; then the entries of as many windows as there are lanes.
+        // 64^i·B in lane 0, one window after the other; then the entries of as many windows as there are
+        // lanes.
         let mut power = Point::neutral::<K>();
         power.set::<K>(0, &BASE);
         for _ in (0..count).step_by(K::LANES) {

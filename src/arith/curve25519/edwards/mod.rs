@@ -1,12 +1,12 @@
 //! The curve edwards25519 in lanes: −x² + y² = 1 + d·x²·y² (RFC 8032 §5.1), one point in each lane.
 //!
-//! Points are in extended coordinates (H. Hisil, K. Wong, G. Carter, E. Dawson, "Twisted Edwards curves revisited",
-//! <https://eprint.iacr.org/2008/522>): x = X/Z, y = Y/Z and T = X·Y/Z. Their additions are complete here, because −1
-//! is a square and d is not: equal points, opposite points and the neutral one need no case of their own. So the
-//! instruction and address traces are fixed.
+//! Points are in extended coordinates (H. Hisil, K. Wong, G. Carter, E. Dawson, "Twisted Edwards curves
+//! revisited", <https://eprint.iacr.org/2008/522>): x = X/Z, y = Y/Z and T = X·Y/Z. Their additions are
+//! complete here, because −1 is a square and d is not: equal points, opposite points and the neutral one need
+//! no case of their own. So the instruction and address traces are fixed.
 //!
-//! The formulas depart from the paper's so that each sum and difference has two terms, which a multiplication takes
-//! without a carry: see [`Group::double`] and [`Addend`].
+//! The formulas depart from the paper's so that each sum and difference has two terms, which a multiplication
+//! takes without a carry: see [`Group::double`] and [`Addend`].
 
 mod codec;
 mod fixed_base;
@@ -15,7 +15,7 @@ mod multiply;
 mod tests;
 
 pub(crate) use codec::Undecodable;
-pub(crate) use fixed_base::Kernel;
+pub(crate) use fixed_base::{Kernel, make_table};
 pub(crate) use multiply::{BaseMultiplier, Combination, Combiner};
 
 use crate::arch::Secret;
@@ -53,7 +53,8 @@ impl<R: Number> DefaultIsZeroes for Point<R> {}
 
 /// What a point is added as: multiples, by one common factor in each lane, of Y + X, Y − X, 2·d·T and 2·Z.
 ///
-/// With the factor 1/2 an affine point has Z = 1 for the last: nothing to multiply by. That is how tables hold it.
+/// With the factor 1/2 an affine point has Z = 1 for the last: nothing to multiply by. That is how tables
+/// hold it.
 #[derive(Clone, Copy, Debug, Default)]
 struct Addend<S> {
     sum: S,
@@ -82,9 +83,9 @@ impl<K: Field25519Lanes> Group<K> {
 
     /// p ← 2·p. T is left as it was unless `with_t`: only additions need it.
     ///
-    /// A = X², B = Y², C = 2·Z², H = A + B, E = (X + Y)² − H, G = B − A, F = C − G; then E·F, G·H, F·G and E·H: the
-    /// paper's §3.3 for a = −1 with the signs of F and H turned round, which changes the signs of all coordinates. H, G and
-    /// C are carried before something is subtracted from them, or they are.
+    /// A = X², B = Y², C = 2·Z², H = A + B, E = (X + Y)² − H, G = B − A, F = C − G; then E·F, G·H, F·G and
+    /// E·H: the paper's §3.3 for a = −1 with the signs of F and H turned round, which changes the signs of
+    /// all coordinates. H, G and C are carried before something is subtracted from them, or they are.
     fn double(&mut self, p: &mut Point<K::Reduced>, with_t: bool) {
         let k = self.kernel;
         let [a, b, c, t] = self.reduced.expose_mut() else { unreachable!("four numbers") };
@@ -111,8 +112,8 @@ impl<K: Field25519Lanes> Group<K> {
         }
     }
 
-    /// p ← p ± the point of `entry`, with the minus sign in the lanes where `negative` is all ones. `z` is its multiple of
-    /// 2·Z; none stands for 1.
+    /// p ← p ± the point of `entry`, with the minus sign in the lanes where `negative` is all ones. `z` is
+    /// its multiple of 2·Z; none stands for 1.
     fn add(
         &mut self,
         p: &mut Point<K::Reduced>,

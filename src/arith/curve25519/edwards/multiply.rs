@@ -36,8 +36,8 @@ impl<K: Kernel> BaseMultiplier<K> {
         Self { group, point: Secret::zeroed(1), entry: Secret::zeroed(3), digits: Secret::zeroed(2 * DIGITS) }
     }
 
-    /// The encodings (RFC 8032 §5.1.2) of the multiples by `scalars`, numbers below the group order, at most one for each
-    /// lane; and whether each of the points that was computed is on the curve.
+    /// The encodings (RFC 8032 §5.1.2) of the multiples by `scalars`, numbers below the group order, at most
+    /// one for each lane; and whether each of the points that was computed is on the curve.
     pub(crate) fn points(
         &mut self,
         scalars: &[[u64; 4]],
@@ -46,8 +46,8 @@ impl<K: Kernel> BaseMultiplier<K> {
         codec::encode_points::<K>(&self.point.expose()[0], scalars.len())
     }
 
-    /// The u-coordinates (RFC 7748 §4.1) of the multiples by `scalars`, clamped numbers of 255 bits, at most one for each
-    /// lane; and whether each of the points that was computed is on the curve.
+    /// The u-coordinates (RFC 7748 §4.1) of the multiples by `scalars`, clamped numbers of 255 bits, at most
+    /// one for each lane; and whether each of the points that was computed is on the curve.
     pub(crate) fn key_shares(
         &mut self,
         scalars: &[[u64; 4]],
@@ -169,7 +169,8 @@ impl<K: Kernel> Combiner<K> {
         Self { base: BaseMultiplier::new(kernel), tables: Default::default() }
     }
 
-    /// The encoding of s·B − h·A for each of `jobs`, at most one for each lane, or why A could not be decoded.
+    /// The encoding of s·B − h·A for each of `jobs`, at most one for each lane, or why A could not be
+    /// decoded.
     ///
     /// h is taken as it is, not modulo the group order, as A may have another one.
     pub(crate) fn run(&mut self, jobs: &[Combination<'_>]) -> Vec<Result<[u8; 32], Undecodable>> {

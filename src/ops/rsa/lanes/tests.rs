@@ -125,8 +125,8 @@ fn check_batch<K: MontLanes>(
     }
 }
 
-/// Eight private operations of 2048 bits, first the exponentiations and recombinations alone, then everything that a
-/// signature needs. Run in the emulator, which prints the counts.
+/// Eight private operations of 2048 bits, first the exponentiations and recombinations alone, then everything
+/// that a signature needs. Run in the emulator, which prints the counts.
 #[cfg(all(lanes, target_os = "linux"))]
 #[test]
 #[ignore = "prints instruction counts, in the emulator"]

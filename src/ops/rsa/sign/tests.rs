@@ -6,22 +6,11 @@ use crate::error::Error;
 use crate::ops::rsa::lanes::fault::FAULT;
 use crate::ops::rsa::testing::{PADDINGS, key};
 use crate::ops::rsa::{Padding, RsaPrivateKey, SignRequest};
+use crate::ops::testing::{each_tier, run};
 use crate::ops::{Request, Response, Runner, scalar};
-
-fn each_tier(test: impl Fn(Tier)) {
-    for kind in TierKind::DETECTABLE.iter().copied().chain([TierKind::Portable]) {
-        with_tier(kind, Tier::of_kind(kind), &test);
-    }
-}
 
 fn request(key: &RsaPrivateKey, padding: Padding, message: &[u8]) -> Request {
     Request::RsaSign(SignRequest::new(key, padding, message).expect("lanes serve this key"))
-}
-
-fn run(runner: &mut Runner, requests: &[Request]) -> Vec<Result<Response, Error>> {
-    let mut results = Vec::new();
-    runner.run(&requests.iter().collect::<Vec<_>>(), &mut results);
-    results
 }
 
 fn verify(key: &RsaPrivateKey, padding: Padding, message: &[u8], response: &Result<Response, Error>) {

@@ -3,18 +3,12 @@
 mod wycheproof;
 
 use super::*;
-use crate::arch::testing::with_tier;
-use crate::arch::{Tier, TierKind};
+use crate::arch::Tier;
 use crate::arith::testing::Operands;
 use crate::ops::rsa::RsaPrivateKey;
 use crate::ops::rsa::testing::{PADDINGS, key};
+use crate::ops::testing::each_tier;
 use crate::ops::{Request, Response, Runner};
-
-fn each_tier(test: impl Fn(Tier)) {
-    for kind in TierKind::DETECTABLE.iter().copied().chain([TierKind::Portable]) {
-        with_tier(kind, Tier::of_kind(kind), &test);
-    }
-}
 
 /// A request, with the verdict of aws-lc-rs.
 #[derive(Clone)]
@@ -168,8 +162,8 @@ fn public_key(modulus: &[u8], e: u64) -> Vec<u8> {
     pkcs1::RsaPublicKey { modulus, public_exponent }.to_der().unwrap()
 }
 
-/// Numbers to the power of 3 with two zero bits below a valid encoding's padding are what forgers look for; here moduli
-/// and signatures that meet the edges of the arithmetic, and every length of exponent.
+/// Numbers to the power of 3 with two zero bits below a valid encoding's padding are what forgers look for;
+/// here moduli and signatures that meet the edges of the arithmetic, and every length of exponent.
 #[test]
 fn strange_keys_give_the_verdicts_of_aws_lc() {
     let mut random = Operands::new(2025);

@@ -5,8 +5,8 @@ use aws_lc_rs::signature::KeyPair as _;
 use aws_lc_rs::{agreement as aws, rand, signature as aws_sig};
 use ring::agreement as other;
 use ring::signature as other_sig;
-use rustls_multibuffer::internals::ops::ecdh::{AgreeRequest, KeyPair};
 use rustls_multibuffer::internals::ops::ecdsa::{EcdsaPrivateKey, SignRequest, VerifyRequest};
+use rustls_multibuffer::internals::ops::kx::{AgreeRequest, KeyPair};
 use rustls_multibuffer::internals::ops::{NistCurve, Op, Request, Response, Runner};
 
 /// The operations of this module. aws-lc-rs and ring treat every public key as one that they never met; so do
@@ -219,7 +219,7 @@ struct Agreement {
 impl Agreement {
     fn generate(curve: Curve) -> Result<Self, String> {
         let failed = |_| "aws-lc-rs could not make keys".to_owned();
-        let ours = KeyPair::generate(curve.ours()).map_err(|e| e.to_string())?;
+        let ours = KeyPair::generate(curve.ours().into()).map_err(|e| e.to_string())?;
         let [aws, peer] = [(); 2].map(|()| aws::PrivateKey::generate(curve.aws()));
         let (aws, peer) = (aws.map_err(failed)?, peer.map_err(failed)?);
         let public = aws::UnparsedPublicKey::new(curve.aws(), ours.public.clone());
@@ -241,7 +241,7 @@ impl Case for Agree {
 
     fn request(&self, input: usize) -> Request {
         let keys = &self.keys[input % KEYS];
-        Request::Ecdh(AgreeRequest::new(&keys.ours.private, &keys.peer).expect("a point of the curve"))
+        Request::Agree(AgreeRequest::new(&keys.ours.private, &keys.peer).expect("a point of the curve"))
     }
 
     fn check(&self, input: usize, response: &Response) -> Result<(), String> {
@@ -281,11 +281,11 @@ impl Case for Keygen {
     }
 
     fn request(&self, _: usize) -> Request {
-        Request::EcdhKeygen(self.curve.ours())
+        Request::Keygen(self.curve.ours().into())
     }
 
     fn check(&self, _: usize, response: &Response) -> Result<(), String> {
-        let Response::EcdhKeyPair(pair) = response else {
+        let Response::KeyPair(pair) = response else {
             return Err("the response is not a key pair".into());
         };
         // aws-lc-rs computes the public key anew.

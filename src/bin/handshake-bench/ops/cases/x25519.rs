@@ -3,7 +3,7 @@
 use super::{Baseline, Case};
 use aws_lc_rs::agreement as aws;
 use ring::agreement as other;
-use rustls_multibuffer::internals::ops::x25519::{AgreeRequest, KeyPair};
+use rustls_multibuffer::internals::ops::kx::{AgreeRequest, Group, KeyPair};
 use rustls_multibuffer::internals::ops::{Op, Request, Response};
 
 /// The operations of this module.
@@ -35,10 +35,10 @@ struct Keys {
 impl Keys {
     fn generate() -> Result<Self, String> {
         let failed = |_| "aws-lc-rs could not make keys".to_owned();
-        let ours = KeyPair::generate().map_err(|e| e.to_string())?;
+        let ours = KeyPair::generate(Group::X25519).map_err(|e| e.to_string())?;
         let [aws, peer] = [(); 2].map(|()| aws::PrivateKey::generate(&aws::X25519));
         let (aws, peer) = (aws.map_err(failed)?, peer.map_err(failed)?);
-        let public = aws::UnparsedPublicKey::new(&aws::X25519, ours.public);
+        let public = aws::UnparsedPublicKey::new(&aws::X25519, &ours.public);
         let secret = aws::agree(&peer, public, (), |secret| Ok(secret.to_vec()));
         let peer = peer.compute_public_key().map_err(failed)?.as_ref().to_vec();
         Ok(Self { ours, aws, peer, secret: secret.map_err(|()| "aws-lc-rs could not agree".to_owned())? })
@@ -58,7 +58,7 @@ impl Case for Agree {
 
     fn request(&self, input: usize) -> Request {
         let keys = self.keys(input);
-        Request::X25519(AgreeRequest::new(&keys.ours.private, &keys.peer).expect("a key of 32 bytes"))
+        Request::Agree(AgreeRequest::new(&keys.ours.private, &keys.peer).expect("a key of 32 bytes"))
     }
 
     fn check(&self, input: usize, response: &Response) -> Result<(), String> {
@@ -96,18 +96,18 @@ impl Case for Keygen {
     }
 
     fn request(&self, _: usize) -> Request {
-        Request::X25519Keygen
+        Request::Keygen(Group::X25519)
     }
 
     fn check(&self, _: usize, response: &Response) -> Result<(), String> {
-        let Response::X25519KeyPair(pair) = response else {
+        let Response::KeyPair(pair) = response else {
             return Err("the response is not a key pair".into());
         };
         // Both sides of an exchange with this pair, one of them computed by aws-lc-rs from the public key.
         let peer = aws::PrivateKey::generate(&aws::X25519).map_err(|_| "no key")?;
         let public = peer.compute_public_key().map_err(|_| "no public key")?;
         let ours = pair.private.agree(public.as_ref()).map_err(|e| e.to_string())?;
-        let pair = aws::UnparsedPublicKey::new(&aws::X25519, pair.public);
+        let pair = aws::UnparsedPublicKey::new(&aws::X25519, &pair.public);
         let same = aws::agree(&peer, pair, (), |secret| Ok(secret == ours.expose()));
         if same == Ok(true) { Ok(()) } else { Err("the public key is not the private key's".into()) }
     }

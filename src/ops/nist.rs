@@ -1,8 +1,5 @@
-//! What ECDSA and ECDH share: the curves, their encodings, and the runner of their batches.
-
-mod batch;
-
-pub(super) use batch::Lanes;
+//! Scalars and points of the NIST curves in bytes and in limbs: what batches of ECDSA and ECDH share. Their
+//! runner is in `lanes/nist.rs`.
 
 use crate::arch::disclose;
 use crate::arch::prime::{P256, P384};
@@ -10,18 +7,9 @@ use crate::arith::limbs;
 use crate::arith::modular::is_unit;
 use crate::arith::weierstrass::{Affine, Curve, is_on_curve};
 use crate::error::Error;
-use crate::ops::scalar::{self, Hash};
+use crate::ops::kinds::NistCurve;
+use crate::ops::scalar;
 use zeroize::Zeroizing;
-
-/// A curve of SP 800-186 that lanes serve.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum NistCurve {
-    /// P-256, also known as secp256r1 and prime256v1.
-    P256,
-    /// P-384, also known as secp384r1.
-    P384,
-}
 
 /// The most limbs of a coordinate or a scalar.
 pub(super) const MAX_LIMBS: usize = 6;
@@ -37,23 +25,6 @@ pub(super) struct Point {
 }
 
 impl NistCurve {
-    /// The length of a coordinate, a scalar and a shared secret, in bytes.
-    pub fn scalar_len(self) -> usize {
-        8 * self.limbs()
-    }
-
-    /// The length of a public key in the uncompressed encoding, in bytes.
-    pub fn public_key_len(self) -> usize {
-        1 + 2 * self.scalar_len()
-    }
-
-    fn limbs(self) -> usize {
-        match self {
-            Self::P256 => 4,
-            Self::P384 => 6,
-        }
-    }
-
     /// The scalar of big-endian bytes, if it is from 1 to n − 1; the bytes have the curve's length.
     pub(super) fn scalar(self, bytes: &[u8]) -> Option<Scalar> {
         let mut scalar = Zeroizing::new([0; MAX_LIMBS]);
@@ -86,10 +57,11 @@ impl NistCurve {
         bytes
     }
 
-    /// The point of an uncompressed encoding (SEC 1 §2.3.4) whose coordinates are below p and that is on the curve.
+    /// The point of an uncompressed encoding (SEC 1 §2.3.4) whose coordinates are below p and that is on the
+    /// curve.
     ///
-    /// Every such point has order n, because the cofactor is 1: this is the full public-key validation of SP 800-56A
-    /// rev. 3, §5.6.2.3.3.
+    /// Every such point has order n, because the cofactor is 1: this is the full public-key validation of SP
+    /// 800-56A rev. 3, §5.6.2.3.3.
     pub(super) fn decode(self, encoded: &[u8]) -> Option<Point> {
         let [4, coordinates @ ..] = encoded else { return None };
         let (x, y) =
@@ -122,14 +94,6 @@ impl NistCurve {
         match self {
             Self::P256 => widen(&P256::ORDER.reduced(&narrow(&z))),
             Self::P384 => widen(&P384::ORDER.reduced(&narrow(&z))),
-        }
-    }
-
-    /// The hash function that TLS 1.3 pairs with the curve (RFC 8446 §4.2.3); nonces are derived with it, too.
-    pub fn hash(self) -> Hash {
-        match self {
-            Self::P256 => Hash::Sha256,
-            Self::P384 => Hash::Sha384,
         }
     }
 }

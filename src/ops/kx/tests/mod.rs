@@ -1,0 +1,4 @@
+//! Key exchange in every tier.
+
+mod nist;
+mod x25519;

@@ -1,0 +1,129 @@
+//! Runs batches: in lanes where that is faster, through aws-lc-rs where it is not, and again after a panic.
+
+use super::lanes::{self, LaneRunner};
+use super::{Counters, Op, Request, Response, ecdsa, scalar};
+use crate::arch::mxcsr::in_default_environment;
+use crate::arch::{Tier, wiping_stack};
+use crate::error::Error;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// Runs batches on one thread: owns the kernels' workspace, wiped after every batch.
+#[derive(Debug)]
+pub struct Runner {
+    tier: Tier,
+    /// By [`Family`](super::op::Family).
+    pub(super) lanes: Option<[Box<dyn LaneRunner>; 4]>,
+    counters: Counters,
+    /// In place of the measured fills.
+    break_even: Option<usize>,
+}
+
+impl Runner {
+    /// A runner for `tier`. The first one in a process makes the tables of the curves' base points and has
+    /// aws-lc's random generator seeded, which takes 30 to 70 ms.
+    pub fn new(tier: Tier) -> Self {
+        scalar::seed();
+        Self { tier, lanes: lanes::of_tier(tier), counters: Counters::default(), break_even: None }
+    }
+
+    /// The tier that runs the batches.
+    pub fn tier(&self) -> Tier {
+        self.tier
+    }
+
+    /// How many requests of `op` fill all lanes: 1 on a tier without lanes.
+    pub fn capacity(&self, op: Op) -> usize {
+        op.capacity(self.tier.kind().lanes())
+    }
+
+    /// The smallest fill at which lanes are faster than aws-lc-rs, one by one; a smaller batch goes there.
+    pub fn break_even(&self, op: Op) -> usize {
+        match self.break_even {
+            Some(fill) => fill.clamp(1, self.capacity(op)),
+            None => op.break_even(self.tier.kind()),
+        }
+    }
+
+    /// The same runner with `fill` in place of the measured break-even fills; full batches still run in
+    /// lanes. `None` leaves the measured ones.
+    #[must_use]
+    pub fn with_break_even(mut self, fill: Option<usize>) -> Self {
+        self.break_even = fill;
+        self
+    }
+
+    /// What was done so far.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Forgets the prepared public keys of peers, those of ECDSA for all runners: the next verification with
+    /// each of them prepares it anew. Nothing needs this but a measurement of what preparing costs.
+    pub fn forget_public_keys(&mut self) {
+        self.lanes.iter_mut().flatten().for_each(|lanes| lanes.forget_public_keys());
+        ecdsa::forget();
+    }
+
+    /// Runs `requests`, at most [`Runner::capacity`] and all of one [`Op`], and appends one result for each
+    /// to `results`, in the order of the requests. A request that fails does so alone. A batch that panics,
+    /// which is a bug, is done again through aws-lc-rs, one request at a time.
+    ///
+    /// The lanes compute in the default floating-point environment, whatever the thread's is.
+    ///
+    /// # Panics
+    /// If there are more requests than that, or of several kinds.
+    pub fn run(&mut self, requests: &[&Request], results: &mut Vec<Result<Response, Error>>) {
+        let Some(op) = requests.first().map(|r| r.op()) else { return };
+        assert!(requests.len() <= self.capacity(op) && requests.iter().all(|r| r.op() == op));
+        let least = self.break_even(op);
+        let worthwhile = requests.len() >= least;
+        match self.lanes.as_mut().filter(|_| worthwhile) {
+            Some(lanes) => {
+                let (counters, answered) = (self.counters, results.len());
+                let run = || lanes[op.family() as usize].run(requests, least, &mut self.counters, results);
+                let apart = || wiping_stack(|| in_default_environment(run));
+                if catch_unwind(AssertUnwindSafe(apart)).is_err() {
+                    results.truncate(answered);
+                    self.counters = counters;
+                    self.redo(requests, results);
+                }
+            }
+            None => {
+                self.counters.scalar += requests.len() as u64;
+                let answered = results.len();
+                requests[0].wiping(|| results.extend(requests.iter().map(|r| r.answer())));
+                let answers = requests.iter().zip(&results[answered..]);
+                self.count_valid(
+                    op,
+                    answers.filter(|(_, result)| result.is_ok()).map(|(request, _)| *request),
+                );
+            }
+        }
+    }
+}
+
+impl Runner {
+    /// Lets the lanes know of signatures that aws-lc-rs has found to be valid.
+    fn count_valid<'a>(&mut self, op: Op, requests: impl Iterator<Item = &'a Request>) {
+        let Some(lanes) = self.lanes.as_mut() else { return };
+        let lanes = &mut lanes[op.family() as usize];
+        let count = || in_default_environment(|| requests.for_each(|request| lanes.verified(request)));
+        if catch_unwind(AssertUnwindSafe(count)).is_err() {
+            self.lanes = lanes::of_tier(self.tier);
+            self.counters.panicked += 1;
+        }
+    }
+
+    /// After a panic, which may have left the lanes' workspace in any state: with new lanes for the next
+    /// batch, and without lanes for this one. The old ones are wiped when they are dropped here.
+    fn redo(&mut self, requests: &[&Request], results: &mut Vec<Result<Response, Error>>) {
+        self.lanes = lanes::of_tier(self.tier);
+        self.counters.redone += requests.len() as u64;
+        self.counters.panicked += 1;
+        // Whatever panics again does so alone.
+        let again = |request: &&Request| {
+            catch_unwind(AssertUnwindSafe(|| request.run_scalar())).unwrap_or(Err(Error::Panicked))
+        };
+        results.extend(requests.iter().map(again));
+    }
+}
