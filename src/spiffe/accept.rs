@@ -3,7 +3,7 @@
 use super::bundles::Bundles;
 use super::chain::{Chain, ChainError};
 use super::clock::unix_time;
-use super::leaf::{Leaf, LeafError};
+use super::leaf::Leaf;
 use super::refusal::Refusal;
 use super::snapshot::OwnSvid;
 use super::source::{Material, Svid};
@@ -90,17 +90,4 @@ pub(super) fn is_revoked(svid: &OwnSvid, bundles: &Bundles, now: SystemTime) -> 
     let algorithms = default_provider().signature_verification_algorithms.all;
     let chain = Chain { leaf, intermediates, now, usage: KeyUsage::client_auth(), algorithms };
     matches!(roots.verify(chain, domain), Err(ChainError::WebPki(webpki::Error::CertRevoked)))
-}
-
-impl From<LeafError> for Refusal {
-    fn from(e: LeafError) -> Self {
-        match e {
-            LeafError::Malformed(why) => Self::Malformed(why),
-            LeafError::NoUri => Self::NoSpiffeId,
-            LeafError::SeveralUris => Self::SeveralUris,
-            LeafError::InvalidId(why) => Self::InvalidSpiffeId(why),
-            LeafError::Ca => Self::CaLeaf,
-            LeafError::KeyUsage(why) => Self::KeyUsage(why),
-        }
-    }
 }

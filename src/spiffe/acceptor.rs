@@ -1,12 +1,11 @@
-//! The server's side.
+//! Accepting mTLS connections as an identity that rotates.
 
-use super::connection::{Connection, Context, count_failure, in_words};
-use super::endpoint::Endpoint;
-use super::metric::Side;
-use super::{Authorizer, Identity, LivePolicy, TlsOptions};
+use super::connection::Connection;
+use super::party::Party;
+use super::side::Side;
+use super::{Authorizer, Identity, LivePolicy, TlsOptions, configs};
 use crate::handshake::{HandshakeEngine, TlsAcceptor};
 use rustls::ServerConfig;
-use rustls::crypto::WebPkiSupportedAlgorithms;
 use std::future::Future;
 use std::{fmt, io};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -14,8 +13,8 @@ use tokio_rustls::server::TlsStream;
 
 /// Accepts mTLS connections as an [`Identity`], with handshakes that run on an engine.
 ///
-/// Each handshake uses the generation that is current when it begins. There is no default authorizer; leaving it out does
-/// not compile:
+/// Each handshake uses the generation that is current when it begins. There is no default authorizer; leaving
+/// it out does not compile:
 ///
 /// ```compile_fail,E0061
 /// # use rustls_multibuffer::{handshake::Engine, spiffe::{Acceptor, Identity}};
@@ -30,13 +29,8 @@ use tokio_rustls::server::TlsStream;
 ///     Acceptor::new(engine, identity, Authorizer::trust_domain(domain))
 /// }
 /// ```
-pub struct Acceptor<E> {
-    engine: E,
-    endpoint: Endpoint<ServerConfig>,
-    authorizer: Authorizer,
-    algorithms: WebPkiSupportedAlgorithms,
-    live: LivePolicy,
-}
+#[derive(Clone)]
+pub struct Acceptor<E>(Party<E, ServerConfig>);
 
 impl<E: HandshakeEngine> Acceptor<E> {
     /// An acceptor that presents `identity` and lets in the clients that `authorizer` permits.
@@ -46,27 +40,24 @@ impl<E: HandshakeEngine> Acceptor<E> {
 
     /// The same with other TLS settings.
     pub fn with_tls(engine: E, identity: &Identity, authorizer: Authorizer, options: TlsOptions) -> Self {
-        let algorithms = options.provider.signature_verification_algorithms;
-        let permits = authorizer.clone();
-        let endpoint = Endpoint::new(identity, move |snapshot| snapshot.acceptors_config(&permits, &options));
-        Self { engine, endpoint, authorizer, algorithms, live: LivePolicy::keep() }
+        Self(Party::new(engine, identity, authorizer, options, Side::Server, configs::server))
     }
 
     /// The same with another policy for live connections.
     #[must_use]
     pub fn live_policy(mut self, live: LivePolicy) -> Self {
-        self.live = live;
+        self.0.live = live;
         self
     }
 
     /// The identity that it presents.
     pub fn identity(&self) -> &Identity {
-        self.endpoint.identity()
+        &self.0.identity
     }
 
-    /// The engine.
+    /// The engine that its handshakes run on.
     pub fn engine(&self) -> &E {
-        &self.engine
+        &self.0.engine
     }
 
     /// Runs the server's side of an mTLS handshake over `io`, with the generation that is current now.
@@ -74,8 +65,9 @@ impl<E: HandshakeEngine> Acceptor<E> {
     /// Dropping the future cancels the handshake.
     ///
     /// # Errors
-    /// Those of [`TlsAcceptor::accept`]. [`PeerError::of`](super::PeerError::of) finds out why the client's certificate was refused, and
-    /// [`Unavailable::of`](super::Unavailable::of) why there is no identity to present; then nothing was sent.
+    /// Those of [`TlsAcceptor::accept`]. [`PeerError::of`](super::PeerError::of) finds out why the client's
+    /// certificate was refused, and [`Unavailable::of`](super::Unavailable::of) why there is no identity to
+    /// present; then nothing was sent.
     pub fn accept<IO>(
         &self,
         io: IO,
@@ -83,50 +75,16 @@ impl<E: HandshakeEngine> Acceptor<E> {
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        let store = self.identity().store().clone();
-        let begun = self.endpoint.current().map(|ready| {
-            let handshake = TlsAcceptor::new(self.engine.clone(), ready.config).begin();
-            (handshake, self.context(ready.snapshot))
-        });
-        async move {
-            let result = async {
-                let (handshake, context) = begun?;
-                let stream = handshake.run(io).await.map_err(in_words)?;
-                let connection = context.admit(stream.get_ref().1)?;
-                Ok((stream, connection))
-            }
-            .await;
-            count_failure(&result, &store, Side::Server);
-            result
-        }
-    }
-
-    fn context(&self, snapshot: std::sync::Arc<super::Snapshot>) -> Context {
-        Context {
-            snapshot,
-            store: self.identity().store().clone(),
-            authorizer: self.authorizer.clone(),
-            live: self.live,
-            algorithms: self.algorithms,
-            side: Side::Server,
-        }
-    }
-}
-
-impl<E: Clone> Clone for Acceptor<E> {
-    fn clone(&self) -> Self {
-        Self {
-            engine: self.engine.clone(),
-            endpoint: self.endpoint.clone(),
-            authorizer: self.authorizer.clone(),
-            algorithms: self.algorithms,
-            live: self.live,
-        }
+        self.0.handshake(
+            |engine, config| TlsAcceptor::new(engine, config).begin(),
+            |handshake| handshake.run(io),
+            |stream: &TlsStream<IO>| stream.get_ref().1,
+        )
     }
 }
 
 impl<E> fmt::Debug for Acceptor<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Acceptor").field("authorizer", &self.authorizer).finish_non_exhaustive()
+        f.debug_struct("Acceptor").field("authorizer", &self.0.authorizer).finish_non_exhaustive()
     }
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
-/// Decides which verified peers are let in. There is no default: whoever makes an acceptor or a connector says whom it is for.
+/// Decides which verified peers are let in. There is no default: whoever makes an acceptor or a connector
+/// says whom it is for.
 ///
 /// ```
 /// use rustls_multibuffer::spiffe::{Authorizer, SpiffeId, TrustDomain};
@@ -46,8 +47,8 @@ impl Authorizer {
         Self(Rule::TrustDomain(domain))
     }
 
-    /// The workloads of a trust domain whose path is `prefix` or continues it with further segments: `/ns/a` permits
-    /// `/ns/a` and `/ns/a/sa/b`, not `/ns/ab`.
+    /// The workloads of a trust domain whose path is `prefix` or continues it with further segments: `/ns/a`
+    /// permits `/ns/a` and `/ns/a/sa/b`, not `/ns/ab`.
     pub fn path_prefix(domain: TrustDomain, prefix: &str) -> Self {
         Self(Rule::PathPrefix(domain, format!("/{}", prefix.trim_matches('/'))))
     }
@@ -60,6 +61,18 @@ impl Authorizer {
     /// Whoever `permits` says. It is called on a fiber, during the handshake: it must not block.
     pub fn custom(permits: impl Fn(&SpiffeId) -> bool + Send + Sync + 'static) -> Self {
         Self(Rule::Custom(Arc::new(permits)))
+    }
+
+    /// Whoever this one lets in, or the other one.
+    #[must_use]
+    pub fn or(self, other: Self) -> Self {
+        Self::custom(move |peer| self.permits(peer) || other.permits(peer))
+    }
+
+    /// Whoever both this one and the other one let in.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self::custom(move |peer| self.permits(peer) && other.permits(peer))
     }
 
     /// Whether a peer with this verified identity is let in.

@@ -26,8 +26,8 @@ pub(super) struct Bundles {
 }
 
 impl Bundles {
-    /// Each trust domain stands alone: what is wrong with another domain's bundle concerns that domain only. An empty bundle
-    /// counts as none.
+    /// Each trust domain stands alone: what is wrong with another domain's bundle concerns that domain only.
+    /// An empty bundle counts as none.
     ///
     /// # Errors
     /// What is wrong with the bundle of our own trust domain, `own`.
@@ -66,8 +66,8 @@ impl Bundles {
         }
     }
 
-    /// Takes over from the bundles of the generation before: what did not change is shared with it, and what is missing
-    /// is remembered as removed. The verified chains are taken over as a whole or not at all.
+    /// Takes over from the bundles of the generation before: what did not change is shared with it, and what
+    /// is missing is remembered as removed. The verified chains are taken over as a whole or not at all.
     pub(super) fn succeed(&mut self, before: &Self) {
         self.keep_last_good(before);
         if self.holds_the_same(before) {

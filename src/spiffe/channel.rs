@@ -1,25 +1,139 @@
-//! gRPC channels to whoever delivers identities: over a Unix socket, or over TCP within a trusted machine.
+//! gRPC streams from whoever delivers identities: over a Unix socket, or over TCP within a trusted machine.
 
+use super::refusal::Refusal;
+use super::source::{SourceError, Updates, Withdrawal};
 use ::spiffe::transport::Endpoint;
+use ::spiffe::workload_api::endpoint;
 use std::error::Error;
+use std::fmt;
 use std::time::Duration;
+use tonic::client::Grpc;
 use tonic::transport::{self, Channel};
+use tonic::{Code, Status};
 
 /// How often the other side is asked whether it still lives. gRPC servers take it ill when that is more than
 /// every five minutes, unless they were told otherwise.
 const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(6 * 60);
 
-/// The largest message that is accepted unless said otherwise, in bytes: bundles of hundreds of domains, and revocation lists.
-pub(super) const MAX_MESSAGE_SIZE: usize = 64 << 20;
-
 /// How long it may take to answer that.
 const KEEP_ALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A server that delivers identities in a stream.
+#[derive(Debug)]
+pub(super) struct Server {
+    /// What errors call it.
+    name: &'static str,
+    endpoint: Endpoint,
+    /// How long to wait for the first message.
+    pub(super) patience: Duration,
+    /// The largest message that is accepted, in bytes.
+    pub(super) max_message_size: usize,
+}
+
+impl Server {
+    /// The server at `address`.
+    ///
+    /// # Errors
+    /// [`EndpointError`] when it is no address.
+    pub(super) fn new(name: &'static str, address: &str) -> Result<Self, EndpointError> {
+        Ok(Self::at(name, Endpoint::parse(address).map_err(EndpointError::new)?))
+    }
+
+    /// The server where `SPIFFE_ENDPOINT_SOCKET` says.
+    ///
+    /// # Errors
+    /// [`EndpointError`] when the variable is absent or is no address.
+    pub(super) fn from_env(name: &'static str) -> Result<Self, EndpointError> {
+        Ok(Self::at(name, endpoint::from_env().map_err(EndpointError::new)?))
+    }
+
+    /// Messages may be large: they hold the bundles of hundreds of domains, and revocation lists.
+    fn at(name: &'static str, endpoint: Endpoint) -> Self {
+        Self { name, endpoint, patience: Duration::from_secs(10), max_message_size: 64 << 20 }
+    }
+
+    /// A connection that is ready for a request.
+    pub(super) async fn connect(&self) -> Result<Grpc<Channel>, Ended> {
+        let channel = connect(&self.endpoint).await.map_err(Ended::Lost)?;
+        let mut grpc = Grpc::new(channel).max_decoding_message_size(self.max_message_size);
+        grpc.ready().await.map_err(|why| Ended::Lost(Box::new(why)))?;
+        Ok(grpc)
+    }
+
+    /// What `opening` ends with, the first message included, if that is within the patience.
+    pub(super) async fn open<T>(&self, opening: impl Future<Output = Result<T, Ended>>) -> Result<T, Ended> {
+        let opened = tokio::time::timeout(self.patience, opening).await;
+        opened.map_err(|_| self.lost("does not answer"))?
+    }
+
+    /// The stream has ended because the server `does` something.
+    pub(super) fn lost(&self, does: &str) -> Ended {
+        Ended::Lost(format!("{} {does}", self.name).into())
+    }
+}
+
+/// How a stream ended.
+pub(super) enum Ended {
+    /// We are not entitled to an identity.
+    Denied(Status),
+    /// There was a message that cannot be used.
+    Malformed(Refusal),
+    /// The server does not like our request, which will be the same the next time.
+    Invalid(Status),
+    Lost(Box<dyn Error + Send + Sync>),
+}
+
+impl From<Status> for Ended {
+    fn from(status: Status) -> Self {
+        match status.code() {
+            Code::PermissionDenied => Self::Denied(status),
+            Code::InvalidArgument => Self::Invalid(status),
+            _ => Self::Lost(Box::new(status)),
+        }
+    }
+}
+
+impl Ended {
+    /// Tells what the end means for the identity, and what for its source.
+    pub(super) fn tell(self, updates: &Updates) -> SourceError {
+        match self {
+            Self::Denied(why) => {
+                updates.withdraw(Withdrawal::Denied(why.message().to_owned()));
+                SourceError::Lost(Box::new(why))
+            }
+            Self::Malformed(refusal) => {
+                updates.refuse(refusal.clone());
+                SourceError::Lost(Box::new(refusal))
+            }
+            Self::Invalid(why) => SourceError::Rejected(Box::new(why)),
+            Self::Lost(why) => SourceError::Lost(why),
+        }
+    }
+}
+
+/// The address of an identity source is malformed or missing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EndpointError(String);
+
+impl EndpointError {
+    fn new(why: impl fmt::Display) -> Self {
+        Self(why.to_string())
+    }
+}
+
+impl fmt::Display for EndpointError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for EndpointError {}
 
 /// Connects to `endpoint`.
 ///
 /// # Errors
 /// The address, and the whole chain of reasons: the first of them says only that it is about transport.
-pub(super) async fn connect(endpoint: &Endpoint) -> Result<Channel, Box<dyn Error + Send + Sync>> {
+async fn connect(endpoint: &Endpoint) -> Result<Channel, Box<dyn Error + Send + Sync>> {
     let uri = match endpoint {
         Endpoint::Unix(path) => format!("unix://{}", path.display()),
         Endpoint::Tcp { host, port } => format!("http://{}", std::net::SocketAddr::new(*host, *port)),

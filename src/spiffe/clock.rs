@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 /// Tells the time that validities are compared with.
 pub trait Clock: fmt::Debug + Send + Sync + 'static {
-    /// The time.
+    /// The time that validities are compared with.
     fn now(&self) -> SystemTime;
 
     /// Ready when it is `at` or later.

@@ -1,9 +1,10 @@
 //! What is known of a connection beside its stream.
 
+use super::close_reason::CloseReason;
 use super::failure::handshake_failure;
-use super::live::{CloseReason, LivePolicy, PeerChain, TrustWatch};
-use super::metric::Side;
+use super::live::{LivePolicy, PeerChain, TrustWatch};
 use super::peer_error::PeerError;
+use super::side::Side;
 use super::snapshot::Snapshot;
 use super::store::Store;
 use super::verify::{peer_id, recheck};
@@ -17,9 +18,9 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 use std::{fmt, io};
-use webpki::KeyUsage;
 
-/// What is known of a connection beside its stream: who the peer is, since when, and when it should be closed.
+/// What is known of a connection beside its stream: who the peer is, since when, and when it should be
+/// closed.
 pub struct Connection {
     peer: SpiffeId,
     generation: u64,
@@ -57,10 +58,12 @@ impl Connection {
         self.since.elapsed()
     }
 
-    /// Waits until the [`LivePolicy`] says that this connection should be closed; with the policy to keep, forever.
+    /// Waits until the [`LivePolicy`] says that this connection should be closed; with the policy to keep,
+    /// forever.
     ///
-    /// The application finishes what it is doing, closes the stream, and, if it is the client, connects again. The future may be dropped
-    /// and made again, for example in a `select!` loop. When it has been ready, it is ready at once.
+    /// The application finishes what it is doing, closes the stream, and, if it is the client, connects
+    /// again. The future may be dropped and made again, for example in a `select!` loop. When it has been
+    /// ready, it is ready at once.
     pub async fn closing(&mut self) -> CloseReason {
         if let Some(reason) = self.closed {
             return reason;
@@ -145,7 +148,7 @@ impl Context {
         let now = self.snapshot.time().ok_or(rustls::Error::FailedToGetCurrentTime).map_err(invalid_data)?;
         let peer = match tls.handshake_kind() {
             Some(HandshakeKind::Resumed) => recheck(leaf, &self.authorizer, now),
-            _ => peer_id(leaf, self.usage(), self.snapshot.bundles()),
+            _ => peer_id(leaf, self.side.usage_of_peer(), self.snapshot.bundles()),
         };
         let peer = peer.map_err(invalid_data)?;
         let since = Instant::now();
@@ -163,14 +166,6 @@ impl Context {
         })
     }
 
-    /// What the peer's certificates are for.
-    fn usage(&self) -> KeyUsage {
-        match self.side {
-            Side::Server => KeyUsage::client_auth(),
-            Side::Client => KeyUsage::server_auth(),
-        }
-    }
-
     fn watch(
         &self,
         peer: &SpiffeId,
@@ -178,7 +173,8 @@ impl Context {
         at: rustls::pki_types::UnixTime,
     ) -> TrustWatch {
         let certificates = certificates.iter().map(|der| der.clone().into_owned()).collect();
-        let chain = PeerChain { certificates, usage: self.usage(), algorithms: self.algorithms, at };
+        let chain =
+            PeerChain { certificates, usage: self.side.usage_of_peer(), algorithms: self.algorithms, at };
         let roots = self.snapshot.bundles().get(peer.trust_domain()).cloned();
         TrustWatch::new(self.store.clone(), peer, roots, chain)
     }

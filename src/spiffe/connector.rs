@@ -1,12 +1,11 @@
-//! The client's side.
+//! Making mTLS connections as an identity that rotates.
 
-use super::connection::{Connection, Context, count_failure, in_words};
-use super::endpoint::Endpoint;
-use super::metric::Side;
-use super::{Authorizer, Identity, LivePolicy, TlsOptions};
+use super::connection::Connection;
+use super::party::Party;
+use super::side::Side;
+use super::{Authorizer, Identity, LivePolicy, TlsOptions, configs};
 use crate::handshake::{HandshakeEngine, TlsConnector};
 use rustls::ClientConfig;
-use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::ServerName;
 use std::future::Future;
 use std::{fmt, io};
@@ -15,8 +14,9 @@ use tokio_rustls::client::TlsStream;
 
 /// Makes mTLS connections as an [`Identity`], with handshakes that run on an engine.
 ///
-/// Each handshake uses the generation that is current when it begins. Servers are told apart by their SPIFFE IDs: for servers that different
-/// peers may answer for, make a connector each. There is no default authorizer; leaving it out does not compile:
+/// Each handshake uses the generation that is current when it begins. Servers are told apart by their SPIFFE
+/// IDs: for servers that different peers may answer for, make a connector each. There is no default
+/// authorizer; leaving it out does not compile:
 ///
 /// ```compile_fail,E0061
 /// # use rustls_multibuffer::{handshake::Engine, spiffe::{Connector, Identity}};
@@ -31,13 +31,8 @@ use tokio_rustls::client::TlsStream;
 ///     Connector::new(engine, identity, Authorizer::exactly(server))
 /// }
 /// ```
-pub struct Connector<E> {
-    engine: E,
-    endpoint: Endpoint<ClientConfig>,
-    authorizer: Authorizer,
-    algorithms: WebPkiSupportedAlgorithms,
-    live: LivePolicy,
-}
+#[derive(Clone)]
+pub struct Connector<E>(Party<E, ClientConfig>);
 
 impl<E: HandshakeEngine> Connector<E> {
     /// A connector that presents `identity` and talks to the servers that `authorizer` permits.
@@ -47,38 +42,35 @@ impl<E: HandshakeEngine> Connector<E> {
 
     /// The same with other TLS settings.
     pub fn with_tls(engine: E, identity: &Identity, authorizer: Authorizer, options: TlsOptions) -> Self {
-        let algorithms = options.provider.signature_verification_algorithms;
-        let permits = authorizer.clone();
-        let endpoint =
-            Endpoint::new(identity, move |snapshot| snapshot.connectors_config(&permits, &options));
-        Self { engine, endpoint, authorizer, algorithms, live: LivePolicy::keep() }
+        Self(Party::new(engine, identity, authorizer, options, Side::Client, configs::client))
     }
 
     /// The same with another policy for live connections.
     #[must_use]
     pub fn live_policy(mut self, live: LivePolicy) -> Self {
-        self.live = live;
+        self.0.live = live;
         self
     }
 
     /// The identity that it presents.
     pub fn identity(&self) -> &Identity {
-        self.endpoint.identity()
+        &self.0.identity
     }
 
-    /// The engine.
+    /// The engine that its handshakes run on.
     pub fn engine(&self) -> &E {
-        &self.engine
+        &self.0.engine
     }
 
     /// Runs the client's side of an mTLS handshake over `io`, with the generation that is current now.
     ///
-    /// `name` is sent as the server name if it is a DNS name, and sessions are found by it; nobody is verified by it.
-    /// Dropping the future cancels the handshake.
+    /// `name` is sent as the server name if it is a DNS name, and sessions are found by it; nobody is
+    /// verified by it. Dropping the future cancels the handshake.
     ///
     /// # Errors
-    /// Those of [`TlsConnector::connect`]. [`PeerError::of`](super::PeerError::of) finds out why the server's certificate was refused, and
-    /// [`Unavailable::of`](super::Unavailable::of) why there is no identity to present; then nothing was sent.
+    /// Those of [`TlsConnector::connect`]. [`PeerError::of`](super::PeerError::of) finds out why the server's
+    /// certificate was refused, and [`Unavailable::of`](super::Unavailable::of) why there is no identity to
+    /// present; then nothing was sent.
     pub fn connect<IO>(
         &self,
         name: ServerName<'static>,
@@ -87,50 +79,16 @@ impl<E: HandshakeEngine> Connector<E> {
     where
         IO: AsyncRead + AsyncWrite + Unpin,
     {
-        let store = self.identity().store().clone();
-        let begun = self.endpoint.current().map(|ready| {
-            let handshake = TlsConnector::new(self.engine.clone(), ready.config).begin();
-            (handshake, self.context(ready.snapshot))
-        });
-        async move {
-            let result = async {
-                let (handshake, context) = begun?;
-                let stream = handshake.run(name, io).await.map_err(in_words)?;
-                let connection = context.admit(stream.get_ref().1)?;
-                Ok((stream, connection))
-            }
-            .await;
-            count_failure(&result, &store, Side::Client);
-            result
-        }
-    }
-
-    fn context(&self, snapshot: std::sync::Arc<super::Snapshot>) -> Context {
-        Context {
-            snapshot,
-            store: self.identity().store().clone(),
-            authorizer: self.authorizer.clone(),
-            live: self.live,
-            algorithms: self.algorithms,
-            side: Side::Client,
-        }
-    }
-}
-
-impl<E: Clone> Clone for Connector<E> {
-    fn clone(&self) -> Self {
-        Self {
-            engine: self.engine.clone(),
-            endpoint: self.endpoint.clone(),
-            authorizer: self.authorizer.clone(),
-            algorithms: self.algorithms,
-            live: self.live,
-        }
+        self.0.handshake(
+            |engine, config| TlsConnector::new(engine, config).begin(),
+            |handshake| handshake.run(name, io),
+            |stream: &TlsStream<IO>| stream.get_ref().1,
+        )
     }
 }
 
 impl<E> fmt::Debug for Connector<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Connector").field("authorizer", &self.authorizer).finish_non_exhaustive()
+        f.debug_struct("Connector").field("authorizer", &self.0.authorizer).finish_non_exhaustive()
     }
 }

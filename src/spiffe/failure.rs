@@ -32,5 +32,5 @@ pub fn handshake_failure(error: &io::Error) -> &'static str {
 
 /// Every label that [`handshake_failure`] gives.
 pub fn handshake_failures() -> impl Iterator<Item = &'static str> {
-    [PeerError::LABELS, Unavailable::LABELS, &OTHERS].into_iter().flatten().copied()
+    PeerError::labels().chain(Unavailable::labels()).chain(OTHERS)
 }

@@ -1,7 +1,8 @@
 //! The fields of a certificate that the rules for leaves are about.
 //!
-//! A handshake reads them of each peer that is new, so what nobody asks for is stepped over: x509-parser takes three times as
-//! long for the whole. The chain's verification parses the certificate again, by webpki's rules, before it believes anything.
+//! A handshake reads them of each peer that is new, so what nobody asks for is stepped over: x509-parser
+//! takes three times as long for the whole. The chain's verification parses the certificate again, by
+//! webpki's rules, before it believes anything.
 
 use rustls::pki_types::UnixTime;
 use std::fmt;

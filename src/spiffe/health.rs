@@ -2,7 +2,6 @@
 
 use super::refusal::Refusal;
 use super::snapshot::Snapshot;
-use super::store::Published;
 use super::unavailable::Unavailable;
 use ::spiffe::SpiffeId;
 use std::time::SystemTime;
@@ -29,7 +28,8 @@ pub struct Health {
     pub connected: bool,
     /// Why it was lost last, while it is not connected.
     pub source_error: Option<String>,
-    /// Whether the source refuses our request itself (InvalidArgument). It is asked rarely then: somebody has to look at it.
+    /// Whether the source refuses our request itself (InvalidArgument). It is asked rarely then: somebody has
+    /// to look at it.
     pub source_rejects: bool,
     /// When the source last delivered something that was accepted.
     pub last_success: Option<SystemTime>,
@@ -44,16 +44,21 @@ pub struct Health {
 }
 
 impl Health {
-    /// Whether new handshakes are made, the source's last update was accepted, and it does not reject our request.
+    /// Whether new handshakes are made, the source's last update was accepted, and it does not reject our
+    /// request.
     pub fn is_good(&self) -> bool {
         self.unavailable.is_none() && !self.refused_since && !self.source_rejects
     }
 
-    pub(super) fn new(current: Published, report: &Report, held_back_until: Option<SystemTime>) -> Self {
+    pub(super) fn new(
+        unavailable: Option<Unavailable>,
+        report: &Report,
+        held_back_until: Option<SystemTime>,
+    ) -> Self {
         let report = report.clone();
         let last = report.last.as_ref();
         Self {
-            unavailable: current.err(),
+            unavailable,
             id: last.map(|last| last.id.clone()),
             generation: last.map_or(0, |last| last.generation),
             not_before: last.map(|last| last.not_before),
@@ -107,7 +112,7 @@ impl Report {
         });
     }
 
-    pub(super) fn succeed(&mut self, now: SystemTime) {
+    pub(super) fn accept(&mut self, now: SystemTime) {
         self.refused_since = false;
         self.last_success = Some(now);
         self.accepted += 1;

@@ -15,9 +15,11 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-/// An identity that rotates: what its source delivers is checked, and published as one [`Snapshot`] after another.
+/// An identity that rotates: what its source delivers is checked, and published as one [`Snapshot`] after
+/// another.
 ///
-/// Clones are handles to the same identity. Its tasks end with the last handle; acceptors and connectors hold one each.
+/// Clones are handles to the same identity. Its tasks end with the last handle; acceptors and connectors hold
+/// one each.
 #[derive(Clone)]
 pub struct Identity(Arc<Running>);
 
@@ -73,7 +75,8 @@ impl Identity {
     /// Whether peers can accept us now: for a readiness probe.
     ///
     /// # Errors
-    /// Why they cannot: there is no SVID, it was withdrawn, it has expired, or by our clock it is not valid yet.
+    /// Why they cannot: there is no SVID, it was withdrawn, it has expired, or by our clock it is not valid
+    /// yet.
     pub fn acceptable(&self) -> Result<(), Unavailable> {
         self.0.store.acceptable()
     }
@@ -102,8 +105,8 @@ pub struct Changes {
 }
 
 impl Changes {
-    /// Waits until the identity has changed since the last call, or since the watch was made: another generation, a withdrawal, an expiry,
-    /// or an SVID that is held back. Several changes may be seen as one.
+    /// Waits until the identity has changed since the last call, or since the watch was made: another
+    /// generation, a withdrawal, an expiry, or an SVID that is held back. Several changes may be seen as one.
     pub async fn changed(&mut self) {
         // The sender lives in the store that we hold.
         let _ = self.receiver.changed().await;
@@ -161,14 +164,16 @@ impl IdentityBuilder {
         self
     }
 
-    /// What tells the time that validities are compared with, those of peers included; default: the system's clock.
+    /// What tells the time that validities are compared with, those of peers included; default: the system's
+    /// clock.
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.clock = clock;
         self
     }
 
-    /// How long a source that was lost is left alone, before jitter: the first time, and at most; default: 0.2 s and 10 s.
+    /// How long a source that was lost is left alone, before jitter: the first time, and at most; default:
+    /// 0.2 s and 10 s.
     #[must_use]
     pub fn backoff(mut self, first: Duration, longest: Duration) -> Self {
         self.backoff = Backoff { first, longest: longest.max(first) };

@@ -1,7 +1,10 @@
 //! What the X.509-SVID standard asks of a leaf by itself, whether it is ours or a peer's.
 
 use super::fields::Fields;
+use super::label::labels;
 use ::spiffe::SpiffeId;
+use std::error::Error;
+use std::fmt;
 use std::time::{Duration, SystemTime};
 use x509_parser::asn1_rs::Tag;
 use x509_parser::extensions::{GeneralName, KeyUsage};
@@ -18,16 +21,57 @@ pub(super) struct Leaf {
     pub(super) not_after: SystemTime,
 }
 
-/// The rule that a leaf breaks.
+/// The rule for leaves that a certificate breaks (X.509-SVID §2, §4 and §5.2).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum LeafError {
+#[non_exhaustive]
+pub enum LeafError {
+    /// It could not be read.
     Malformed(String),
-    NoUri,
+    /// It has no URI SAN.
+    NoSpiffeId,
+    /// It has more than one URI SAN.
     SeveralUris,
-    InvalidId(String),
+    /// Its URI SAN is not a valid SPIFFE ID of a workload.
+    InvalidSpiffeId(String),
+    /// It is a CA.
     Ca,
+    /// Its key usage is absent, lacks digitalSignature, or has keyCertSign or cRLSign (§4.3).
     KeyUsage(&'static str),
 }
+
+labels! {
+    LeafError,
+    LeafError::Malformed(_) => "malformed",
+    LeafError::NoSpiffeId => "no_spiffe_id",
+    LeafError::SeveralUris => "several_uris",
+    LeafError::InvalidSpiffeId(_) => "invalid_spiffe_id",
+    LeafError::Ca => "ca_leaf",
+    LeafError::KeyUsage(_) => "key_usage",
+}
+
+impl LeafError {
+    /// What is wrong with the leaf that `leaf` names.
+    pub(super) fn describe(&self, leaf: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Malformed(why) => write!(f, "{leaf} is malformed: {why}"),
+            Self::NoSpiffeId => write!(f, "{leaf} has no URI SAN"),
+            Self::SeveralUris => write!(f, "{leaf} has more than one URI SAN"),
+            Self::InvalidSpiffeId(why) => {
+                write!(f, "the URI SAN of {leaf} is not a workload's SPIFFE ID: {why}")
+            }
+            Self::Ca => write!(f, "{leaf} is a CA"),
+            Self::KeyUsage(why) => write!(f, "the key usage of {leaf} {why}"),
+        }
+    }
+}
+
+impl fmt::Display for LeafError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.describe("the leaf", f)
+    }
+}
+
+impl Error for LeafError {}
 
 impl Leaf {
     /// Reads a leaf and checks it by X.509-SVID §2, §4.1, §4.3 and §5.2. Its signature is not looked at.
@@ -67,14 +111,14 @@ fn spiffe_id(names: &[GeneralName<'_>]) -> Result<SpiffeId, LeafError> {
         GeneralName::Invalid(URI, _) => Some(None),
         _ => None,
     });
-    let uri = uris.next().ok_or(LeafError::NoUri)?;
+    let uri = uris.next().ok_or(LeafError::NoSpiffeId)?;
     if uris.next().is_some() {
         return Err(LeafError::SeveralUris);
     }
-    let uri = uri.ok_or_else(|| LeafError::InvalidId("it is no text".to_owned()))?;
-    let id = SpiffeId::new(uri).map_err(|e| LeafError::InvalidId(e.to_string()))?;
+    let uri = uri.ok_or_else(|| LeafError::InvalidSpiffeId("it is no text".to_owned()))?;
+    let id = SpiffeId::new(uri).map_err(|e| LeafError::InvalidSpiffeId(e.to_string()))?;
     match id.path() {
-        "" => Err(LeafError::InvalidId("it names a trust domain, not a workload".to_owned())),
+        "" => Err(LeafError::InvalidSpiffeId("it names a trust domain, not a workload".to_owned())),
         _ => Ok(id),
     }
 }

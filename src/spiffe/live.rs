@@ -1,13 +1,12 @@
 //! What becomes of live connections when identities rotate.
 
 use super::chain::{Chain, ChainError};
-use super::label::labels;
+use super::close_reason::CloseReason;
 use super::roots::Roots;
 use super::store::Store;
 use ::spiffe::SpiffeId;
 use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{CertificateDer, UnixTime};
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -35,17 +34,18 @@ impl LivePolicy {
         Self::default()
     }
 
-    /// A connection should be closed when it is `age` old, less a random part of `jitter`, which spreads the new handshakes.
+    /// A connection should be closed when it is `age` old, less a random part of `jitter`, which spreads the
+    /// new handshakes.
     #[must_use]
     pub fn max_age(mut self, age: Duration, jitter: Duration) -> Self {
         self.max_age = Some((age, jitter));
         self
     }
 
-    /// A connection should be closed when the bundle of its peer's trust domain is removed, when the peer's chain does
-    /// not verify any more with the roots that are left in it, when its rules do not admit the peer any more, when the chain
-    /// is revoked, or when our own identity is withdrawn; after a random part of `spread`, because that concerns many
-    /// connections at once.
+    /// A connection should be closed when the bundle of its peer's trust domain is removed, when the peer's
+    /// chain does not verify any more with the roots that are left in it, when its rules do not admit the
+    /// peer any more, when the chain is revoked, or when our own identity is withdrawn; after a random part
+    /// of `spread`, because that concerns many connections at once.
     #[must_use]
     pub fn close_on_bundle_removal(mut self, spread: Duration) -> Self {
         self.bundle_removal = Some(spread);
@@ -59,43 +59,6 @@ impl LivePolicy {
 
     pub(super) fn draw_spread(self) -> Option<Duration> {
         self.bundle_removal.map(|spread| spread.mul_f64(fastrand::f64()))
-    }
-}
-
-/// Why a connection should be closed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum CloseReason {
-    /// It is as old as the policy allows.
-    MaxAge,
-    /// The bundle of the peer's trust domain was removed.
-    BundleRemoved,
-    /// The roots that the peer's chain leads to were removed from its trust domain's bundle.
-    RootRemoved,
-    /// A certificate of the peer's chain was revoked, or its bundle does not admit the peer any more.
-    Revoked,
-    /// Our own identity was withdrawn.
-    Withdrawn,
-}
-
-labels! {
-    CloseReason,
-    CloseReason::MaxAge => "max_age",
-    CloseReason::BundleRemoved => "bundle_removed",
-    CloseReason::RootRemoved => "root_removed",
-    CloseReason::Revoked => "revoked",
-    CloseReason::Withdrawn => "withdrawn",
-}
-
-impl fmt::Display for CloseReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::MaxAge => "the connection is as old as the policy allows",
-            Self::BundleRemoved => "the bundle of the peer's trust domain was removed",
-            Self::RootRemoved => "the roots that the peer's chain leads to were removed",
-            Self::Revoked => "the peer was revoked",
-            Self::Withdrawn => "our own identity was withdrawn",
-        })
     }
 }
 

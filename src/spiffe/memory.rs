@@ -89,6 +89,24 @@ impl Source for MemorySource {
     }
 }
 
+/// Delivers itself, once: an identity that never changes. Whether it is accepted is told by the identity's
+/// health.
+impl Source for Material {
+    fn name(&self) -> &'static str {
+        "material"
+    }
+
+    fn run<'a>(&'a mut self, updates: &'a Updates) -> Pin<Box<dyn Future<Output = SourceError> + Send + 'a>> {
+        Box::pin(async {
+            updates.connected();
+            if let Err(why) = updates.offer(self.clone()) {
+                log::error!("the only material of an identity is not accepted: {why}");
+            }
+            std::future::pending().await
+        })
+    }
+}
+
 /// Why an order was not carried out.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]

@@ -1,10 +1,10 @@
 //! The module's metrics, through the `metrics` facade: the table in the module's documentation says what they
 //! mean.
 
+use super::close_reason::CloseReason;
 use super::failure::handshake_failures;
-use super::live::CloseReason;
 use super::refusal::Refusal;
-use super::snapshot::Snapshot;
+use super::side::Side;
 use super::source::Withdrawal;
 use ::spiffe::TrustDomain;
 use metrics::{Counter, counter, describe_counter, describe_gauge, gauge};
@@ -58,13 +58,13 @@ impl Metrics {
         let metrics = Self { identity };
         metrics.connected(false);
         metrics.rejected(false);
-        for result in Refusal::LABELS.iter().chain(&[OK]) {
+        for result in Refusal::labels().chain([OK]) {
             metrics.updates(result).increment(0);
         }
-        Withdrawal::LABELS.iter().for_each(|reason| metrics.withdrawals(reason).increment(0));
+        Withdrawal::labels().for_each(|reason| metrics.withdrawals(reason).increment(0));
         for side in [Side::Server, Side::Client] {
             handshake_failures().for_each(|reason| metrics.failures(side, reason).increment(0));
-            CloseReason::LABELS.iter().for_each(|reason| metrics.closed(side, reason).increment(0));
+            CloseReason::labels().for_each(|reason| metrics.closed(side, reason).increment(0));
         }
         metrics
     }
@@ -91,11 +91,11 @@ impl Metrics {
         self.gauge("spiffe_identity_available", f64::from(u8::from(available)));
     }
 
-    pub(super) fn published(&self, snapshot: &Snapshot) {
+    pub(super) fn published(&self, generation: u64, not_before: SystemTime, not_after: SystemTime) {
         #[expect(clippy::cast_precision_loss, reason = "a gauge is a double; 2^53 rotations do not happen")]
-        self.gauge("spiffe_generation", snapshot.generation() as f64);
-        self.gauge("spiffe_svid_not_before_seconds", seconds(snapshot.not_before()));
-        self.gauge("spiffe_svid_not_after_seconds", seconds(snapshot.not_after()));
+        self.gauge("spiffe_generation", generation as f64);
+        self.gauge("spiffe_svid_not_before_seconds", seconds(not_before));
+        self.gauge("spiffe_svid_not_after_seconds", seconds(not_after));
     }
 
     /// Whether the source refuses our request itself.
@@ -158,20 +158,4 @@ pub(super) struct BundleStatus {
 /// Seconds since 1970.
 fn seconds(time: SystemTime) -> f64 {
     time.duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
-}
-
-/// Which side of a connection we are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Side {
-    Server,
-    Client,
-}
-
-impl Side {
-    fn label(self) -> &'static str {
-        match self {
-            Self::Server => "server",
-            Self::Client => "client",
-        }
-    }
 }

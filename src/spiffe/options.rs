@@ -10,7 +10,8 @@ use std::sync::{Arc, LazyLock};
 /// ```
 /// use rustls_multibuffer::spiffe::TlsOptions;
 ///
-/// let options = TlsOptions::default().alpn_protocols([b"h2".to_vec(), b"http/1.1".to_vec()]).resumption(true);
+/// let protocols = [b"h2".to_vec(), b"http/1.1".to_vec()];
+/// let options = TlsOptions::default().alpn_protocols(protocols).resumption(true);
 /// ```
 #[derive(Clone, Debug)]
 pub struct TlsOptions {
@@ -40,11 +41,13 @@ impl TlsOptions {
         self
     }
 
-    /// Whether an acceptor or a connector resumes sessions; default: no, each connection is a full mTLS handshake.
+    /// Whether an acceptor or a connector resumes sessions; default: no, each connection is a full mTLS
+    /// handshake.
     ///
-    /// Sessions and ticket keys belong to one generation and die with it, so that a session never outlives the SVID, the
-    /// bundles or the authorizer that it was begun with. At each resumption the peer's expiry and the authorizer are
-    /// asked again. The configurations that a [`Snapshot`](super::Snapshot) hands out cannot do that, and never resume.
+    /// Sessions and ticket keys belong to one generation and die with it, so that a session never outlives
+    /// the SVID, the bundles or the authorizer that it was begun with. At each resumption the peer's expiry
+    /// and the authorizer are asked again. The configurations that a [`Snapshot`](super::Snapshot) hands out
+    /// cannot do that, and never resume.
     #[must_use]
     pub fn resumption(mut self, resumption: bool) -> Self {
         self.resumption = resumption;

@@ -13,28 +13,18 @@ use std::{fmt, io};
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum PeerError {
-    /// The leaf could not be read.
-    Malformed(String),
-    /// The leaf has no URI SAN.
-    NoSpiffeId,
-    /// The leaf has more than one URI SAN (X.509-SVID §5.2).
-    SeveralUris,
-    /// The leaf's URI SAN is not a valid SPIFFE ID of a workload.
-    InvalidSpiffeId(String),
-    /// The leaf is a CA (X.509-SVID §5.2).
-    CaLeaf,
-    /// The leaf's key usage is absent, lacks digitalSignature, or has keyCertSign or cRLSign (X.509-SVID §4.3, §5.2).
-    KeyUsage(&'static str),
+    /// The leaf is not as the standard wants it.
+    Leaf(LeafError),
     /// The leaf has an extended key usage without the purpose that the peer uses it for (X.509-SVID §4.4).
     ExtendedKeyUsage,
     /// The leaf's validity is over.
     Expired {
-        /// Its notAfter.
+        /// The last second of its validity (notAfter).
         not_after: SystemTime,
     },
     /// The leaf's validity has not begun: one of the two clocks is wrong.
     NotYetValid {
-        /// Its notBefore.
+        /// When its validity begins (notBefore).
         not_before: SystemTime,
     },
     /// We never had a bundle for the peer's trust domain.
@@ -54,21 +44,15 @@ pub enum PeerError {
     BadChain(String),
     /// A certificate of the chain is in a revocation list.
     Revoked,
-    /// Whether the chain is revoked is not known: the revocation list of one of its authorities is missing, has expired or
-    /// is not signed by it.
+    /// Whether the chain is revoked is not known: the revocation list of one of its authorities is missing,
+    /// has expired or is not signed by it.
     RevocationUnknown(String),
     /// The peer is who it says, and the authorizer does not let it in.
     NotAuthorized(SpiffeId),
 }
 
 labels! {
-    PeerError,
-    PeerError::Malformed(_) => "malformed",
-    PeerError::NoSpiffeId => "no_spiffe_id",
-    PeerError::SeveralUris => "several_uris",
-    PeerError::InvalidSpiffeId(_) => "invalid_spiffe_id",
-    PeerError::CaLeaf => "ca_leaf",
-    PeerError::KeyUsage(_) => "key_usage",
+    PeerError with Leaf(LeafError),
     PeerError::ExtendedKeyUsage => "extended_key_usage",
     PeerError::Expired { .. } => "expired",
     PeerError::NotYetValid { .. } => "not_yet_valid",
@@ -105,14 +89,7 @@ impl PeerError {
 
 impl From<LeafError> for PeerError {
     fn from(e: LeafError) -> Self {
-        match e {
-            LeafError::Malformed(why) => Self::Malformed(why),
-            LeafError::NoUri => Self::NoSpiffeId,
-            LeafError::SeveralUris => Self::SeveralUris,
-            LeafError::InvalidId(why) => Self::InvalidSpiffeId(why),
-            LeafError::Ca => Self::CaLeaf,
-            LeafError::KeyUsage(why) => Self::KeyUsage(why),
-        }
+        Self::Leaf(e)
     }
 }
 
@@ -125,14 +102,7 @@ impl From<PeerError> for rustls::Error {
 impl fmt::Display for PeerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Malformed(why) => write!(f, "the peer's certificate is malformed: {why}"),
-            Self::NoSpiffeId => f.write_str("the peer's certificate has no URI SAN"),
-            Self::SeveralUris => f.write_str("the peer's certificate has more than one URI SAN"),
-            Self::InvalidSpiffeId(why) => {
-                write!(f, "the peer's URI SAN is not a workload's SPIFFE ID: {why}")
-            }
-            Self::CaLeaf => f.write_str("the peer's certificate is a CA"),
-            Self::KeyUsage(why) => write!(f, "the key usage of the peer's certificate {why}"),
+            Self::Leaf(e) => e.describe("the peer's certificate", f),
             Self::ExtendedKeyUsage => {
                 f.write_str("the extended key usage of the peer's certificate lacks the purpose of its role")
             }

@@ -1,6 +1,7 @@
 //! Why an update was refused.
 
 use super::label::labels;
+use super::leaf::LeafError;
 use ::spiffe::{SpiffeId, TrustDomain};
 use std::error::Error;
 use std::fmt;
@@ -14,21 +15,13 @@ pub enum Refusal {
     Empty,
     /// It could not be read: truncated, or not what its format says.
     Malformed(String),
-    /// The leaf has no URI SAN.
-    NoSpiffeId,
-    /// The leaf has more than one URI SAN (X.509-SVID §2).
-    SeveralUris,
-    /// The leaf's URI SAN is not a valid SPIFFE ID of a workload.
-    InvalidSpiffeId(String),
-    /// The leaf is a CA (X.509-SVID §5.2).
-    CaLeaf,
-    /// The leaf's key usage is absent, lacks digitalSignature, or has keyCertSign or cRLSign (X.509-SVID §4.3).
-    KeyUsage(&'static str),
+    /// The leaf is not as the standard wants it.
+    Leaf(LeafError),
     /// The leaf has an extended key usage without server and client authentication (X.509-SVID §4.4).
     ExtendedKeyUsage,
     /// The leaf's validity is over.
     Expired {
-        /// Its notAfter.
+        /// The last second of its validity (notAfter).
         not_after: SystemTime,
     },
     /// The private key cannot be read or used.
@@ -50,14 +43,9 @@ pub enum Refusal {
 }
 
 labels! {
-    Refusal,
+    Refusal with Leaf(LeafError),
     Refusal::Empty => "empty",
     Refusal::Malformed(_) => "malformed",
-    Refusal::NoSpiffeId => "no_spiffe_id",
-    Refusal::SeveralUris => "several_uris",
-    Refusal::InvalidSpiffeId(_) => "invalid_spiffe_id",
-    Refusal::CaLeaf => "ca_leaf",
-    Refusal::KeyUsage(_) => "key_usage",
     Refusal::ExtendedKeyUsage => "extended_key_usage",
     Refusal::Expired { .. } => "expired",
     Refusal::Key(_) => "key",
@@ -70,18 +58,18 @@ labels! {
     Refusal::NotInBundle(_) => "not_in_bundle",
 }
 
+impl From<LeafError> for Refusal {
+    fn from(e: LeafError) -> Self {
+        Self::Leaf(e)
+    }
+}
+
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("the update is empty"),
             Self::Malformed(why) => write!(f, "the update is malformed: {why}"),
-            Self::NoSpiffeId => f.write_str("the leaf has no URI SAN"),
-            Self::SeveralUris => f.write_str("the leaf has more than one URI SAN"),
-            Self::InvalidSpiffeId(why) => {
-                write!(f, "the leaf's URI SAN is not a workload's SPIFFE ID: {why}")
-            }
-            Self::CaLeaf => f.write_str("the leaf is a CA"),
-            Self::KeyUsage(why) => write!(f, "the leaf's key usage {why}"),
+            Self::Leaf(e) => e.fmt(f),
             Self::ExtendedKeyUsage => {
                 f.write_str("the leaf's extended key usage lacks server or client authentication")
             }

@@ -31,7 +31,8 @@ pub(super) struct Roots {
     certificates: Vec<CertificateDer<'static>>,
     /// One of each, in the same order.
     anchors: Vec<TrustAnchor<'static>>,
-    /// Theirs: a trust anchor has no validity, but an authority that is over must not issue (as in Go's crypto/x509).
+    /// Theirs: a trust anchor has no validity, but an authority that is over must not issue (as in Go's
+    /// crypto/x509).
     not_after: Vec<UnixTime>,
     revocation: Revocation,
     uri_matchers: Vec<UriMatcher>,
@@ -39,8 +40,8 @@ pub(super) struct Roots {
     unusable: Vec<String>,
 }
 
-/// The revocation lists, and how they are used: as BoringSSL does in Envoy, who wants one of each authority of the chain, and
-/// takes none that has expired.
+/// The revocation lists, and how they are used: as BoringSSL does in Envoy, who wants one of each authority
+/// of the chain, and takes none that has expired.
 #[derive(Default)]
 struct Revocation {
     /// Sorted, each one once.
@@ -56,7 +57,8 @@ impl Roots {
     /// What can be used of a bundle.
     ///
     /// # Errors
-    /// None of its certificates can be a root (RFC 5280 §4.2.1.9), or one of its revocation lists cannot be used.
+    /// None of its certificates can be a root (RFC 5280 §4.2.1.9), or one of its revocation lists cannot be
+    /// used.
     pub(super) fn new(domain: &TrustDomain, bundle: TrustBundle) -> Result<Self, Refusal> {
         if let Some(why) = bundle.defect {
             return Err(Refusal::BadRoot(domain.clone(), why));
@@ -128,16 +130,18 @@ impl Roots {
         self.has_rules_of(other) && other.certificates.iter().all(|root| ours(root.as_ref()))
     }
 
-    /// Verifies a chain, leaf first, up to one of these roots (RFC 5280 §6, as webpki does it), and that the revocation lists
-    /// do not hold it. Returns when that may have changed: the end of that root's validity, or of a revocation list's.
+    /// Verifies a chain, leaf first, up to one of these roots (RFC 5280 §6, as webpki does it), and that the
+    /// revocation lists do not hold it. Returns when that may have changed: the end of that root's validity,
+    /// or of a revocation list's.
     ///
     /// # Errors
-    /// What webpki says; [`ChainError::Foreign`] if an intermediate belongs to another trust domain than `domain`.
+    /// What webpki says; [`ChainError::Foreign`] if an intermediate belongs to another trust domain than
+    /// `domain`.
     pub(super) fn verify(&self, chain: Chain<'_>, domain: &TrustDomain) -> Result<UnixTime, ChainError> {
         let mut lists: Vec<_> = self.revocation.lists.iter().collect();
         let mut result = self.verify_with(chain, domain, self.revocation.options(&lists));
-        // webpki takes the first list of a name, and authorities of one name have keys and lists of their own. A list that
-        // another key has signed is not believed, whatever it says.
+        // webpki takes the first list of a name, and authorities of one name have keys and lists of their
+        // own. A list that another key has signed is not believed, whatever it says.
         for _ in 1..lists.len().min(MAX_LISTS) {
             if matches!(result, Ok(_) | Err(ChainError::WebPki(webpki::Error::CertRevoked))) {
                 break;
@@ -152,8 +156,8 @@ impl Roots {
         Ok(self.revocation.next_update.map_or(end, |next| end.min(next)))
     }
 
-    /// The same without revocation lists, for our own chain: a list that is not there, or has expired, must not end our own
-    /// rotation.
+    /// The same without revocation lists, for our own chain: a list that is not there, or has expired, must
+    /// not end our own rotation.
     pub(super) fn verify_unrevoked(&self, chain: Chain<'_>, domain: &TrustDomain) -> Result<(), ChainError> {
         self.verify_with(chain, domain, None).map(drop)
     }

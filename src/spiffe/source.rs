@@ -27,11 +27,14 @@ pub struct Material {
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct TrustBundle {
-    /// The root certificates. One that cannot be used is left out, with a warning, as long as another one can.
+    /// The root certificates. One that cannot be used is left out, with a warning, as long as another one
+    /// can.
     pub roots: Vec<CertificateDer<'static>>,
-    /// Certificate revocation lists. If there are any, each authority of a peer's chain needs one that has not expired.
+    /// Certificate revocation lists. If there are any, each authority of a peer's chain needs one that has
+    /// not expired.
     pub crls: Vec<CertificateRevocationListDer<'static>>,
-    /// Whether only the peer's own certificate is looked up in the revocation lists, so that only its issuer needs one.
+    /// Whether only the peer's own certificate is looked up in the revocation lists, so that only its issuer
+    /// needs one.
     pub only_verify_leaf_crl: bool,
     /// Which SPIFFE IDs are admitted, beside what an authorizer says; one that matches is enough. Empty: all.
     pub uri_matchers: Vec<UriMatcher>,
@@ -47,8 +50,8 @@ impl TrustBundle {
         Self { roots, ..Self::default() }
     }
 
-    /// From PEM: the blocks `CERTIFICATE` are roots, the blocks `X509 CRL` revocation lists. Other kinds are named in a
-    /// warning when the bundle is used.
+    /// From PEM: the blocks `CERTIFICATE` are roots, the blocks `X509 CRL` revocation lists. Other kinds are
+    /// named in a warning when the bundle is used.
     ///
     /// # Errors
     /// [`Refusal::Malformed`], if a block does not end or is not base64.
@@ -157,7 +160,8 @@ pub enum Offered {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Withdrawal {
-    /// The source says that we are not, or no longer, entitled to an identity (Workload API: PermissionDenied).
+    /// The source says that we are not, or no longer, entitled to an identity (Workload API:
+    /// PermissionDenied).
     Denied(String),
     /// The source's complete state holds no identity of ours any more.
     Removed,
@@ -178,8 +182,11 @@ impl fmt::Display for Withdrawal {
     }
 }
 
-/// What receives a source's updates. All calls may be made from any thread; none of them blocks on anything but the
-/// checks of the material, which verify a handful of signatures.
+/// What receives a source's updates. There is one, the store: the trait is there so that sources stand below
+/// it, and know nothing of generations.
+///
+/// All calls may be made from any thread; none of them blocks on anything but the checks of the material,
+/// which verify a handful of signatures.
 pub(super) trait Sink: Send + Sync {
     fn connected(&self);
     fn examine(&self, material: Material) -> Result<(), Refusal>;
@@ -221,8 +228,8 @@ impl Updates {
         self.sink.refuse(why);
     }
 
-    /// Takes the identity back: at once there are no new handshakes, until another offer is published. To say so again for
-    /// the same reason changes nothing.
+    /// Takes the identity back: at once there are no new handshakes, until another offer is published. To say
+    /// so again for the same reason changes nothing.
     pub fn withdraw(&self, why: Withdrawal) {
         self.sink.withdraw(why);
     }
@@ -241,8 +248,8 @@ pub trait Source: Send + 'static {
 
     /// Delivers updates until the source is lost.
     ///
-    /// The supervisor calls it again after a jittered backoff, unless the error is final. The last good identity outlives
-    /// both. The future is dropped when the identity is.
+    /// The supervisor calls it again after a jittered backoff, unless the error is final. The last good
+    /// identity outlives both. The future is dropped when the identity is.
     fn run<'a>(&'a mut self, updates: &'a Updates) -> Pin<Box<dyn Future<Output = SourceError> + Send + 'a>>;
 }
 
@@ -251,8 +258,8 @@ pub trait Source: Send + 'static {
 pub enum SourceError {
     /// The source may come back: it is tried again.
     Lost(Box<dyn Error + Send + Sync>),
-    /// The source refuses the request itself, and will most likely do so again (Workload API: InvalidArgument). It is asked
-    /// rarely from now on.
+    /// The source refuses the request itself, and will most likely do so again (Workload API:
+    /// InvalidArgument). It is asked rarely from now on.
     Rejected(Box<dyn Error + Send + Sync>),
     /// Trying again is useless: there is nothing to ask any more.
     Final(Box<dyn Error + Send + Sync>),

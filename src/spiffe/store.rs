@@ -20,10 +20,10 @@ use tokio::sync::watch;
 /// What new handshakes are made with, or why there are none.
 pub(super) type Published = Result<Arc<Snapshot>, Unavailable>;
 
-/// Whoever makes something of each generation off the handshake path.
-pub(super) trait Follower: Send + Sync {
-    /// Takes over what was published. Called in order, one call at a time.
-    fn follow(&self, published: &Published);
+/// Makes something of each generation off the handshake path.
+pub(super) trait Subscriber: Send + Sync {
+    /// Takes what was published. Called in order, one call at a time.
+    fn update(&self, published: &Published);
 }
 
 /// An identity's state. Readers take no lock.
@@ -41,7 +41,7 @@ pub(super) struct Store {
 struct Inner {
     generation: u64,
     held: Option<Accepted>,
-    followers: Vec<Weak<dyn Follower>>,
+    subscribers: Vec<Weak<dyn Subscriber>>,
     report: Report,
     /// Whether the expiry of what is published was noticed.
     told_expiry: bool,
@@ -81,8 +81,9 @@ impl Store {
         usable(&self.published.load(), &*self.clock)
     }
 
-    /// What [`current`](Self::current) says, and an SVID that is not valid yet counts as none: the clock may have been set
-    /// back since it was published. Handshakes are tried even so, since it is more likely that our clock is wrong.
+    /// What [`current`](Self::current) says, and an SVID that is not valid yet counts as none: the clock may
+    /// have been set back since it was published. Handshakes are tried even so, since it is more likely that
+    /// our clock is wrong.
     pub(super) fn acceptable(&self) -> Result<(), Unavailable> {
         match self.current()?.not_before() {
             until if until > self.clock.now() => Err(Unavailable::HeldBack { until }),
@@ -95,13 +96,13 @@ impl Store {
         self.published.load_full()
     }
 
-    /// Lets `follower` follow from what is published now.
-    pub(super) fn follow(&self, follower: &Arc<impl Follower + 'static>) {
+    /// Gives `subscriber` what is published now, and everything that will be.
+    pub(super) fn subscribe(&self, subscriber: &Arc<impl Subscriber + 'static>) {
         let mut inner = self.lock();
-        follower.follow(&self.published.load());
-        inner.followers.retain(|old| old.strong_count() > 0);
-        let weak: Weak<dyn Follower> = Arc::<_>::downgrade(follower) as Weak<dyn Follower>;
-        inner.followers.push(weak);
+        subscriber.update(&self.published.load());
+        inner.subscribers.retain(|old| old.strong_count() > 0);
+        let weak: Weak<dyn Subscriber> = Arc::<_>::downgrade(subscriber) as Weak<dyn Subscriber>;
+        inner.subscribers.push(weak);
     }
 
     /// The state of the source changed.
@@ -174,10 +175,10 @@ impl Store {
 
     /// How things stand.
     pub(super) fn health(&self) -> Health {
-        let current = self.current();
+        let unavailable = self.current().err();
         let inner = self.lock();
         let held_back_until = inner.held.as_ref().map(|held| held.svid.not_before);
-        Health::new(current, &inner.report, held_back_until)
+        Health::new(unavailable, &inner.report, held_back_until)
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -201,12 +202,13 @@ impl Store {
                 None => Offered::Published(self.publish(&mut inner, accepted, now)),
             }
         };
-        inner.report.succeed(now);
+        inner.report.accept(now);
         self.metrics.accepted(now);
         Ok(offered)
     }
 
-    /// Says what is wrong with parts of an update that is accepted, unless that was said of the last one, too.
+    /// Says what is wrong with parts of an update that is accepted, unless that was said of the last one,
+    /// too.
     fn tell_notices(&self, inner: &mut Inner, accepted: &Accepted, now: SystemTime) {
         let mut notices = accepted.bundles.notices().to_vec();
         if is_revoked(&accepted.svid, &accepted.bundles, now) {
@@ -228,8 +230,8 @@ impl Store {
         is_same.then(|| current.generation())
     }
 
-    /// Keeps an SVID that is not valid yet. Its bundles count at once, with the SVID that we have: what was taken back
-    /// is not trusted until then.
+    /// Keeps an SVID that is not valid yet. Its bundles count at once, with the SVID that we have: what was
+    /// taken back is not trusted until then.
     fn hold_back(&self, inner: &mut Inner, accepted: Accepted, now: SystemTime) -> Offered {
         let until = accepted.svid.not_before;
         log::warn!("the new SVID of {} is not valid yet: held back", accepted.svid.id);
@@ -263,20 +265,21 @@ impl Store {
         inner.generation += 1;
         let snapshot = Arc::new(Snapshot::new(inner.generation, svid, bundles, self.clock.clone()));
         log::info!("generation {} of {} is published", inner.generation, snapshot.id());
-        self.metrics.published(&snapshot);
+        self.metrics.published(inner.generation, snapshot.not_before(), snapshot.not_after());
         (inner.told_expiry, inner.told_crls) = (false, 0);
         inner.report.publish(&snapshot, now);
         self.set(inner, Ok(snapshot));
         inner.generation
     }
 
-    /// Publishes, and returns when every follower has followed: whoever sees a follower's generation finds it published.
+    /// Publishes, and returns when every subscriber has taken it: whoever sees a subscriber's generation
+    /// finds it published.
     fn set(&self, inner: &mut Inner, published: Published) {
         self.published.store(Arc::new(published.clone()));
         self.metrics.available(published.is_ok());
-        inner.followers.retain(|follower| match follower.upgrade() {
-            Some(follower) => {
-                follower.follow(&published);
+        inner.subscribers.retain(|subscriber| match subscriber.upgrade() {
+            Some(subscriber) => {
+                subscriber.update(&published);
                 true
             }
             None => false,

@@ -17,9 +17,9 @@ pub(super) struct Backoff {
 }
 
 impl Backoff {
-    /// The wait after `losses` losses in a row, the present one included: doubled each time, and a random part of its half
-    /// taken off, so that many workloads do not come back at once: the first time, too, because one restart of a server is
-    /// a loss for all.
+    /// The wait after `losses` losses in a row, the present one included: doubled each time, and a random
+    /// part of its half taken off, so that many workloads do not come back at once: the first time, too,
+    /// because one restart of a server is a loss for all.
     pub(super) fn wait(self, losses: u32, random: f64) -> Duration {
         let doublings = losses.saturating_sub(1).min(16);
         let whole = self.first.saturating_mul(1 << doublings).min(self.longest);
@@ -27,8 +27,8 @@ impl Backoff {
     }
 }
 
-/// Runs `source` again and again, until it says that this is useless: after a loss with the waits of `backoff`, and after
-/// its server has rejected our request with those of `rejected`.
+/// Runs `source` again and again, until it says that this is useless: after a loss with the waits of
+/// `backoff`, and after its server has rejected our request with those of `rejected`.
 pub(super) async fn run(mut source: impl Source, store: Arc<Store>, backoff: Backoff, rejected: Backoff) {
     let updates = Updates::new(store.clone());
     let (mut losses, mut rejections) = (0, 0);
@@ -57,7 +57,8 @@ pub(super) async fn run(mut source: impl Source, store: Arc<Store>, backoff: Bac
                 rejections = 0;
             }
         }
-        // A source that was well for a while starts from the shortest wait again; one that only waited for an answer does not.
+        // A source that was well for a while starts from the shortest wait again; one that only waited for an
+        // answer does not.
         losses = if was_connected && began.elapsed() > backoff.longest { 1 } else { losses + 1 };
         tokio::time::sleep(backoff.wait(losses, fastrand::f64())).await;
     }

@@ -14,12 +14,12 @@ pub enum Unavailable {
     NotYet,
     /// The first SVID has arrived, and is not valid yet: the clock is wrong here or at its issuer's.
     HeldBack {
-        /// Its notBefore.
+        /// When its validity begins (notBefore).
         until: SystemTime,
     },
     /// Our SVID has expired, and the source has delivered no other.
     Expired {
-        /// Its notAfter.
+        /// The last second of its validity (notAfter).
         not_after: SystemTime,
     },
     /// The identity was taken back.

@@ -1,8 +1,9 @@
-//! Chains that were verified before. The peers of a proxy come back, and what webpki says of a chain depends on its bytes,
-//! the roots, the usage, the algorithms and the time alone: for the same chain, while its certificates are valid, it need
-//! not be asked again.
+//! Chains that were verified before. The peers of a proxy come back, and what webpki says of a chain depends
+//! on its bytes, the roots, the usage, the algorithms and the time alone: for the same chain, while its
+//! certificates are valid, it need not be asked again.
 //!
-//! Never remembered is what a handshake proves afresh, that the peer has the leaf's key, nor what the authorizer says.
+//! Never remembered is what a handshake proves afresh, that the peer has the leaf's key, nor what the
+//! authorizer says.
 
 use super::chain::Chain;
 use super::fields::Fields;
@@ -54,12 +55,14 @@ impl VerifiedChains {
         known.as_ref().filter(|known| known.leaf == *leaf).map(|known| known.id.clone())
     }
 
-    /// Remembers a chain that was just verified up to an authority and with revocation lists that are valid until then.
+    /// Remembers a chain that was just verified up to an authority and with revocation lists that are valid
+    /// until then.
     pub(super) fn insert(&self, chain: Chain<'_>, authority_until: UnixTime, id: &SpiffeId) {
         let (mut bytes, mut until) = (0, authority_until);
         for certificate in std::iter::once(chain.leaf).chain(chain.intermediates) {
             bytes += certificate.len();
-            // The path may do without an intermediate that cannot be read or has ended. Such a chain is not remembered.
+            // The path may do without an intermediate that cannot be read or has ended. Such a chain is not
+            // remembered.
             let Some(end) = Fields::read(certificate).ok().and_then(|fields| fields.not_after()) else {
                 return;
             };
@@ -80,8 +83,8 @@ impl VerifiedChains {
         self.place(chain.leaf, chain.usage).store(Some(Arc::new(verified)));
     }
 
-    /// The place of a leaf in one of two usages: its last bytes are of a signature. Whoever contrives that two leaves share a
-    /// place gains nothing but work for us that we would have had anyway.
+    /// The place of a leaf in one of two usages: its last bytes are of a signature. Whoever contrives that
+    /// two leaves share a place gains nothing but work for us that we would have had anyway.
     fn place(&self, leaf: &CertificateDer<'_>, usage: KeyUsage) -> &ArcSwapOption<VerifiedChain> {
         let end = leaf.last_chunk().map_or(0, |last| u64::from_le_bytes(*last));
         let hash =

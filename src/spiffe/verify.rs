@@ -18,12 +18,12 @@ use rustls::{DigitallySignedStruct, DistinguishedName, SignatureScheme};
 use std::sync::Arc;
 use webpki::KeyUsage;
 
-/// The most certificates that a peer may send beside its leaf: webpki builds no path of more than 6, and some of what is
-/// sent may belong to another path.
+/// The most certificates that a peer may send beside its leaf: webpki builds no path of more than 6, and some
+/// of what is sent may belong to another path.
 const MAX_INTERMEDIATES: usize = 8;
 
-/// How many other trust domains are asked whether they made a chain that its own did not make. With more of them the error
-/// may say less.
+/// How many other trust domains are asked whether they made a chain that its own did not make. With more of
+/// them the error may say less.
 const DOMAINS_ASKED: usize = 8;
 
 /// What verifies peers for one generation, in either role: DNS names play no part.
@@ -46,8 +46,8 @@ impl PeerVerifier {
         Self { snapshot, authorizer, algorithms }
     }
 
-    /// The leaf by itself, the chain with the bundle of the leaf's own trust domain and no other, then the authorizer.
-    /// A chain that was verified before is not verified again.
+    /// The leaf by itself, the chain with the bundle of the leaf's own trust domain and no other, then the
+    /// authorizer. A chain that was verified before is not verified again.
     fn verify(
         &self,
         leaf: &CertificateDer<'_>,
@@ -86,8 +86,9 @@ impl PeerVerifier {
         }
     }
 
-    /// Says what is wrong with a chain. Only an error is looked into like this. A stranger may choose the chain, so that the
-    /// work is bounded: webpki does so for one trust domain, and [`DOMAINS_ASKED`] bounds the trust domains.
+    /// Says what is wrong with a chain. Only an error is looked into like this. A stranger may choose the
+    /// chain, so that the work is bounded: webpki does so for one trust domain, and [`DOMAINS_ASKED`] bounds
+    /// the trust domains.
     fn reason(&self, e: ChainError, chain: Chain<'_>, domain: &TrustDomain) -> PeerError {
         let foreign = |authority| PeerError::ForeignAuthority { domain: domain.clone(), authority };
         let error = match e {
@@ -103,7 +104,8 @@ impl PeerVerifier {
         if !leads_to_no_root(&error) {
             return PeerError::BadChain(words(&error));
         }
-        // Authorities of one name: webpki may have told of another path than the one that only lacks a revocation list.
+        // Authorities of one name: webpki may have told of another path than the one that only lacks a
+        // revocation list.
         if self.roots(domain).is_ok_and(|roots| roots.verify_unrevoked(chain, domain).is_ok()) {
             let why = words(&webpki::Error::UnknownRevocationStatus);
             return PeerError::RevocationUnknown(why);
@@ -136,8 +138,8 @@ fn revocation(error: &webpki::Error) -> Option<PeerError> {
     }
 }
 
-/// Whether no root made the chain. Authorities of one trust domain mostly have one name, so that a stranger's chain looks
-/// like one with bad signatures.
+/// Whether no root made the chain. Authorities of one trust domain mostly have one name, so that a stranger's
+/// chain looks like one with bad signatures.
 fn leads_to_no_root(error: &webpki::Error) -> bool {
     matches!(
         error,
@@ -164,8 +166,8 @@ fn authorize(authorizer: &Authorizer, id: SpiffeId) -> Result<SpiffeId, PeerErro
     if authorizer.permits(&id) { Ok(id) } else { Err(PeerError::NotAuthorized(id)) }
 }
 
-/// What a resumption has to repeat: the peer's SVID may have expired, and the authorizer changed its mind. The chain
-/// was verified by the session's first handshake, with the same bundles.
+/// What a resumption has to repeat: the peer's SVID may have expired, and the authorizer changed its mind.
+/// The chain was verified by the session's first handshake, with the same bundles.
 pub(super) fn recheck(
     leaf: &CertificateDer<'_>,
     authorizer: &Authorizer,

@@ -21,7 +21,7 @@ pub(crate) struct Given {
     pub(crate) verify_certificate_spki: bool,
     pub(crate) require_signed_certificate_timestamp: bool,
     pub(crate) allow_expired_certificate: bool,
-    /// The name of its value; empty: not said.
+    /// The name of its value; empty: not set.
     pub(crate) trust_chain_verification: String,
     pub(crate) only_verify_leaf_cert_crl: bool,
     pub(crate) max_verify_depth: Option<u32>,
@@ -38,7 +38,8 @@ pub(crate) struct Rules {
     pub(crate) only_verify_leaf_crl: bool,
 }
 
-/// The rules of a context, as far as there is nothing wrong with it: what is wrong or not enforced is told `at` its place.
+/// The rules of a context, as far as there is nothing wrong with it: what is wrong or not enforced is told
+/// `at` its place.
 pub(crate) fn judge(given: Given, at: &impl Place) -> Rules {
     let pins = "not supported: SPIFFE identities are renewed often, and with them what it pins";
     let refused = [

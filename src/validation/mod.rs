@@ -1,7 +1,8 @@
-//! What of Envoy's `CertificateValidationContext` is enforced, wherever the context comes from, and what PEM files hold.
+//! What of Envoy's `CertificateValidationContext` is enforced, wherever the context comes from, and what PEM
+//! files hold.
 //!
-//! A context narrows down who is admitted. So every field of it is either enforced or refused: [`judge`] decides that for a
-//! static configuration and for the secrets of an SDS server alike.
+//! A context narrows down who is admitted. So every field of it is either enforced or refused: [`judge`]
+//! decides that for a static configuration and for the secrets of an SDS server alike.
 
 mod judge;
 mod matcher;

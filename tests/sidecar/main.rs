@@ -6,6 +6,8 @@ mod contexts;
 mod draining;
 mod endings;
 mod endurance;
+#[path = "../support/pki.rs"]
+mod issuer;
 mod limits;
 mod mesh;
 mod pki;

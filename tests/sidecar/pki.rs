@@ -1,27 +1,20 @@
 //! An authority that issues SPIFFE-shaped certificates, and stock rustls peers that use them.
 
-use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, DnType, ExtendedKeyUsagePurpose,
-    IsCa, Issuer, KeyIdMethod, KeyPair, KeyUsagePurpose, RevokedCertParams, SanType,
-};
+use crate::issuer::{HOUR, authority, crl, key, leaf};
+use rcgen::{CertificateParams, CertifiedIssuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 use tokio::net::TcpStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
-use x509_parser::certificate::X509Certificate;
-use x509_parser::prelude::FromDer;
 
 pub(crate) const DOMAIN: &str = "mesh.example";
 
-pub(crate) struct Authority {
-    issuer: Issuer<'static, KeyPair>,
-    root: rcgen::Certificate,
-}
+pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// A leaf and its key, as PEM and as rustls takes them.
 pub(crate) struct Issued {
@@ -33,14 +26,7 @@ pub(crate) struct Issued {
 
 impl Authority {
     pub(crate) fn new() -> Self {
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, "test root");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        params.subject_alt_names = vec![SanType::URI(format!("spiffe://{DOMAIN}").try_into().unwrap())];
-        let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256).unwrap();
-        let root = params.self_signed(&key).unwrap();
-        Self { issuer: Issuer::new(params, key), root }
+        Self(CertifiedIssuer::self_signed(authority(DOMAIN), key()).unwrap())
     }
 
     /// An SVID for `spiffe://mesh.example/<name>`, also valid for the DNS name `<name>.test`.
@@ -60,18 +46,10 @@ impl Authority {
         kind: &'static rcgen::SignatureAlgorithm,
         not_after: time::OffsetDateTime,
     ) -> Issued {
-        let mut params = CertificateParams::default();
+        let mut params = leaf(&format!("{name}.test"), &[format!("spiffe://{DOMAIN}/{name}")]);
         params.not_after = not_after;
-        params.distinguished_name.push(DnType::CommonName, name);
-        params.subject_alt_names = vec![
-            SanType::URI(format!("spiffe://{DOMAIN}/{name}").try_into().unwrap()),
-            SanType::DnsName(format!("{name}.test").try_into().unwrap()),
-        ];
-        params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages =
-            vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
         let key = KeyPair::generate_for(kind).unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
+        let certificate = params.signed_by(&key, &self.0).unwrap();
         Issued {
             chain_pem: certificate.pem(),
             key_pem: key.serialize_pem(),
@@ -82,32 +60,16 @@ impl Authority {
 
     /// A revocation list of nobody but this one.
     pub(crate) fn crl_pem(&self, revoked: &Issued) -> String {
-        let (_, certificate) = X509Certificate::from_der(&revoked.chain[0]).unwrap();
-        let now = SystemTime::now();
-        let entry = RevokedCertParams {
-            serial_number: certificate.raw_serial().to_vec().into(),
-            revocation_time: now.into(),
-            reason_code: None,
-            invalidity_date: None,
-        };
-        let params = CertificateRevocationListParams {
-            this_update: now.into(),
-            next_update: (now + Duration::from_secs(3600)).into(),
-            crl_number: 1_u64.into(),
-            issuing_distribution_point: None,
-            revoked_certs: vec![entry],
-            key_identifier_method: KeyIdMethod::Sha256,
-        };
-        params.signed_by(&self.issuer).unwrap().pem().unwrap()
+        crl(&self.0, &revoked.chain[..1], SystemTime::now() + HOUR).pem().unwrap()
     }
 
     pub(crate) fn bundle_pem(&self) -> String {
-        self.root.pem()
+        self.0.pem()
     }
 
     fn roots(&self) -> Arc<RootCertStore> {
         let mut roots = RootCertStore::empty();
-        roots.add(self.root.der().clone()).unwrap();
+        roots.add(self.0.der().clone()).unwrap();
         Arc::new(roots)
     }
 

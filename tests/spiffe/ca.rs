@@ -1,20 +1,15 @@
 //! Authorities that issue good and bad SVIDs.
 
-use rcgen::string::Ia5String;
+pub(crate) use crate::issuer::{HOUR, key};
+use crate::issuer::{authority, leaf};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, DnType,
-    ExtendedKeyUsagePurpose, IsCa, KeyIdMethod, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256,
-    RevokedCertParams, SanType,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose,
 };
 use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls_multibuffer::spiffe::{Material, SpiffeId, Svid, TrustDomain};
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, SystemTime};
-use x509_parser::certificate::X509Certificate;
-use x509_parser::prelude::FromDer;
-
-pub(crate) const HOUR: Duration = Duration::from_secs(3600);
+use std::time::SystemTime;
 
 /// An authority with a root, or an intermediate one.
 pub(crate) struct Ca {
@@ -68,22 +63,7 @@ impl Ca {
         revoked: &[CertificateDer<'_>],
         until: SystemTime,
     ) -> CertificateRevocationListDer<'static> {
-        static NUMBER: AtomicU64 = AtomicU64::new(1);
-        let entry = |der: &CertificateDer<'_>| RevokedCertParams {
-            serial_number: X509Certificate::from_der(der).unwrap().1.raw_serial().to_vec().into(),
-            revocation_time: SystemTime::now().into(),
-            reason_code: None,
-            invalidity_date: None,
-        };
-        let params = CertificateRevocationListParams {
-            this_update: (SystemTime::now() - HOUR).into(),
-            next_update: until.into(),
-            crl_number: NUMBER.fetch_add(1, Relaxed).into(),
-            issuing_distribution_point: None,
-            revoked_certs: revoked.iter().map(entry).collect(),
-            key_identifier_method: KeyIdMethod::Sha256,
-        };
-        params.signed_by(&self.issuer).unwrap().into()
+        crate::issuer::crl(&self.issuer, revoked, until).into()
     }
 
     /// An SVID that keeps all rules.
@@ -99,31 +79,14 @@ impl Ca {
     }
 }
 
-fn authority(domain: &str) -> CertificateParams {
-    let mut params = CertificateParams::new(Vec::new()).unwrap();
-    params.distinguished_name.push(DnType::CommonName, format!("authority of {domain}"));
-    params.subject_alt_names = vec![uri(&format!("spiffe://{domain}"))];
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    params
-}
-
 fn authority_until(domain: &str, not_after: SystemTime) -> CertificateParams {
     let mut params = authority(domain);
     (params.not_before, params.not_after) = ((not_after - 24 * HOUR).into(), not_after.into());
     params
 }
 
-pub(crate) fn key() -> KeyPair {
-    KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap()
-}
-
 pub(crate) fn private(key: &KeyPair) -> rustls_multibuffer::spiffe::SvidKey {
     PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key.serialize_der())).into()
-}
-
-fn uri(uri: &str) -> SanType {
-    SanType::URI(Ia5String::try_from(uri).unwrap())
 }
 
 /// What a leaf says; begins as a good one.
@@ -150,12 +113,10 @@ impl Spec {
     }
 
     fn params(self) -> CertificateParams {
-        let mut params = CertificateParams::new(vec!["workload.localhost".to_owned()]).unwrap();
-        params.subject_alt_names.extend(self.uris.iter().map(|name| uri(name)));
-        params.is_ca = match self.is_ca {
-            true => IsCa::Ca(BasicConstraints::Unconstrained),
-            false => IsCa::ExplicitNoCa,
-        };
+        let mut params = leaf("workload.localhost", &self.uris);
+        if self.is_ca {
+            params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        }
         params.key_usages = self.key_usages;
         params.extended_key_usages = self.purposes;
         params.not_before = self.not_before.into();

@@ -34,8 +34,8 @@ async fn handshakes<E: HandshakeEngine>(engine: E) {
     }
 }
 
-/// Each side signs once, and verifies a signature, and a certificate unless it was verified before: all of it in the
-/// engine's queues.
+/// Each side signs once, and verifies a signature, and a certificate unless it was verified before: all of it
+/// in the engine's queues.
 fn assert_batched(stats: &EngineStats) {
     let requests = |op| stats.batches.of(op).requests();
     assert_eq!(requests(Op::P256Sign), 2 * AT_ONCE);

@@ -7,6 +7,8 @@ mod clock;
 mod credulous;
 mod engines;
 mod files;
+#[path = "../support/pki.rs"]
+mod issuer;
 mod live;
 mod metric;
 mod negative;

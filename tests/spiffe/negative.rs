@@ -8,13 +8,14 @@ use crate::support::{
 };
 use rcgen::{ExtendedKeyUsagePurpose, KeyUsagePurpose};
 use rustls_multibuffer::spiffe::{
-    Acceptor, Authorizer, Clock, Connector, Identity, PeerError, Svid, TlsOptions,
+    Acceptor, Authorizer, Clock, Connector, Identity, LeafError, PeerError, Svid, TlsOptions,
 };
 use std::sync::Arc;
 use std::time::SystemTime;
 use tokio_rustls::TlsConnector;
 
-/// Presents `svid` to an identity that knows the roots of home and away, as a client and as a server. The reason must be the same.
+/// Presents `svid` to an identity that knows the roots of home and away, as a client and as a server. The
+/// reason must be the same.
 async fn reason(identity: &Identity, authorizer: Authorizer, svid: &Svid) -> PeerError {
     let engine = engine(1);
     let acceptor = Acceptor::new(engine.clone(), identity, authorizer.clone());
@@ -75,14 +76,14 @@ fn a_good_peer_is_let_in() {
 #[test]
 fn no_san() {
     let reason = reason_for(|spec| spec.uris.clear());
-    assert_eq!(reason, PeerError::NoSpiffeId);
+    assert_eq!(reason, LeafError::NoSpiffeId.into());
     assert_label(&reason, "no_spiffe_id");
 }
 
 #[test]
 fn two_uri_sans() {
     let reason = reason_for(|spec| spec.uris.push("https://home.test/".to_owned()));
-    assert_eq!(reason, PeerError::SeveralUris);
+    assert_eq!(reason, LeafError::SeveralUris.into());
     assert_label(&reason, "several_uris");
 }
 
@@ -92,7 +93,7 @@ fn a_uri_that_is_no_spiffe_id() {
         ["https://home.test/client", "spiffe://home.test", "spiffe://home.test/a//b", "spiffe:///client"]
     {
         let reason = reason_for(|spec| spec.uris = vec![bad.to_owned()]);
-        assert!(matches!(reason, PeerError::InvalidSpiffeId(_)), "{bad}: {reason:?}");
+        assert!(matches!(reason, PeerError::Leaf(LeafError::InvalidSpiffeId(_))), "{bad}: {reason:?}");
         assert_label(&reason, "invalid_spiffe_id");
     }
 }
@@ -100,14 +101,14 @@ fn a_uri_that_is_no_spiffe_id() {
 #[test]
 fn ca_leaf() {
     let reason = reason_for(|spec| spec.is_ca = true);
-    assert_eq!(reason, PeerError::CaLeaf);
+    assert_eq!(reason, LeafError::Ca.into());
     assert_label(&reason, "ca_leaf");
 }
 
 #[test]
 fn missing_key_usage() {
     let reason = reason_for(|spec| spec.key_usages.clear());
-    assert_eq!(reason, PeerError::KeyUsage("is absent"));
+    assert_eq!(reason, LeafError::KeyUsage("is absent").into());
     assert_label(&reason, "key_usage");
 }
 
@@ -115,9 +116,9 @@ fn missing_key_usage() {
 fn wrong_key_usage() {
     let only = |usages: &[KeyUsagePurpose]| reason_for(|spec| spec.key_usages = usages.to_vec());
     let signs = KeyUsagePurpose::DigitalSignature;
-    assert_eq!(only(&[KeyUsagePurpose::KeyAgreement]), PeerError::KeyUsage("lacks digitalSignature"));
-    assert_eq!(only(&[signs, KeyUsagePurpose::KeyCertSign]), PeerError::KeyUsage("has keyCertSign"));
-    assert_eq!(only(&[signs, KeyUsagePurpose::CrlSign]), PeerError::KeyUsage("has cRLSign"));
+    assert_eq!(only(&[KeyUsagePurpose::KeyAgreement]), LeafError::KeyUsage("lacks digitalSignature").into());
+    assert_eq!(only(&[signs, KeyUsagePurpose::KeyCertSign]), LeafError::KeyUsage("has keyCertSign").into());
+    assert_eq!(only(&[signs, KeyUsagePurpose::CrlSign]), LeafError::KeyUsage("has cRLSign").into());
 }
 
 #[test]

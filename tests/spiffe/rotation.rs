@@ -65,7 +65,8 @@ impl Authority {
         tokio::join!(self.server.deliver(server), self.client.deliver(client));
     }
 
-    /// The next authority is announced to both sides before it issues, and the old one is trusted until it has issued all.
+    /// The next authority is announced to both sides before it issues, and the old one is trusted until it
+    /// has issued all.
     async fn rotate_authority(&mut self, load: &Load) {
         self.cas.push(Ca::new(HOME));
         self.rotate(0).await;
@@ -143,8 +144,8 @@ async fn shake_hands(
     }
 }
 
-/// What a test asks for, all of it under load. The authority rotates as often as `authorities`, evenly spread;
-/// between two rotations every worker finishes so many `handshakes`.
+/// What a test asks for, all of it under load. The authority rotates as often as `authorities`, evenly
+/// spread; between two rotations every worker finishes so many `handshakes`.
 struct Plan {
     rotations: usize,
     authorities: usize,

@@ -9,7 +9,8 @@ use crate::support::{
 use rcgen::{ExtendedKeyUsagePurpose, KeyUsagePurpose};
 use rustls::pki_types::CertificateDer;
 use rustls_multibuffer::spiffe::{
-    Acceptor, Authorizer, Clock, Connector, Identity, Material, Offered, Refusal, Unavailable, Withdrawal,
+    Acceptor, Authorizer, Clock, Connector, Identity, LeafError, Material, Offered, Refusal, Unavailable,
+    Withdrawal,
 };
 use std::time::Duration;
 
@@ -43,17 +44,20 @@ fn refused_spec(change: impl FnOnce(&mut Spec)) -> Refusal {
 
 #[test]
 fn leafs_that_break_the_standard() {
-    assert_eq!(refused_spec(|spec| spec.uris.clear()), Refusal::NoSpiffeId);
-    assert_eq!(refused_spec(|spec| spec.uris.push("spiffe://home.test/b".to_owned())), Refusal::SeveralUris);
-    assert_eq!(refused_spec(|spec| spec.is_ca = true), Refusal::CaLeaf);
-    assert_eq!(refused_spec(|spec| spec.key_usages.clear()), Refusal::KeyUsage("is absent"));
+    assert_eq!(refused_spec(|spec| spec.uris.clear()), LeafError::NoSpiffeId.into());
+    assert_eq!(
+        refused_spec(|spec| spec.uris.push("spiffe://home.test/b".to_owned())),
+        LeafError::SeveralUris.into()
+    );
+    assert_eq!(refused_spec(|spec| spec.is_ca = true), LeafError::Ca.into());
+    assert_eq!(refused_spec(|spec| spec.key_usages.clear()), LeafError::KeyUsage("is absent").into());
     let signs_certificates = |spec: &mut Spec| spec.key_usages.push(KeyUsagePurpose::KeyCertSign);
-    assert_eq!(refused_spec(signs_certificates), Refusal::KeyUsage("has keyCertSign"));
+    assert_eq!(refused_spec(signs_certificates), LeafError::KeyUsage("has keyCertSign").into());
     for purpose in [ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth] {
         assert_eq!(refused_spec(|spec| spec.purposes = vec![purpose]), Refusal::ExtendedKeyUsage);
     }
     let not_an_id = refused_spec(|spec| spec.uris = vec!["https://home.test".to_owned()]);
-    assert!(matches!(not_an_id, Refusal::InvalidSpiffeId(_)), "{not_an_id:?}");
+    assert!(matches!(not_an_id, Refusal::Leaf(LeafError::InvalidSpiffeId(_))), "{not_an_id:?}");
 }
 
 #[test]
@@ -87,7 +91,7 @@ fn truncated_update() {
         svid.chain[0] = truncated(&svid.chain[0]);
         material(svid, [(HOME, vec![ca.root()])])
     });
-    assert!(matches!(leaf, Refusal::Malformed(_)), "{leaf:?}");
+    assert!(matches!(leaf, Refusal::Leaf(LeafError::Malformed(_))), "{leaf:?}");
     assert_eq!(leaf.as_label(), "malformed");
     let root = refused(|ca| material(ca.svid(SERVER), [(HOME, vec![truncated(&ca.root())])]));
     assert_eq!(root.as_label(), "bad_root");
@@ -257,7 +261,8 @@ fn not_yet_valid_is_held_back_until_it_is() {
         self::until(|| identity.current().unwrap().generation() == 2).await;
         assert_eq!(identity.current().unwrap().not_before(), until);
         assert_eq!(identity.acceptable(), Ok(()));
-        // The clock is set back: who is right is not known, so handshakes are tried, but no readiness is claimed.
+        // The clock is set back: who is right is not known, so handshakes are tried, but no readiness is
+        // claimed.
         clock.set(until - HOUR / 8);
         assert_eq!(identity.acceptable(), Err(Unavailable::HeldBack { until }));
         assert!(identity.current().is_ok());

@@ -1,4 +1,5 @@
-//! Envoy with SPIFFE identities from our SDS, as a server and as a client of ours. All sockets are Unix sockets.
+//! Envoy with SPIFFE identities from our SDS, as a server and as a client of ours. All sockets are Unix
+//! sockets.
 
 use crate::load::engine;
 use crate::peer::{Peer, find};
@@ -13,8 +14,9 @@ use std::sync::{Arc, Mutex};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{UnixListener, UnixStream};
 
-/// `tls-in` takes mTLS and answers by itself; `plain-in` takes plain HTTP and asks `tls-out` through mTLS. Peers must be
-/// `spiffe://example.org/web`. One verifies with a plain bundle, the other with Envoy's SPIFFE validator.
+/// `tls-in` takes mTLS and answers by itself; `plain-in` takes plain HTTP and asks `tls-out` through mTLS.
+/// Peers must be `spiffe://example.org/web`. One verifies with a plain bundle, the other with Envoy's SPIFFE
+/// validator.
 fn bootstrap(folder: &Folder) -> String {
     let pipe = |name: &str| format!(r#"{{"pipe":{{"path":"{}"}}}}"#, folder.join(name).display());
     let sds = r#"{"resource_api_version":"V3","api_config_source":{"api_type":"GRPC","transport_api_version":"V3",

@@ -1,5 +1,5 @@
-//! Identities from the Workload API and from SDS, end to end: the embedded authority serves them, a source follows, and what
-//! it delivers is published or refused. Peers that are not ours read from the same sockets.
+//! Identities from the Workload API and from SDS, end to end: the embedded authority serves them, a source
+//! follows, and what it delivers is published or refused. Peers that are not ours read from the same sockets.
 #![cfg(unix)]
 
 mod authority;

@@ -1,4 +1,5 @@
-//! Servers that go away, say nothing, or say nonsense: the last good identity stays, and the source comes back.
+//! Servers that go away, say nothing, or say nonsense: the last good identity stays, and the source comes
+//! back.
 
 use crate::run;
 use crate::support::{Folder, IMPATIENCE, Kind, Server, World, authority, eventually, follow, id};

@@ -9,7 +9,8 @@ use rustls_multibuffer::spiffe::authority::{Authority, AuthorityConfig, KeyKind}
 use std::fmt::Write;
 use std::time::Duration;
 
-/// Says what it is given: the SPIFFE ID, whether the key is the leaf's, the leaf, and the roots of each domain.
+/// Says what it is given: the SPIFFE ID, whether the key is the leaf's, the leaf, and the roots of each
+/// domain.
 const PROGRAM: &str = r#"
 import sys
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat

@@ -130,7 +130,8 @@ impl ListenerMetrics {
     /// never had.
     fn show(&self) {
         let show = |name, reason| self.counter(name, reason).increment(0);
-        Ended::ALL.iter().chain(CloseReason::LABELS).for_each(|reason| show(CONNECTIONS_ENDED_TOTAL, reason));
+        let ended = Ended::ALL.iter().copied().chain(CloseReason::labels());
+        ended.for_each(|reason| show(CONNECTIONS_ENDED_TOTAL, reason));
         handshake_failures().for_each(|reason| show(HANDSHAKE_FAILURES_TOTAL, reason));
         ACCEPT_ERRORS.into_iter().for_each(|reason| show(ACCEPT_ERRORS_TOTAL, reason));
     }

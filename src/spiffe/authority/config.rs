@@ -4,7 +4,8 @@ use super::KeyKind;
 use ::spiffe::TrustDomain;
 use std::time::Duration;
 
-/// How an [`Authority`](super::Authority) issues. Begin with [`AuthorityConfig::new`]; the values that it sets are SPIRE's.
+/// How an [`Authority`](super::Authority) issues. Begin with [`AuthorityConfig::new`]; the values that it
+/// sets are SPIRE's.
 #[derive(Clone, Debug)]
 pub struct AuthorityConfig {
     pub(super) trust_domain: TrustDomain,
@@ -16,8 +17,8 @@ pub struct AuthorityConfig {
 }
 
 impl AuthorityConfig {
-    /// For a trust domain: P-256 keys, SVIDs that live an hour, CAs that live a day and are announced four hours before they
-    /// are used.
+    /// For a trust domain: P-256 keys, SVIDs that live an hour, CAs that live a day and are announced four
+    /// hours before they are used.
     pub fn new(trust_domain: TrustDomain) -> Self {
         const HOUR: Duration = Duration::from_secs(3600);
         Self {
@@ -54,8 +55,8 @@ impl AuthorityConfig {
         Self { ca_lifetime, ..self }
     }
 
-    /// How long a new CA is in the bundle before it issues, at most half of a CA's life. Workloads have this time to hear of
-    /// it.
+    /// How long a new CA is in the bundle before it issues, at most half of a CA's life. Workloads have this
+    /// time to hear of it.
     #[must_use]
     pub fn announcement(self, announcement: Duration) -> Self {
         Self { announcement, ..self }

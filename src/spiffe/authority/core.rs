@@ -1,5 +1,5 @@
-//! The authority without clock, tasks and sockets: time comes in as an argument, what is published comes out as a
-//! [`View`].
+//! The authority without clock, tasks and sockets: time comes in as an argument, what is published comes out
+//! as a [`View`].
 
 use super::ca::{CertificateAuthority, IssuedSvid, Validity};
 use super::view::{Entitlement, View};
@@ -98,7 +98,8 @@ impl Core {
         Ok(())
     }
 
-    /// Puts the next CA into the bundle, to be used after the time for announcement. Does nothing if there is one already.
+    /// Puts the next CA into the bundle, to be used after the time for announcement. Does nothing if there is
+    /// one already.
     pub(super) fn announce_ca(&mut self, now: SystemTime) -> Result<(), AuthorityError> {
         if self.announced.is_none() {
             self.made += 1;

@@ -5,7 +5,8 @@ use crate::spiffe::SvidKey;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use std::sync::Arc;
 
-/// What is wrong with an SVID that an authority hands out; see [`Authority::set_defect`](super::Authority::set_defect).
+/// What is wrong with an SVID that an authority hands out; see
+/// [`Authority::set_defect`](super::Authority::set_defect).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Defect {

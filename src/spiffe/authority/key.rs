@@ -17,7 +17,7 @@ pub enum KeyKind {
     P256,
     /// ECDSA with P-384.
     P384,
-    /// Ed25519.
+    /// EdDSA over Curve25519.
     Ed25519,
 }
 

@@ -1,9 +1,10 @@
 //! Connections from gRPC's C core, which py-spiffe and others are made of.
 //!
-//! Since version 1.57 it calls a server on a Unix socket by the percent-encoded path of the socket, in the pseudo-header
-//! `:authority` (grpc/grpc#38142). RFC 9113 §8.3.1 does not allow that, and the HTTP/2 implementation below tonic resets such
-//! requests. So percent signs in an authority are replaced by hyphens on their way in. As many bytes stay as there were, so
-//! that frames and HPACK's dynamic tables keep their sizes.
+//! Since version 1.57 it calls a server on a Unix socket by the percent-encoded path of the socket, in the
+//! pseudo-header `:authority` (grpc/grpc#38142). RFC 9113 §8.3.1 does not allow that, and the HTTP/2
+//! implementation below tonic resets such requests. So percent signs in an authority are replaced by hyphens
+//! on their way in. As many bytes stay as there were, so that frames and HPACK's dynamic tables keep their
+//! sizes.
 
 use std::io;
 use std::pin::Pin;
@@ -12,11 +13,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::UnixStream;
 use tonic::transport::server::Connected;
 
-/// How the C core begins the field: a literal that is to be indexed, with a literal name (RFC 7541 §6.2.1). The value's length
-/// follows.
+/// How the C core begins the field: a literal that is to be indexed, with a literal name (RFC 7541 §6.2.1).
+/// The value's length follows.
 const FIELD: &[u8] = b"\x40\x0a:authority";
 
-/// Set in the first byte of a length if the value is Huffman-coded (RFC 7541 §5.2). The C core does not do that.
+/// Set in the first byte of a length if the value is Huffman-coded (RFC 7541 §5.2). The C core does not do
+/// that.
 const HUFFMAN: u8 = 0x80;
 
 /// A length that does not fit into the seven bits of its first byte goes on in others (RFC 7541 §5.1).

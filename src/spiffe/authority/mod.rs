@@ -1,12 +1,13 @@
-//! An authority in this very process: it issues, rotates, expires and takes back X.509-SVIDs, and serves them as a SPIRE
-//! agent does, through the SPIFFE Workload API and through Envoy's SDS.
+//! An authority in this very process: it issues, rotates, expires and takes back X.509-SVIDs, and serves them
+//! as a SPIRE agent does, through the SPIFFE Workload API and through Envoy's SDS.
 //!
-//! It is made for tests, demonstrations and development. **It is not a replacement for SPIRE**: its keys live in memory and
-//! die with the process, and it attests nobody. Who may open a socket (mode 0600) gets the identities that are served there.
+//! It is made for tests, demonstrations and development. **It is not a replacement for SPIRE**: its keys live
+//! in memory and die with the process, and it attests nobody. Who may open a socket (mode 0600) gets the
+//! identities that are served there.
 //!
-//! Its timing is SPIRE's in miniature: an SVID is rotated at half of its life ± 10 %; certificates are back-dated by 10
-//! seconds; the next CA stands in the bundle before it issues, and the old one stays there until the last SVID that it
-//! issued has expired.
+//! Its timing is SPIRE's in miniature: an SVID is rotated at half of its life ± 10 %; certificates are
+//! back-dated by 10 seconds; the next CA stands in the bundle before it issues, and the old one stays there
+//! until the last SVID that it issued has expired.
 //!
 //! ```
 //! # tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(async {
@@ -116,8 +117,8 @@ impl Authority {
         Ok(Self { shared })
     }
 
-    /// Entitles a workload to an identity of the authority's trust domain, and issues its first SVID. Takes back what
-    /// [`Authority::deny`] did.
+    /// Entitles a workload to an identity of the authority's trust domain, and issues its first SVID. Takes
+    /// back what [`Authority::deny`] did.
     ///
     /// # Errors
     /// [`AuthorityError::ForeignIdentity`] for an identity of another domain.
@@ -141,8 +142,8 @@ impl Authority {
         self.shared.change(|core, now| core.rotate_svid(id, now))
     }
 
-    /// Announces the next CA in the bundle. It will issue when the time of [`AuthorityConfig::announcement`] is over, and
-    /// everybody gets a new SVID then.
+    /// Announces the next CA in the bundle. It will issue when the time of [`AuthorityConfig::announcement`]
+    /// is over, and everybody gets a new SVID then.
     ///
     /// # Errors
     /// [`AuthorityError::Issuing`] when it cannot be made.
@@ -150,7 +151,8 @@ impl Authority {
         self.shared.change(|core, now| core.announce_ca(now))
     }
 
-    /// Lets the announced CA issue at once, without waiting for the time of announcement. Does nothing if none is announced.
+    /// Lets the announced CA issue at once, without waiting for the time of announcement. Does nothing if
+    /// none is announced.
     ///
     /// # Errors
     /// [`AuthorityError::Issuing`] when an SVID cannot be made.
@@ -158,13 +160,14 @@ impl Authority {
         self.shared.change(|core, now| core.use_announced_ca(now))
     }
 
-    /// Takes the CAs that issue no more out of the bundle at once, without waiting until the last of their SVIDs
-    /// has expired.
+    /// Takes the CAs that issue no more out of the bundle at once, without waiting until the last of their
+    /// SVIDs has expired.
     pub fn drop_old_cas(&self) {
         self.shared.change(|core, _| core.drop_old_cas());
     }
 
-    /// Publishes another trust domain's bundle. It is as it is now; [`Authority::federate_with`] follows another authority.
+    /// Publishes another trust domain's bundle. It is as it is now; [`Authority::federate_with`] follows
+    /// another authority.
     ///
     /// # Errors
     /// [`AuthorityError::OwnBundle`] for the authority's own domain.
@@ -176,8 +179,8 @@ impl Authority {
         self.shared.change(|core, _| core.federate(domain, roots.into()))
     }
 
-    /// Publishes another authority's bundle, and follows its changes as long as both live. A bundle that the other takes
-    /// back is taken back here.
+    /// Publishes another authority's bundle, and follows its changes as long as both live. A bundle that the
+    /// other takes back is taken back here.
     pub fn federate_with(&self, other: &Self) {
         let (shared, mut views) = (Arc::downgrade(&self.shared), other.shared.views.subscribe());
         let follow = move |view: &View, shared: &Weak<Shared>| {
@@ -204,8 +207,8 @@ impl Authority {
         }
     }
 
-    /// Takes a bundle back. Without the bundle of its own domain nobody can use an identity, so that all are told
-    /// PermissionDenied.
+    /// Takes a bundle back. Without the bundle of its own domain nobody can use an identity, so that all are
+    /// told PermissionDenied.
     pub fn remove_bundle(&self, domain: &TrustDomain) {
         self.shared.change(|core, _| core.remove_bundle(domain));
     }

@@ -64,10 +64,11 @@ impl Journal {
 }
 
 impl Authority {
-    /// Serves Envoy's secret discovery service on a Unix socket: whoever may open it (our own user) is entitled to these
-    /// identities. A file that is there already is replaced.
+    /// Serves Envoy's secret discovery service on a Unix socket: whoever may open it (our own user) is
+    /// entitled to these identities. A file that is there already is replaced.
     ///
-    /// `StreamSecrets` and `FetchSecrets` are there. The names of resources are those of SPIRE's and Istio's agents:
+    /// `StreamSecrets` and `FetchSecrets` are there. The names of resources are those of SPIRE's and Istio's
+    /// agents:
     ///
     /// | name | resource |
     /// |---|---|
@@ -77,8 +78,9 @@ impl Authority {
     /// | a trust domain, such as `spiffe://example.org` | validation context with the roots of that domain |
     /// | `ALL` | validation context for Envoy's SPIFFE validator, with the roots of every domain |
     ///
-    /// A resource that does not exist is left out. As long as the identities, or the authority's own bundle, are taken back,
-    /// streams end with PermissionDenied. A client that was told so must stop using what it has; Envoy does not.
+    /// A resource that does not exist is left out. As long as the identities, or the authority's own bundle,
+    /// are taken back, streams end with PermissionDenied. A client that was told so must stop using what it
+    /// has; Envoy does not.
     ///
     /// # Errors
     /// [`AuthorityError::Socket`] when the socket cannot be opened.

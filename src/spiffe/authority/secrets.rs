@@ -13,7 +13,8 @@ use prost::Message;
 use rustls::pki_types::CertificateDer;
 use tonic::Status;
 
-/// The resources with these names, in this order. What does not exist is left out; no names at all are all names.
+/// The resources with these names, in this order. What does not exist is left out; no names at all are all
+/// names.
 pub(super) fn resources(view: &View, ids: &[SpiffeId], names: &[String]) -> Result<Vec<Any>, Status> {
     if ids.iter().all(|id| view.svid(id).is_none()) {
         return Err(Status::permission_denied("no identity issued"));

@@ -57,7 +57,8 @@ impl Serving {
 impl Drop for Serving {
     fn drop(&mut self) {
         self.stop.send_replace(true);
-        // Not what a successor has put in its place. A failure means that somebody else has taken the file away.
+        // Not what a successor has put in its place. A failure means that somebody else has taken the file
+        // away.
         if file_at(&self.path).is_ok_and(|file| file == self.file) {
             drop(std::fs::remove_file(&self.path));
         }
@@ -77,7 +78,9 @@ impl Feed {
     pub(super) async fn changed(&mut self) -> Result<(), Status> {
         let stopped = self.stopped.wait_for(|stopped| *stopped);
         tokio::select! {
-            changed = self.views.changed() => changed.map_err(|_| Status::unavailable("the authority has ended")),
+            changed = self.views.changed() => {
+                changed.map_err(|_| Status::unavailable("the authority has ended"))
+            }
             _ = stopped => Err(Status::unavailable("the server is being stopped")),
         }
     }

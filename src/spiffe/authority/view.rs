@@ -25,7 +25,8 @@ pub(super) struct View {
 }
 
 impl View {
-    /// The SVID of a workload that is entitled to one. Without a bundle of its own domain it is of no use to anybody.
+    /// The SVID of a workload that is entitled to one. Without a bundle of its own domain it is of no use to
+    /// anybody.
     pub(super) fn svid(&self, id: &SpiffeId) -> Option<&IssuedSvid> {
         match self.identities.get(id) {
             Some(Entitlement::Svid(svid)) if self.own_bundle().is_some() => Some(svid),

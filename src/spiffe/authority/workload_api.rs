@@ -24,8 +24,8 @@ use tonic::{Request, Response, Status};
 use tonic_prost::ProstCodec;
 
 impl Authority {
-    /// Serves the SPIFFE Workload API on a Unix socket: whoever may open it (our own user) is entitled to these identities,
-    /// the first of which is the default one. A file that is there already is replaced.
+    /// Serves the SPIFFE Workload API on a Unix socket: whoever may open it (our own user) is entitled to
+    /// these identities, the first of which is the default one. A file that is there already is replaced.
     ///
     /// `FetchX509SVID` and `FetchX509Bundles` are there; the methods for JWTs answer Unimplemented.
     ///

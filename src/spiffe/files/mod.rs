@@ -1,8 +1,8 @@
 //! Identities in files: cert-manager's csi-driver-spiffe, spiffe-helper, Istio's `/etc/certs`.
 //!
-//! Writers differ: Kubernetes swaps a symbolic link to a whole directory, others rename file after file, and some write in
-//! place. So nothing is believed until it has been quiet for a moment and fits together; what does not is read again
-//! until it does, or until the writer can be expected to have finished.
+//! Writers differ: Kubernetes swaps a symbolic link to a whole directory, others rename file after file, and
+//! some write in place. So nothing is believed until it has been quiet for a moment and fits together; what
+//! does not is read again until it does, or until the writer can be expected to have finished.
 
 mod read;
 mod watch;
@@ -75,15 +75,17 @@ impl Paths {
 }
 
 impl FileSource {
-    /// The certificates of our SVID, leaf first; its private key, in PKCS#8, PKCS#1 or SEC 1; and the bundle of our own
-    /// trust domain, which is the one that the leaf says: roots, and revocation lists if there are any. Nothing need exist yet.
+    /// The certificates of our SVID, leaf first; its private key, in PKCS#8, PKCS#1 or SEC 1; and the bundle
+    /// of our own trust domain, which is the one that the leaf says: roots, and revocation lists if there are
+    /// any. Nothing need exist yet.
     pub fn new(chain: impl Into<PathBuf>, key: impl Into<PathBuf>, bundle: impl Into<PathBuf>) -> Self {
         let mut source = Self::federation(chain, key);
         source.files.bundle = Some(bundle.into());
         source
     }
 
-    /// The same without the bundle of our own trust domain: it is to be among the [`federated`](Self::federated).
+    /// The same without the bundle of our own trust domain: it is to be among the
+    /// [`federated`](Self::federated).
     pub fn federation(chain: impl Into<PathBuf>, key: impl Into<PathBuf>) -> Self {
         let (chain, key) = (chain.into(), key.into());
         let files =
@@ -99,30 +101,32 @@ impl FileSource {
         self
     }
 
-    /// Looks only peers' own certificates up in the revocation lists; default: each certificate of their chains.
+    /// Looks only peers' own certificates up in the revocation lists; default: each certificate of their
+    /// chains.
     #[must_use]
     pub fn only_verify_leaf_crl(mut self, only: bool) -> Self {
         self.files.only_verify_leaf_crl = only;
         self
     }
 
-    /// Also the roots of a trust domain that we federate with. An empty file takes them back, and so does one that is
-    /// missing for longer than [`FileSource::patience`].
+    /// Also the roots of a trust domain that we federate with. An empty file takes them back, and so does one
+    /// that is missing for longer than [`FileSource::patience`].
     #[must_use]
     pub fn federated(mut self, domain: TrustDomain, bundle: impl Into<PathBuf>) -> Self {
         self.files.federated.push((domain, bundle.into()));
         self
     }
 
-    /// How long files that do not fit together are taken for half-written, before they are refused; default: 2 s.
+    /// How long files that do not fit together are taken for half-written, before they are refused; default:
+    /// 2 s.
     #[must_use]
     pub fn patience(mut self, patience: Duration) -> Self {
         self.patience = patience;
         self
     }
 
-    /// How often the files are looked at without any notice of a change: file systems of networks give none, and a system
-    /// may have none left to give; default: 5 s.
+    /// How often the files are looked at without any notice of a change: file systems of networks give none,
+    /// and a system may have none left to give; default: 5 s.
     #[must_use]
     pub fn poll(mut self, interval: Duration) -> Self {
         self.poll = interval;
@@ -130,16 +134,16 @@ impl FileSource {
     }
 
     /// Delivers for ever: what cannot be read may be there the next time.
-    async fn follow(&mut self, updates: &Updates) -> SourceError {
+    async fn watch(&mut self, updates: &Updates) -> SourceError {
         let mut watch = Watch::default();
         loop {
             // Before reading, so that nothing is missed.
             let files = self.files.clone();
-            let followed = tokio::task::spawn_blocking(move || {
-                watch.follow(files.all());
+            let observed = tokio::task::spawn_blocking(move || {
+                watch.observe(files.all());
                 watch
             });
-            watch = match followed.await {
+            watch = match observed.await {
                 Ok(watch) => watch,
                 Err(e) => return SourceError::Lost(e.into()),
             };
@@ -151,7 +155,8 @@ impl FileSource {
 
     /// Offers what the files hold, if that is new, as soon as it fits together.
     ///
-    /// What was refused is judged again each time, because the clock may have been to blame; only another judgement is news.
+    /// What was refused is judged again each time, because the clock may have been to blame; only another
+    /// judgement is news.
     async fn deliver(&mut self, updates: &Updates) {
         let give_up = Instant::now() + self.patience;
         loop {
@@ -222,6 +227,6 @@ impl Source for FileSource {
     }
 
     fn run<'a>(&'a mut self, updates: &'a Updates) -> Pin<Box<dyn Future<Output = SourceError> + Send + 'a>> {
-        Box::pin(self.follow(updates))
+        Box::pin(self.watch(updates))
     }
 }

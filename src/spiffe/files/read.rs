@@ -28,8 +28,8 @@ pub(super) struct Contents {
 }
 
 impl Contents {
-    /// Another domain's file may be missing or not be readable: else its administrator, by taking it back, would stop our own
-    /// rotation, and stay trusted by that.
+    /// Another domain's file may be missing or not be readable: else its administrator, by taking it back,
+    /// would stop our own rotation, and stay trusted by that.
     ///
     /// # Errors
     /// [`Refusal::Malformed`], if one of the other files cannot be read.
@@ -66,7 +66,8 @@ impl Contents {
     }
 
     /// # Errors
-    /// [`Refusal::Malformed`] or [`Refusal::Empty`]; what the leaf lacks, if it does not say our trust domain.
+    /// [`Refusal::Malformed`] or [`Refusal::Empty`]; what the leaf lacks, if it does not say our trust
+    /// domain.
     pub(super) fn parse(&self) -> Result<Material, Refusal> {
         let (svid, own) = svid(&self.chain, &self.key)?;
         let mut bundles = BTreeMap::new();
@@ -93,12 +94,12 @@ impl Contents {
 }
 
 impl Material {
-    /// From PEM: our certificates, leaf first; the key in PKCS#8, PKCS#1 or SEC 1; and the bundle of our own trust domain, as
-    /// [`TrustBundle::from_pem`] reads it. The leaf says which domain that is.
+    /// From PEM: our certificates, leaf first; the key in PKCS#8, PKCS#1 or SEC 1; and the bundle of our own
+    /// trust domain, as [`TrustBundle::from_pem`] reads it. The leaf says which domain that is.
     ///
     /// # Errors
-    /// [`Refusal::Malformed`], [`Refusal::Empty`] or [`Refusal::Key`]; what the leaf lacks, if it does not say our trust
-    /// domain. Nothing else is checked yet.
+    /// [`Refusal::Malformed`], [`Refusal::Empty`] or [`Refusal::Key`]; what the leaf lacks, if it does not
+    /// say our trust domain. Nothing else is checked yet.
     pub fn from_pem(chain: &[u8], key: &[u8], bundle: &[u8]) -> Result<Self, Refusal> {
         let (svid, own) = svid(chain, key)?;
         Ok(Self { svid, bundles: BTreeMap::from([(own, TrustBundle::from_pem(bundle)?)]) })
@@ -130,7 +131,8 @@ impl Material {
     }
 }
 
-/// Another domain's bundle: an empty file takes it back, and one that holds anything else but certificates cannot be used.
+/// Another domain's bundle: an empty file takes it back, and one that holds anything else but certificates
+/// cannot be used.
 fn federated(pem: &[u8]) -> TrustBundle {
     match pem.trim_ascii() {
         [] => TrustBundle::default(),

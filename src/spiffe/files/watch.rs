@@ -12,8 +12,8 @@ use tokio::sync::Notify;
 /// The most links that are followed, as by Linux.
 const MAX_LINKS: usize = 40;
 
-/// A watch on every directory whose entries decide what some files are. Where the system gives none, it is silent: the files
-/// are polled as well.
+/// A watch on every directory whose entries decide what some files are. Where the system gives none, it is
+/// silent: the files are polled as well.
 #[derive(Default)]
 pub(super) struct Watch {
     changed: Arc<Notify>,
@@ -28,9 +28,9 @@ pub(super) struct Watch {
 type FileId = (u64, u64);
 
 impl Watch {
-    /// Watches the directories of these files as they are now: links may lead elsewhere than last time. Of those that do not
-    /// exist, what is there of the way to them is watched.
-    pub(super) fn follow<'a>(&mut self, files: impl IntoIterator<Item = &'a PathBuf>) {
+    /// Watches the directories of these files as they are now: links may lead elsewhere than last time. Of
+    /// those that do not exist, what is there of the way to them is watched.
+    pub(super) fn observe<'a>(&mut self, files: impl IntoIterator<Item = &'a PathBuf>) {
         let all: BTreeSet<_> =
             files.into_iter().flat_map(|file| directories(file)).filter_map(existing).collect();
         match self.watch(all) {
@@ -69,7 +69,8 @@ impl Watch {
         Ok(())
     }
 
-    /// Ready when something has changed since the last call, or since the watch began. Dropping the future loses nothing.
+    /// Ready when something has changed since the last call, or since the watch began. Dropping the future
+    /// loses nothing.
     pub(super) async fn changed(&self) {
         self.changed.notified().await;
     }
@@ -198,7 +199,7 @@ mod tests {
         fs::create_dir_all(&inside).unwrap();
         let file = inside.join("file");
         let mut watch = Watch::default();
-        watch.follow([&file]);
+        watch.observe([&file]);
         for round in 0..3 {
             fs::write(&file, round.to_string()).unwrap();
             tokio::time::timeout(std::time::Duration::from_secs(60), watch.changed())
@@ -206,7 +207,7 @@ mod tests {
                 .expect("a notice");
             fs::rename(&inside, top.join(round.to_string())).unwrap();
             fs::create_dir(&inside).unwrap();
-            watch.follow([&file]);
+            watch.observe([&file]);
             // Notices of what happened before.
             while tokio::time::timeout(std::time::Duration::from_millis(50), watch.changed()).await.is_ok() {}
         }

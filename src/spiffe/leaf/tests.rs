@@ -58,7 +58,7 @@ fn uris_that_are_no_text_are_counted() {
     for bad in [&b"spiffe://home.test/\xff"[..], b"\x80", b"\xc3\x28"] {
         assert_eq!(leaf(&[good, bad]), Err(LeafError::SeveralUris));
         assert_eq!(leaf(&[bad, good]), Err(LeafError::SeveralUris));
-        assert_eq!(leaf(&[bad]), Err(LeafError::InvalidId("it is no text".to_owned())));
+        assert_eq!(leaf(&[bad]), Err(LeafError::InvalidSpiffeId("it is no text".to_owned())));
     }
 }
 

@@ -6,11 +6,20 @@ use super::super::proto::discovery::{
 };
 use super::super::source::TrustBundle;
 use super::super::{Refusal, TrustDomain};
-use super::parse::{Bundle, check_tags, inline, malformed};
+use super::fields::{check_tags, inline, malformed};
 use crate::validation::{self, Given, NameMatcher, Place, Rules, judge};
 use prost::Message;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+
+/// What a resource says of trust domains.
+#[derive(Clone, Debug)]
+pub(super) enum Bundle {
+    /// Of one domain, which the resource does not name.
+    OfOne(TrustBundle),
+    /// Of each of these domains, and of no other.
+    PerDomain(BTreeMap<TrustDomain, TrustBundle>),
+}
 
 /// What a context says of one trust domain or of several.
 ///

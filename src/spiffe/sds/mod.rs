@@ -1,28 +1,25 @@
 //! Identities from Envoy's secret discovery service, version 3: istio-agent, SPIRE's agent.
 
 mod context;
+mod fields;
 mod parse;
 mod resources;
 #[cfg(all(test, feature = "spiffe-authority"))]
 mod tests;
 
 use self::resources::{Federated, Resources};
-use super::channel::{MAX_MESSAGE_SIZE, connect};
+use super::channel::{Ended, EndpointError, Server};
 use super::proto::discovery::{
     DiscoveryRequest, DiscoveryResponse, Node, SECRET_TYPE, STREAM_SECRETS, Status as Detail,
 };
-use super::source::{Source, SourceError, Updates, Withdrawal};
-use super::workload_api::EndpointError;
+use super::source::{Source, SourceError, Updates};
 use super::{Refusal, TrustDomain};
-use ::spiffe::transport::Endpoint;
 use std::collections::BTreeMap;
 use std::convert::Infallible;
-use std::error::Error;
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 use tokio::sync::mpsc;
-use tonic::client::Grpc;
 use tonic::codegen::http::uri::PathAndQuery;
 use tonic::codegen::tokio_stream::wrappers::ReceiverStream;
 use tonic::{Code, Request, Status, Streaming};
@@ -30,22 +27,22 @@ use tonic_prost::ProstCodec;
 
 /// A [`Source`] that follows the state of the world of an Envoy secret discovery service, version 3.
 ///
-/// It subscribes to one TLS certificate and the bundles that go with it, and offers what is there as soon as it is complete:
-/// the certificate and its own trust domain's bundle. An accepted response is acknowledged (ACK); a response that is refused
-/// is answered with the reason (NACK), and the last good identity stays. Servers may send resources one by one, as istio-agent
-/// does: those that a response does not name stay as they are. PermissionDenied takes the identity back at once.
+/// It subscribes to one TLS certificate and the bundles that go with it, and offers what is there as soon as
+/// it is complete: the certificate and its own trust domain's bundle. An accepted response is acknowledged
+/// (ACK); a response that is refused is answered with the reason (NACK), and the last good identity stays.
+/// Servers may send resources one by one, as istio-agent does: those that a response does not name stay as
+/// they are. PermissionDenied takes the identity back at once.
 ///
-/// A bundle may be a validation context with trusted CAs, or one for Envoy's SPIFFE validator, which holds the bundles of
-/// several trust domains (SPIRE's resource `ALL`). Whatever else a context says is enforced, or the response is refused: it is
-/// judged as a static configuration is. All data must be in the messages; names of files are refused. A key may stand in the
-/// settings of a `private_key_provider`, as istio-agent sends it.
+/// A bundle may be a validation context with trusted CAs, or one for Envoy's SPIFFE validator, which holds
+/// the bundles of several trust domains (SPIRE's resource `ALL`). Whatever else a context says is enforced,
+/// or the response is refused: it is judged as a static configuration is. All data must be in the messages;
+/// names of files are refused. A key may stand in the settings of a `private_key_provider`, as istio-agent
+/// sends it.
 #[derive(Debug)]
 pub struct SdsSource {
-    endpoint: Endpoint,
+    server: Server,
     names: Names,
     node: Node,
-    patience: Duration,
-    max_message_size: usize,
     /// What the streams so far had accepted.
     federated: Federated,
 }
@@ -66,7 +63,8 @@ impl Names {
 }
 
 impl SdsSource {
-    /// At an address such as `unix:///var/run/secrets/workload-spiffe-uds/socket`, with the resources `default` and `ROOTCA`.
+    /// At an address such as `unix:///var/run/secrets/workload-spiffe-uds/socket`, with the resources
+    /// `default` and `ROOTCA`.
     ///
     /// # Errors
     /// [`EndpointError`] when it is no address.
@@ -77,15 +75,13 @@ impl SdsSource {
             user_agent_name: "rustls-multibuffer".to_owned(),
         };
         Ok(Self {
-            endpoint: Endpoint::parse(address).map_err(EndpointError::new)?,
+            server: Server::new("the secret discovery service", address)?,
             names: Names {
                 certificate: "default".to_owned(),
                 bundle: "ROOTCA".to_owned(),
                 federated: BTreeMap::new(),
             },
             node,
-            patience: Duration::from_secs(10),
-            max_message_size: MAX_MESSAGE_SIZE,
             federated: Federated::new(),
         })
     }
@@ -104,12 +100,14 @@ impl SdsSource {
         self
     }
 
-    /// One more resource, which holds the bundle of another trust domain. It is used when it is there; nothing waits for it.
+    /// One more resource, which holds the bundle of another trust domain. It is used when it is there;
+    /// nothing waits for it.
     ///
-    /// Responses may leave resources out, so that absence takes nothing back, in later streams neither: the roots count until
-    /// the server sends the resource with others in their place, or denies us our identity. A server that wants to take back
-    /// a whole domain sends a bundle for Envoy's SPIFFE validator that no longer names it, which is why
-    /// [`bundle`](Self::bundle)`("ALL")` is the better choice where the server has it.
+    /// Responses may leave resources out, so that absence takes nothing back, in later streams neither: the
+    /// roots count until the server sends the resource with others in their place, or denies us our identity.
+    /// A server that wants to take back a whole domain sends a bundle for Envoy's SPIFFE validator that no
+    /// longer names it, which is why [`bundle`](Self::bundle)`("ALL")` is the better choice where the server
+    /// has it.
     #[must_use]
     pub fn federated_bundle(mut self, name: impl Into<String>, domain: TrustDomain) -> Self {
         self.names.federated.insert(name.into(), domain);
@@ -123,36 +121,38 @@ impl SdsSource {
         self
     }
 
-    /// How long to wait for the first response before the connection is made anew; 10 seconds unless said otherwise. Later
-    /// silence is no fault: there is news only when something rotates.
+    /// How long to wait for the first response before the connection is made anew; 10 seconds unless said
+    /// otherwise. Later silence is no fault: there is news only when something rotates.
     #[must_use]
-    pub fn patience(self, patience: Duration) -> Self {
-        Self { patience, ..self }
+    pub fn patience(mut self, patience: Duration) -> Self {
+        self.server.patience = patience;
+        self
     }
 
     /// The largest message that is accepted, in bytes; 64 MiB unless said otherwise.
     #[must_use]
-    pub fn max_message_size(self, bytes: usize) -> Self {
-        Self { max_message_size: bytes, ..self }
+    pub fn max_message_size(mut self, bytes: usize) -> Self {
+        self.server.max_message_size = bytes;
+        self
     }
 
-    async fn follow(&mut self, updates: &Updates) -> Result<Infallible, Ended> {
+    async fn stream(&mut self, updates: &Updates) -> Result<Infallible, Ended> {
         let opening = async {
             let mut session = Session::open(self).await?;
             let first = session.responses.message().await?;
             Ok::<_, Ended>((session, first))
         };
-        let opened = tokio::time::timeout(self.patience, opening).await;
-        let (mut session, mut next) =
-            opened.map_err(|_| Ended::Lost("the secret discovery service does not answer".into()))??;
+        let (mut session, mut next) = self.server.open(opening).await?;
         updates.connected();
         while let Some(response) = next {
             let answered = session.take(response, updates).await;
             self.federated.clone_from(session.resources.federated());
-            answered?;
-            next = session.next(self.patience).await?;
+            if !answered {
+                return Err(self.server.lost("takes no answers"));
+            }
+            next = session.next(self.server.patience).await?;
         }
-        Err(Ended::Lost("the secret discovery service has ended the stream".into()))
+        Err(self.server.lost("has ended the stream"))
     }
 }
 
@@ -163,40 +163,16 @@ impl Source for SdsSource {
 
     fn run<'a>(&'a mut self, updates: &'a Updates) -> Pin<Box<dyn Future<Output = SourceError> + Send + 'a>> {
         Box::pin(async {
-            let Err(ended) = self.follow(updates).await;
-            match ended {
-                Ended::Denied(why) => {
-                    self.federated.clear();
-                    updates.withdraw(Withdrawal::Denied(why.message().to_owned()));
-                    SourceError::Lost(Box::new(why))
-                }
-                Ended::Invalid(why) => SourceError::Rejected(Box::new(why)),
-                Ended::Lost(why) => SourceError::Lost(why),
+            let Err(ended) = self.stream(updates).await;
+            if let Ended::Denied(_) = ended {
+                self.federated.clear();
             }
+            ended.tell(updates)
         })
     }
 }
 
-/// How the stream ended.
-enum Ended {
-    /// We are not entitled to an identity.
-    Denied(Status),
-    /// The server does not like our request, which will be the same the next time.
-    Invalid(Status),
-    Lost(Box<dyn Error + Send + Sync>),
-}
-
-impl From<Status> for Ended {
-    fn from(status: Status) -> Self {
-        match status.code() {
-            Code::PermissionDenied => Self::Denied(status),
-            Code::InvalidArgument => Self::Invalid(status),
-            _ => Self::Lost(Box::new(status)),
-        }
-    }
-}
-
-/// One stream.
+/// One stream of requests and responses.
 struct Session {
     names: Vec<String>,
     requests: mpsc::Sender<DiscoveryRequest>,
@@ -210,9 +186,7 @@ struct Session {
 
 impl Session {
     async fn open(source: &SdsSource) -> Result<Self, Ended> {
-        let channel = connect(&source.endpoint).await.map_err(Ended::Lost)?;
-        let mut grpc = Grpc::new(channel).max_decoding_message_size(source.max_message_size);
-        grpc.ready().await.map_err(|why| Ended::Lost(Box::new(why)))?;
+        let mut grpc = source.server.connect().await?;
         let names = source.names.all();
         let (requests, outgoing) = mpsc::channel(1);
         let first = DiscoveryRequest {
@@ -251,8 +225,8 @@ impl Session {
         }
     }
 
-    /// Uses a response if it can be used, and answers it.
-    async fn take(&mut self, response: DiscoveryResponse, updates: &Updates) -> Result<(), Ended> {
+    /// Uses a response if it can be used, and answers it. False: the server takes no answers any more.
+    async fn take(&mut self, response: DiscoveryResponse, updates: &Updates) -> bool {
         let (version, nonce) = (response.version_info.clone(), response.nonce.clone());
         let error_detail = match self.resources.take(response, updates) {
             Ok(()) => {
@@ -269,8 +243,7 @@ impl Session {
             error_detail,
             ..DiscoveryRequest::default()
         };
-        let sent = self.requests.send(answer).await;
-        sent.map_err(|_| Ended::Lost("the secret discovery service takes no answers".into()))
+        self.requests.send(answer).await.is_ok()
     }
 }
 

@@ -2,18 +2,15 @@
 
 use super::super::Refusal;
 use super::super::proto::discovery::{
-    Any, CryptoMbConfig, DataSource, PrivateKeyProvider, SECRET_TYPE, Secret, SecretKind, Specifier,
-    TlsCertificate,
+    Any, CryptoMbConfig, PrivateKeyProvider, SECRET_TYPE, Secret, SecretKind, TlsCertificate,
 };
-use super::super::source::{Svid, TrustBundle};
-use super::context::bundle;
+use super::super::source::Svid;
+use super::context::{Bundle, bundle};
+use super::fields::{check_fields, inline, malformed};
 use crate::validation::private_key;
-use ::spiffe::TrustDomain;
 use prost::Message;
-use prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field};
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use std::collections::BTreeMap;
 use zeroize::Zeroizing;
 
 /// The messages of Envoy's CryptoMB provider.
@@ -21,15 +18,6 @@ const CRYPTOMB: [&str; 2] = [
     "type.googleapis.com/envoy.extensions.private_key_providers.cryptomb.v3alpha.CryptoMbPrivateKeyMethodConfig",
     "type.googleapis.com/envoy.extensions.private_key_providers.cryptomb.v3.CryptoMbPrivateKeyMethodConfig",
 ];
-
-/// What a resource says of trust domains.
-#[derive(Clone, Debug)]
-pub(super) enum Bundle {
-    /// Of one domain, which the resource does not name.
-    OfOne(TrustBundle),
-    /// Of each of these domains, and of no other.
-    PerDomain(BTreeMap<TrustDomain, TrustBundle>),
-}
 
 /// What a resource holds.
 pub(super) enum Parsed {
@@ -75,46 +63,13 @@ fn in_secret(name: &str, refusal: Refusal) -> Refusal {
     }
 }
 
-/// The fields of Envoy's `TlsCertificate` that are used, and those that may be left aside: watched_directory is about files,
-/// and an OCSP staple or a certificate's timestamps would only add to what we present.
+/// The fields of Envoy's `TlsCertificate` that are used, and those that may be left aside: watched_directory
+/// is about files, and an OCSP staple or a certificate's timestamps would only add to what we present.
 const TLS_CERTIFICATE: [u32; 6] = [1, 2, 4, 5, 6, 7];
 
-/// The fields of Envoy's `CertificateValidationContext` that are judged; watched_directory (11) is about files.
+/// The fields of Envoy's `CertificateValidationContext` that are judged; watched_directory (11) is about
+/// files.
 const VALIDATION_CONTEXT: [u32; 13] = [1, 2, 3, 6, 7, 8, 9, 10, 11, 12, 14, 15, 16];
-
-/// Refuses a field of a message inside of `message` that nobody looks at: it may restrict who is admitted.
-pub(super) fn check_fields(message: &[u8], inside: u32, known: &[u32]) -> Result<(), Refusal> {
-    for (_, content) in fields(message)?.into_iter().filter(|(tag, _)| *tag == inside) {
-        check_tags(content, known)?;
-    }
-    Ok(())
-}
-
-pub(super) fn check_tags(message: &[u8], known: &[u32]) -> Result<(), Refusal> {
-    match fields(message)?.into_iter().find(|(tag, _)| !known.contains(tag)) {
-        Some((tag, _)) => Err(Refusal::Unsupported(format!("the field with number {tag}"))),
-        None => Ok(()),
-    }
-}
-
-/// The numbers of a message's fields, and what is in those that have a length.
-fn fields(mut message: &[u8]) -> Result<Vec<(u32, &[u8])>, Refusal> {
-    let mut fields = Vec::new();
-    while !message.is_empty() {
-        let (tag, wire_type) = decode_key(&mut message).map_err(malformed)?;
-        let mut content = &[][..];
-        if wire_type == WireType::LengthDelimited {
-            let length = decode_varint(&mut message).map_err(malformed)?;
-            let length = usize::try_from(length).map_err(malformed)?;
-            (content, message) =
-                message.split_at_checked(length).ok_or_else(|| malformed("a field that does not end"))?;
-        } else {
-            skip_field(wire_type, tag, &mut message, DecodeContext::default()).map_err(malformed)?;
-        }
-        fields.push((tag, content));
-    }
-    Ok(fields)
-}
 
 fn svid(certificate: TlsCertificate) -> Result<Svid, Refusal> {
     // First, so that they are wiped whatever becomes of the rest.
@@ -133,7 +88,8 @@ fn svid(certificate: TlsCertificate) -> Result<Svid, Refusal> {
     Ok(Svid { chain, key: private_key(&key).map_err(Refusal::Key)?.into() })
 }
 
-/// The key in a provider's settings. Its other settings concern engines, which are made before any secret comes.
+/// The key in a provider's settings. Its other settings concern engines, which are made before any secret
+/// comes.
 fn provided_key(provider: PrivateKeyProvider) -> Result<Option<Zeroizing<Vec<u8>>>, Refusal> {
     let unsupported = |why: String| Err(Refusal::Unsupported(format!("private_key_provider: {why}")));
     if provider.provider_name != "cryptomb" {
@@ -158,22 +114,4 @@ fn provided_key(provider: PrivateKeyProvider) -> Result<Option<Zeroizing<Vec<u8>
     let key =
         config.private_key.map(|key| inline("private_key_provider.typed_config.private_key", Some(key)));
     Ok(key.transpose()?.map(Zeroizing::new))
-}
-
-/// The data of a field, which must be in the message.
-pub(super) fn inline(field: &str, source: Option<DataSource>) -> Result<Vec<u8>, Refusal> {
-    let elsewhere = |what: &str, name: &str| {
-        Err(Refusal::Unsupported(format!("{field} names the {what} {name:?}: secrets must carry their data")))
-    };
-    match source.and_then(|source| source.specifier) {
-        Some(Specifier::InlineBytes(bytes)) => Ok(bytes),
-        Some(Specifier::InlineString(text)) => Ok(text.into_bytes()),
-        Some(Specifier::Filename(name)) => elsewhere("file", &name),
-        Some(Specifier::EnvironmentVariable(name)) => elsewhere("environment variable", &name),
-        None => Err(malformed(format!("{field} is not there"))),
-    }
-}
-
-pub(super) fn malformed(why: impl std::fmt::Display) -> Refusal {
-    Refusal::Malformed(why.to_string())
 }

@@ -5,7 +5,8 @@ use super::super::proto::discovery::{Any, DiscoveryResponse, SECRET_TYPE};
 use super::super::source::{Material, Offered, Svid, TrustBundle, Updates};
 use super::super::{Refusal, TrustDomain};
 use super::Names;
-use super::parse::{Bundle, Parsed, secret};
+use super::context::Bundle;
+use super::parse::{Parsed, secret};
 use std::collections::BTreeMap;
 
 /// Resources by their kind and name.
@@ -20,13 +21,14 @@ pub(super) type Federated = BTreeMap<String, Bundle>;
 
 /// The resources that we subscribe to.
 ///
-/// A server may send them one by one. Then a new SVID can come before the bundle with the new root that has issued it: it is
-/// refused, because it does not verify, and is tried again when the bundle is there. So what could be read is remembered even
-/// if it was refused; and as it may also be refused for good, a later response is tried with what was accepted, too.
+/// A server may send them one by one. Then a new SVID can come before the bundle with the new root that has
+/// issued it: it is refused, because it does not verify, and is tried again when the bundle is there. So what
+/// could be read is remembered even if it was refused; and as it may also be refused for good, a later
+/// response is tried with what was accepted, too.
 ///
-/// When a stream begins anew, our own certificate and bundle must come again. Nothing waits for the bundles of other domains:
-/// those that the stream before had accepted count until the server sends others, so that no reconnection makes strangers of
-/// them for a moment.
+/// When a stream begins anew, our own certificate and bundle must come again. Nothing waits for the bundles
+/// of other domains: those that the stream before had accepted count until the server sends others, so that
+/// no reconnection makes strangers of them for a moment.
 pub(super) struct Resources {
     names: Names,
     accepted: Parts,
@@ -56,8 +58,8 @@ impl Resources {
         &self.federated
     }
 
-    /// Offers what is there after a response, if that is complete. What is wrong with another domain's bundle is told the
-    /// server, and concerns that bundle only.
+    /// Offers what is there after a response, if that is complete. What is wrong with another domain's bundle
+    /// is told the server, and concerns that bundle only.
     pub(super) fn take(&mut self, response: DiscoveryResponse, updates: &Updates) -> Result<(), Refusal> {
         self.use_all(response, updates)?;
         match self.strangers.take() {

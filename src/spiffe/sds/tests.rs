@@ -318,7 +318,8 @@ fn what_a_context_asks_for_is_refused_if_it_is_not_enforced() {
             assert_eq!(world.take(all), Err("unsupported"), "case {i}");
             assert_eq!(world.store.current().unwrap_err(), Unavailable::NotYet);
         }
-        // Fields that are not known, or newer than this: ca_certificate_provider_instance (13), system_root_certs (17).
+        // Fields that are not known, or newer than this: ca_certificate_provider_instance (13),
+        // system_root_certs (17).
         for tag in [13_u32, 17, 99] {
             let context = ValidationContext { trusted_ca: inline(pem(&roots)), ..Default::default() };
             let mut content = context.encode_to_vec();

@@ -1,5 +1,6 @@
 //! A message of the Workload API as identity material.
 
+use super::super::leaf::LeafError;
 use super::super::proto::workload::{X509Svid, X509SvidResponse};
 use super::super::source::{Material, Svid, TrustBundle};
 use super::super::{Refusal, SpiffeId, TrustDomain};
@@ -21,12 +22,13 @@ pub(super) fn material(
     }
     let is_ours = |svid: &X509Svid| id.is_none_or(|id| svid.spiffe_id == id.to_string());
     let Some(ours) = svids.into_iter().find(is_ours) else { return Ok(None) };
-    let own = SpiffeId::new(&ours.spiffe_id).map_err(|e| Refusal::InvalidSpiffeId(e.to_string()))?;
+    let own = SpiffeId::new(&ours.spiffe_id).map_err(|e| LeafError::InvalidSpiffeId(e.to_string()))?;
     let roots = certificates(&ours.bundle).map_err(Refusal::Malformed)?;
     let mut bundles = BTreeMap::from([(own.trust_domain().clone(), TrustBundle::new(roots))]);
     for (name, ders) in federated_bundles {
         match TrustDomain::new(&name) {
-            // Nobody else speaks for our own trust domain. One without roots is not trusted, as if it were not there.
+            // Nobody else speaks for our own trust domain. One without roots is not trusted, as if it were
+            // not there.
             Ok(domain) => drop(bundles.entry(domain).or_insert_with(|| bundle(&ders))),
             Err(e) => log::warn!("a bundle of {name:?}, which is no trust domain, is not used: {e}"),
         }
