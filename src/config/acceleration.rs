@@ -1,6 +1,7 @@
 //! The short form: `tls_acceleration`.
 
 use super::duration::{self, Span};
+use super::messages::messages;
 use super::node::Document;
 use super::problem::{Checked, ConfigError, Mode};
 use super::read::{At, Report, read};
@@ -11,25 +12,27 @@ use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 use std::time::Duration;
 
-/// The short form, as the only field of a document or among others of a proxy's own.
-#[derive(Default, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "TlsAcceleration"))]
-#[serde(default)]
-pub(super) struct RawTlsAcceleration {
-    /// Whether operations run in lanes; default: true. False leaves everything to aws-lc-rs, one at a time.
-    enabled: Option<bool>,
-    /// The best CPU tier to use: avx512-ifma, avx-ifma, avx2-fma or scalar; default: the best of the machine.
-    max_tier: Option<String>,
-    /// How long an operation waits for company although its thread is idle; default: 0, it does not wait.
-    poll_delay: Option<Span>,
-    /// The smallest number of operations that runs in lanes, at least 1; default: auto, as measured for each operation.
-    break_even: Option<RawBreakEven>,
-    /// The most handshakes that a thread has parked at a time, at least 1; default: 256.
-    max_parked: Option<u32>,
-    /// Engine threads; default, and 0: one for each CPU.
-    threads: Option<u32>,
-    /// Whether each of them is bound to a CPU; default: false.
-    pin: Option<bool>,
+messages! {
+    /// The short form, as the only field of a document or among others of a proxy's own.
+    struct RawTlsAcceleration as "TlsAcceleration" {
+        /// Whether operations run in lanes; default: true. False leaves everything to aws-lc-rs, one at a
+        /// time.
+        enabled: Option<bool>,
+        /// The best CPU tier to use: avx512-ifma, avx-ifma, avx2-fma or scalar; default: the best of the
+        /// machine.
+        max_tier: Option<String>,
+        /// How long an operation waits for company although its thread is idle; default: 0, it does not wait.
+        poll_delay: Option<Span>,
+        /// The smallest number of operations that runs in lanes, at least 1; default: auto, as measured for
+        /// each operation.
+        break_even: Option<RawBreakEven>,
+        /// The most handshakes that a thread has parked at a time, at least 1; default: 256.
+        max_parked: Option<u32>,
+        /// Engine threads; default, and 0: one for each CPU.
+        threads: Option<u32>,
+        /// Whether each of them is bound to a CPU; default: false.
+        pin: Option<bool>,
+    }
 }
 
 /// `auto`, or a number.
@@ -81,7 +84,7 @@ impl schemars::JsonSchema for RawBreakEven {
     }
 }
 
-/// How operations are accelerated. What is `None` is not said.
+/// How operations are accelerated. `None` means that the field was not set.
 ///
 /// ```
 /// use rustls_multibuffer::config::{Document, Mode, TlsAcceleration};
@@ -97,7 +100,7 @@ impl schemars::JsonSchema for RawBreakEven {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct TlsAcceleration {
-    /// Whether operations run in lanes; not said: they do.
+    /// Whether operations run in lanes; `None`: they do.
     pub enabled: Option<bool>,
     /// The best tier to use.
     #[serde(serialize_with = "show_tier")]
@@ -119,9 +122,9 @@ pub struct TlsAcceleration {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Acceleration {
     /// Nothing. Envoy and Istio mean "off" by that; a proxy of its own may have another default.
-    NotSaid,
-    /// This.
-    Said(TlsAcceleration),
+    Unset,
+    /// It is on, with these settings.
+    Set(TlsAcceleration),
 }
 
 impl From<&EngineConfig> for TlsAcceleration {
@@ -140,7 +143,8 @@ impl From<&EngineConfig> for TlsAcceleration {
 }
 
 impl TlsAcceleration {
-    /// The `tls_acceleration` of a document, if there is one. Other fields of the document are the proxy's own.
+    /// The `tls_acceleration` of a document, if there is one. Other fields of the document are the proxy's
+    /// own.
     ///
     /// # Errors
     /// Everything that is wrong with it.
@@ -168,6 +172,21 @@ impl TlsAcceleration {
         }
     }
 
+    /// Both at once, for work that shares threads: of each field the more careful value, which is the higher
+    /// one of `break_even` and the lower one of all others.
+    #[must_use]
+    pub fn together(self, other: Self) -> Self {
+        Self {
+            enabled: [self.enabled, other.enabled].into_iter().flatten().min(),
+            max_tier: [self.max_tier, other.max_tier].into_iter().flatten().min(),
+            poll_delay: [self.poll_delay, other.poll_delay].into_iter().flatten().min(),
+            break_even: self.break_even.max(other.break_even),
+            max_parked: [self.max_parked, other.max_parked].into_iter().flatten().min(),
+            threads: [self.threads, other.threads].into_iter().flatten().min(),
+            pin: [self.pin, other.pin].into_iter().flatten().min(),
+        }
+    }
+
     /// `base` with what is said here.
     pub fn engine_config(&self, base: EngineConfig) -> EngineConfig {
         let mut config = base;
@@ -189,11 +208,22 @@ impl TlsAcceleration {
 }
 
 impl Acceleration {
+    /// Both at once: one that is set turns acceleration on, and of two the [more
+    /// careful](TlsAcceleration::together) values count.
+    #[must_use]
+    pub fn together(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Set(this), Self::Set(other)) => Self::Set(this.together(other)),
+            (Self::Unset, other) => other,
+            (this, Self::Unset) => this,
+        }
+    }
+
     /// `base` with what is said here; with the tier `scalar` if nothing is, as Envoy and Istio mean it.
     pub fn engine_config(&self, base: EngineConfig) -> EngineConfig {
         match self {
-            Self::NotSaid => base.max_tier(TierKind::Scalar),
-            Self::Said(acceleration) => acceleration.engine_config(base),
+            Self::Unset => base.max_tier(TierKind::Scalar),
+            Self::Set(acceleration) => acceleration.engine_config(base),
         }
     }
 }

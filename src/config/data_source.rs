@@ -1,10 +1,11 @@
 //! Where the bytes of a certificate or a key come from.
 
+use super::messages::messages;
 use super::read::At;
 use crate::arch::Secret;
 use base64::Engine as _;
 use base64::engine::general_purpose::{GeneralPurpose, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
 use std::fmt;
 use std::io::{self, Read};
 use std::path::PathBuf;
@@ -14,29 +15,29 @@ use zeroize::Zeroizing;
 /// The largest file that is read, in bytes.
 const MAX_FILE: u64 = 4 << 20;
 
-/// The bytes of a certificate chain, of a private key or of trusted roots: Envoy's `DataSource`, exactly one of its fields.
-#[derive(Default, Deserialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = "DataSource"))]
-#[serde(default)]
-pub(super) struct RawDataSource {
-    /// A file, read when the identity is loaded.
-    #[cfg_attr(test, schemars(with = "Option<String>"))]
-    filename: Option<SecretText>,
-    /// The text itself.
-    #[cfg_attr(test, schemars(with = "Option<String>"))]
-    inline_string: Option<SecretText>,
-    /// The bytes themselves, in base64.
-    #[cfg_attr(test, schemars(with = "Option<String>"))]
-    inline_bytes: Option<SecretText>,
-    /// The name of an environment variable that holds the text.
-    #[cfg_attr(test, schemars(with = "Option<String>"))]
-    environment_variable: Option<SecretText>,
+messages! {
+    /// The bytes of a certificate chain, of a private key or of trusted roots: Envoy's `DataSource`, exactly
+    /// one of its fields.
+    struct RawDataSource as "DataSource" {
+        /// A file, read when the identity is loaded.
+        #[cfg_attr(test, schemars(with = "Option<String>"))]
+        filename: Option<SecretText>,
+        /// The text itself.
+        #[cfg_attr(test, schemars(with = "Option<String>"))]
+        inline_string: Option<SecretText>,
+        /// The bytes themselves, in base64.
+        #[cfg_attr(test, schemars(with = "Option<String>"))]
+        inline_bytes: Option<SecretText>,
+        /// The name of an environment variable that holds the text.
+        #[cfg_attr(test, schemars(with = "Option<String>"))]
+        environment_variable: Option<SecretText>,
+    }
 }
 
 /// Text that may be a key, wherever somebody has put it.
 #[derive(Deserialize)]
 #[serde(from = "String")]
-struct SecretText(Zeroizing<String>);
+pub(super) struct SecretText(Zeroizing<String>);
 
 impl From<String> for SecretText {
     fn from(text: String) -> Self {
@@ -90,7 +91,7 @@ fn decode(text: &str) -> Option<Zeroizing<Vec<u8>>> {
 /// Where the bytes of a certificate or a key come from. What is inline wipes itself and is never printed.
 #[derive(Clone)]
 pub enum DataSource {
-    /// A file.
+    /// A file, which is read when the bytes are loaded.
     File(PathBuf),
     /// The configuration itself.
     Inline(Arc<Secret<u8>>),
@@ -106,8 +107,8 @@ impl DataSource {
     /// The bytes as they are now; from the environment of this process.
     ///
     /// # Errors
-    /// What the operating system says about the file; [`io::ErrorKind::NotFound`] for an environment variable that is not
-    /// set; [`io::ErrorKind::InvalidData`] when there is nothing in it, or more than 4 MiB.
+    /// What the operating system says about the file; [`io::ErrorKind::NotFound`] for an environment variable
+    /// that is not set; [`io::ErrorKind::InvalidData`] when there is nothing in it, or more than 4 MiB.
     pub fn load(&self) -> io::Result<Zeroizing<Vec<u8>>> {
         let bytes = match self {
             Self::File(path) => read_file(path)?,
@@ -143,6 +144,13 @@ impl fmt::Display for DataSource {
             Self::Inline(_) => f.write_str("inline, not shown"),
             Self::Environment(name) => write!(f, "environment variable {name}"),
         }
+    }
+}
+
+/// Shows where the bytes are, never what they are.
+impl Serialize for DataSource {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -89,8 +89,8 @@ pub(super) fn show_option<S: Serializer>(
     duration.map(show).serialize(serializer)
 }
 
-/// A length of time in a configuration: a string as protobuf (`"0.002s"`) or Go (`"1m30s"`) writes it, or protobuf's two
-/// fields.
+/// A length of time in a configuration: a string as protobuf (`"0.002s"`) or Go (`"1m30s"`) writes it, or
+/// protobuf's two fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Span(pub Duration);
 
@@ -194,7 +194,8 @@ impl schemars::JsonSchema for Span {
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         schemars::json_schema!({
-            "description": "A duration: protobuf's \"0.002s\", Go's \"10ms\" or \"1m30s\", or protobuf's two fields.",
+            "description": "A duration: protobuf's \"0.002s\", Go's \"10ms\" or \"1m30s\", \
+                or protobuf's two fields.",
             "anyOf": [
                 { "type": "string", "pattern": "^\\+?(0|(([0-9]+(\\.[0-9]*)?|\\.[0-9]+)(ns|us|µs|μs|ms|s|m|h))+)$" },
                 {

@@ -59,20 +59,25 @@ pub mod envoy;
 mod identity;
 pub mod istio;
 mod load;
+mod messages;
 mod node;
 mod path;
 mod problem;
 mod read;
 #[cfg(test)]
 mod schema;
+#[cfg(feature = "spiffe")]
+mod start;
 
 pub use acceleration::{Acceleration, TlsAcceleration};
 pub use data_source::DataSource;
 pub use duration::Span;
-pub use identity::TlsIdentity;
+pub use identity::{PemSources, TlsIdentity};
 pub use node::Document;
 pub use path::{Location, Path, Position};
 pub use problem::{Checked, ConfigError, Mode, Problem};
+#[cfg(feature = "spiffe")]
+pub use start::IdentityError;
 
 /// A JSON schema (2020-12) of everything that is read here; its `$defs` have one entry for each message.
 pub const JSON_SCHEMA: &str = include_str!("schema.json");

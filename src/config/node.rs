@@ -1,9 +1,7 @@
 //! A text as a tree of values that know where they stand.
 
 use super::path::{Location, Path, Position, Segment};
-use super::problem::{Checked, ConfigError, Mode, Problem};
-use super::read::{Report, read};
-use serde::Deserialize;
+use super::problem::Problem;
 use std::fmt;
 use std::sync::Arc;
 use zeroize::Zeroizing;
@@ -135,31 +133,6 @@ impl Document {
     /// The name that the text was given.
     pub fn file(&self) -> &str {
         &self.file
-    }
-
-    /// The whole document as a `T` of the proxy's own, with fields in either spelling and errors that know
-    /// their place.
-    ///
-    /// ```
-    /// use rustls_multibuffer::config::{Document, Mode, Span};
-    ///
-    /// #[derive(Debug, serde::Deserialize)]
-    /// struct Proxy {
-    ///     idle_timeout: Span,
-    /// }
-    /// let document = Document::parse("proxy.yaml", "idleTimeout: 1m30s")?;
-    /// assert_eq!(document.read::<Proxy>(Mode::Strict)?.value.idle_timeout, Span::seconds(90));
-    /// let e = Document::parse("proxy.yaml", "idle_timeout: soon")?.read::<Proxy>(Mode::Strict).unwrap_err();
-    /// assert!(e.to_string().starts_with("proxy.yaml:1:15: idle_timeout: "), "{e}");
-    /// # Ok::<(), rustls_multibuffer::config::ConfigError>(())
-    /// ```
-    ///
-    /// # Errors
-    /// What is no `T`; and, if `mode` is strict, fields that a `T` does not have.
-    pub fn read<T: for<'de> Deserialize<'de>>(&self, mode: Mode) -> Result<Checked<T>, ConfigError> {
-        let report = Report::new(self, mode);
-        let value = read(&report);
-        report.finish(value)
     }
 
     /// The value at `path` as a document of its own, if there is one.

@@ -84,9 +84,9 @@ impl Serialize for Path {
 /// A line and a column of a text, both counted from 1; the column counts characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub struct Position {
-    /// The line.
+    /// The line that it begins in.
     pub line: usize,
-    /// The column.
+    /// The column that it begins at.
     pub column: usize,
 }
 
@@ -99,7 +99,7 @@ pub struct Location {
     /// Where in the text.
     #[serde(flatten)]
     pub position: Position,
-    /// Which value.
+    /// The way to the value from the root.
     pub path: Path,
 }
 

@@ -7,10 +7,10 @@ use std::fmt;
 /// Something wrong, or worth a warning, and where it stands. Never carries a value that may be secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Problem {
-    /// Where.
+    /// Where it stands.
     #[serde(flatten)]
     pub location: Location,
-    /// What.
+    /// What is wrong, in a sentence.
     pub message: String,
 }
 
@@ -63,7 +63,7 @@ impl std::error::Error for ConfigError {}
 #[derive(Clone, Debug)]
 #[must_use = "the warnings belong into a log"]
 pub struct Checked<T> {
-    /// The configuration.
+    /// The configuration that was accepted.
     pub value: T,
     /// In the order of the text. With [`Mode::Lenient`], also what is not supported and was left out.
     pub warnings: Vec<Problem>,

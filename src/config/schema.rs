@@ -1,4 +1,5 @@
-//! The JSON schema and the table of fields are made from the types that are read, and the committed files are these.
+//! The JSON schema and the table of fields are made from the types that are read, and the committed files are
+//! these.
 
 use super::acceleration::RawTlsAcceleration;
 use super::envoy::{Downstream, Upstream};
@@ -23,8 +24,25 @@ fn messages() -> (Vec<Value>, BTreeMap<String, Value>) {
         generator.subschema_for::<ProxyConfigSpec>(),
         generator.subschema_for::<TemplateSpec>(),
     ];
-    let definitions = generator.take_definitions(true).into_iter();
-    (roots.into_iter().map(Value::from).collect(), definitions.collect())
+    let mut definitions: BTreeMap<_, _> = generator.take_definitions(true).into_iter().collect();
+    definitions.values_mut().for_each(join_lines);
+    (roots.into_iter().map(Value::from).collect(), definitions)
+}
+
+/// Makes one line of each description, as a row of the table needs.
+fn join_lines(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                match value {
+                    Value::String(text) if name == "description" => *text = text.replace('\n', " "),
+                    value => join_lines(value),
+                }
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(join_lines),
+        _ => {}
+    }
 }
 
 /// `snake_case` as `lowerCamelCase`.

@@ -47,8 +47,8 @@ fn what_is_not_said_stays() {
     let off = engine("tls_acceleration: {enabled: false, max_tier: avx512-ifma}");
     assert_eq!(off, EngineConfig::default().max_tier(TierKind::Scalar));
     assert_eq!(TlsAcceleration::read(&document("other: 1"), Mode::Strict).unwrap().value, None);
-    let not_said = Acceleration::NotSaid.engine_config(EngineConfig::default());
-    assert_eq!(not_said, EngineConfig::default().max_tier(TierKind::Scalar));
+    let unset = Acceleration::Unset.engine_config(EngineConfig::default());
+    assert_eq!(unset, EngineConfig::default().max_tier(TierKind::Scalar));
 }
 
 #[test]

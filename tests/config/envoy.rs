@@ -4,7 +4,7 @@ use crate::support::{document, downstream, problems, upstream};
 use rustls::pki_types::ServerName;
 use rustls::{CipherSuite, NamedGroup, ProtocolVersion};
 use rustls_multibuffer::config::envoy::{
-    self, DownstreamTlsContext, IdentitySource, SdsServer, TlsContext, TrustedCa, UriMatcher,
+    self, CertificateSource, DownstreamTlsContext, SdsServer, TlsContext, TrustedCa, UriMatcher,
 };
 use rustls_multibuffer::config::{Document, Mode};
 use std::time::Duration;
@@ -97,7 +97,7 @@ fn everything_of_a_listener() {
     assert_eq!(context.disable_stateful_session_resumption, Some(false));
     let common = context.common;
     assert_eq!(common.alpn_protocols, [b"h2".to_vec(), b"http/1.1".to_vec()]);
-    let IdentitySource::Sds(secret) = &common.identities[0] else { panic!() };
+    let CertificateSource::Sds(secret) = &common.certificates[0] else { panic!() };
     assert_eq!(secret.name, "default");
     assert_eq!(
         (&secret.server, secret.initial_fetch_timeout),
@@ -250,7 +250,7 @@ common_tls_context:
     let context = read.value;
     assert_eq!(context.sni, Some(ServerName::try_from("server.example.org").unwrap()));
     assert_eq!(context.max_session_keys, Some(0));
-    assert!(context.common.identities.is_empty());
+    assert!(context.common.certificates.is_empty());
     let TrustedCa::Source { source, watched_directory } = context.common.validation.unwrap().trusted_ca
     else {
         panic!()
@@ -405,7 +405,9 @@ fn servers_of_secrets_are_checked() {
     }
     let text = "common_tls_context: {tls_certificate_sds_secret_configs: [{name: x, sds_config: {api_config_source: \
                 {api_type: GRPC, grpc_services: [{google_grpc: {target_uri: 'unix:/run/agent.sock', stat_prefix: sds}}]}}}]}";
-    let IdentitySource::Sds(secret) = &downstream(text).unwrap().value.common.identities[0] else { panic!() };
+    let CertificateSource::Sds(secret) = &downstream(text).unwrap().value.common.certificates[0] else {
+        panic!()
+    };
     assert_eq!(secret.server, SdsServer::Address("unix:/run/agent.sock".to_owned()));
 }
 

@@ -48,7 +48,7 @@ fn everything_of_the_mesh() {
 #[test]
 fn without_a_provider_acceleration_is_off() {
     let config = of_mesh("concurrency: 3");
-    assert_eq!(config.acceleration(), Acceleration::NotSaid);
+    assert_eq!(config.acceleration(), Acceleration::Unset);
     let engine = config.engine_config(EngineConfig::default());
     assert_eq!(engine, EngineConfig::default().max_tier(TierKind::Scalar).threads(3));
 }
@@ -209,6 +209,6 @@ spec:
         Some(LifecycleHandler::Exec(["/bin/sh", "-c", "true"].map(str::to_owned).to_vec()))
     );
     assert_eq!(config.log_level.as_deref(), Some("debug"));
-    let Acceleration::Said(said) = config.acceleration() else { panic!() };
-    assert_eq!(said.poll_delay, Some(Duration::from_millis(5)));
+    let Acceleration::Set(set) = config.acceleration() else { panic!() };
+    assert_eq!(set.poll_delay, Some(Duration::from_millis(5)));
 }

@@ -3,7 +3,7 @@
 use crate::support::{Directory, downstream, key, problems};
 use rcgen::{CertificateParams, KeyPair, PKCS_ECDSA_P384_SHA384, PKCS_ECDSA_P521_SHA512, PKCS_ED25519};
 use rustls_multibuffer::TierKind;
-use rustls_multibuffer::config::envoy::{Certificate, IdentitySource, KeyAcceleration, LoadedCertificate};
+use rustls_multibuffer::config::envoy::{Certificate, CertificateSource, KeyAcceleration, LoadedCertificate};
 use rustls_multibuffer::config::{Checked, ConfigError};
 
 const CRYPTOMB: &str = "type.googleapis.com/envoy.extensions.private_key_providers.cryptomb.v3alpha.CryptoMbPrivateKeyMethodConfig";
@@ -95,10 +95,10 @@ fn what_is_repaired() {
         ("poll_delay: 2ms".to_owned(), key),
     ] {
         let read = downstream(&listener("cryptomb", "", &fields, beside)).unwrap();
-        assert_eq!(read.value.common.identities.len(), 1);
+        assert_eq!(read.value.common.certificates.len(), 1);
     }
     let both = downstream(&listener("cryptomb", "", key, "private_key: {filename: /other.pem}")).unwrap();
-    let IdentitySource::Certificate(certificate) = &both.value.common.identities[0] else { panic!() };
+    let CertificateSource::Certificate(certificate) = &both.value.common.certificates[0] else { panic!() };
     assert_eq!(certificate.private_key.to_string(), "file /k.pem");
     assert!(both.warnings.iter().any(|w| w.message == "not used: the one in private_key_provider is"));
 }
@@ -119,8 +119,8 @@ fn from_files(chain: &str, key: &str, provider: &str) -> Certificate {
     private_key: {{filename: {key}}}
     {provider}"
     );
-    match downstream(&text).unwrap().value.common.identities.remove(0) {
-        IdentitySource::Certificate(certificate) => certificate,
+    match downstream(&text).unwrap().value.common.certificates.remove(0) {
+        CertificateSource::Certificate(certificate) => certificate,
         other => panic!("{other:?}"),
     }
 }
@@ -152,7 +152,7 @@ fn the_cpu_decides_with_fallback() {
     assert!(is_scalar(&loaded, "there are no lanes on tier scalar"));
     let unasked = certificate(&directory, &rsa("rsa2048.pkcs8.pem"), "").load(TierKind::Scalar).unwrap();
     assert!(unasked.warnings.is_empty());
-    assert_eq!(unasked.value.acceleration, KeyAcceleration::NotAsked);
+    assert_eq!(unasked.value.acceleration, KeyAcceleration::NotRequested);
 }
 
 /// Served by aws-lc-rs, with a warning that says why.
@@ -250,7 +250,7 @@ fn our_own_provider_has_more_settings() {
         break_even: 2
 ";
     let read = downstream(text).unwrap();
-    let IdentitySource::Certificate(certificate) = &read.value.common.identities[0] else { panic!() };
+    let CertificateSource::Certificate(certificate) = &read.value.common.certificates[0] else { panic!() };
     let provider = certificate.private_key_provider.as_ref().unwrap();
     assert_eq!((provider.max_tier, provider.break_even), (Some(TierKind::Avx2Fma), Some(2)));
     let bad = text.replace("avx2-fma", "avx9").replace("break_even: 2", "break_even: none");

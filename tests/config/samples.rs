@@ -57,7 +57,9 @@ const SOCKET: &str = r#"
 fn envoys_listener() {
     let read = DownstreamTlsContext::read(&document(ENVOY), Mode::Strict).unwrap();
     assert!(read.warnings.is_empty(), "{:?}", read.warnings);
-    let envoy::IdentitySource::Certificate(certificate) = &read.value.common.identities[0] else { panic!() };
+    let envoy::CertificateSource::Certificate(certificate) = &read.value.common.certificates[0] else {
+        panic!()
+    };
     let provider = certificate.private_key_provider.as_ref().unwrap();
     assert_eq!((provider.name, provider.fallback), (ProviderName::CryptoMb, true));
     assert_eq!(certificate.private_key.to_string(), "file /run/id/key.pem");
@@ -69,7 +71,7 @@ fn envoys_listener() {
 fn a_list_of_one_without_its_dash() {
     let text = format!("common_tls_context:\n{}", crate::support::indent(BLOG, 2));
     let read = DownstreamTlsContext::read(&document(&text), Mode::Strict).unwrap();
-    assert_eq!(read.value.common.identities.len(), 1);
+    assert_eq!(read.value.common.certificates.len(), 1);
     let [warning] = &read.warnings[..] else { panic!("{:?}", read.warnings) };
     assert_eq!(
         warning.to_string(),
@@ -82,8 +84,8 @@ fn a_transport_socket() {
     let found = envoy::find(&document(SOCKET), Mode::Strict).unwrap();
     let [(location, TlsContext::Downstream(context))] = &found.value[..] else { panic!() };
     assert_eq!(location.path.to_string(), "transport_socket.typed_config");
-    let Acceleration::Said(said) = context.common.acceleration() else { panic!() };
-    assert_eq!(said.poll_delay, Some(Duration::from_millis(5)));
+    let Acceleration::Set(set) = context.common.acceleration() else { panic!() };
+    assert_eq!(set.poll_delay, Some(Duration::from_millis(5)));
 }
 
 const MESH: &str = "

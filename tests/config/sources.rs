@@ -3,8 +3,9 @@
 use crate::support::{Directory, downstream, problems};
 use rcgen::{CertificateParams, KeyPair};
 use rustls_multibuffer::TierKind;
-use rustls_multibuffer::config::envoy::{Certificate, IdentitySource};
+use rustls_multibuffer::config::envoy::{Certificate, CertificateSource};
 use rustls_multibuffer::config::{DataSource, Mode, TlsIdentity};
+use serde_json::{Value, json};
 use std::io::ErrorKind;
 
 fn certificate(chain: &str, key: &str) -> Certificate {
@@ -16,8 +17,8 @@ fn certificate(chain: &str, key: &str) -> Certificate {
     watched_directory: {{path: /run/id}}
 "
     );
-    match downstream(&text).unwrap_or_else(|e| panic!("{e}")).value.common.identities.remove(0) {
-        IdentitySource::Certificate(certificate) => certificate,
+    match downstream(&text).unwrap_or_else(|e| panic!("{e}")).value.common.certificates.remove(0) {
+        CertificateSource::Certificate(certificate) => certificate,
         other => panic!("{other:?}"),
     }
 }
@@ -101,34 +102,33 @@ fn what_is_no_base64_is_refused() {
     assert_eq!(problems(&downstream(text).unwrap_err()), expected);
 }
 
-fn identity(fields: &str) -> Result<Option<TlsIdentity>, String> {
+fn identity(fields: &str) -> Result<Value, String> {
     let document = crate::support::document(&format!("tls_identity: {fields}\nlisten: 127.0.0.1:8443"));
-    TlsIdentity::read(&document, Mode::Strict).map(|read| read.value).map_err(|e| problems(&e).remove(0))
+    let read = TlsIdentity::read(&document, Mode::Strict).map_err(|e| problems(&e).remove(0))?;
+    Ok(serde_json::to_value(read.value.unwrap()).unwrap())
 }
 
 #[test]
 fn the_short_form_of_an_identity() {
-    let directory = TlsIdentity::Directory {
-        path: "/etc/certs".into(),
-        certificate_chain: "/etc/certs/tls.crt".into(),
-        private_key: "/etc/certs/key.pem".into(),
-        trusted_ca: "/etc/certs/root-cert.pem".into(),
-    };
-    assert_eq!(identity("{directory: {path: /etc/certs, certificateChain: tls.crt}}"), Ok(Some(directory)));
-    let sds = TlsIdentity::Sds {
-        address: "unix:/run/agent.sock".to_owned(),
-        certificate: "default".to_owned(),
-        trusted_ca: "spiffe://example.org".to_owned(),
-    };
+    let directory = json!({"files": {
+        "certificate_chain": "/etc/certs/tls.crt",
+        "private_key": "/etc/certs/key.pem",
+        "trusted_ca": "/etc/certs/root-cert.pem",
+    }});
+    assert_eq!(identity("{directory: {path: /etc/certs, certificateChain: tls.crt}}"), Ok(directory));
+    let sds = json!({"sds": {
+        "address": "unix:/run/agent.sock",
+        "certificate": "default",
+        "trusted_ca": "spiffe://example.org",
+    }});
     assert_eq!(
         identity("{sds: {address: 'unix:/run/agent.sock', trusted_ca: 'spiffe://example.org'}}"),
-        Ok(Some(sds))
+        Ok(sds)
     );
-    assert_eq!(identity("{workload_api: {}}"), Ok(Some(TlsIdentity::WorkloadApi { endpoint: None })));
-    let endpoint = Some("unix:///run/spire.sock".to_owned());
+    assert_eq!(identity("{workload_api: {}}"), Ok(json!({"workload_api": {"endpoint": null}})));
     assert_eq!(
         identity("{workloadApi: {endpoint: 'unix:///run/spire.sock'}}"),
-        Ok(Some(TlsIdentity::WorkloadApi { endpoint }))
+        Ok(json!({"workload_api": {"endpoint": "unix:///run/spire.sock"}}))
     );
     for (fields, expected) in [
         ("{}", "tls_identity: expected one of files, directory, sds and workload_api"),

@@ -1,13 +1,13 @@
 //! Who we are, whom we talk to, and the TLS stream of a connection.
 
-use crate::config::{Config, Direction, IdentitySource, ListenerConfig, PeersConfig, Target, workload_api};
+use crate::config::{Config, Direction, ListenerConfig, PeersConfig, Target};
 use crate::stream::ReadAhead;
 use rustls::pki_types::ServerName;
-use rustls_multibuffer::config::{DataSource, TlsAcceleration};
+use rustls_multibuffer::config::{TlsAcceleration, TlsIdentity};
 use rustls_multibuffer::handshake::{EngineConfig, LocalEngine};
 use rustls_multibuffer::spiffe::{
-    Acceptor, Authorizer, Connection, Connector, FileSource, Identity, LivePolicy, Material, SdsSource,
-    SpiffeId, SpiffeIdError, TlsOptions, TrustBundle, TrustDomain, memory_source,
+    Acceptor, Authorizer, Connection, Connector, Identity, LivePolicy, SpiffeId, SpiffeIdError, TlsOptions,
+    TrustDomain,
 };
 use std::collections::BTreeMap;
 use std::io;
@@ -38,81 +38,12 @@ pub(crate) fn start_identities(config: &Config) -> Result<Identities, String> {
     named.chain(own).map(start).collect()
 }
 
-fn start(name: &str, source: &IdentitySource, domain: Option<&str>) -> Result<Identity, String> {
-    let domain_of = |name: &str| TrustDomain::new(name).map_err(|e: SpiffeIdError| e.to_string());
+fn start(name: &str, source: &TlsIdentity, domain: Option<&str>) -> Result<Identity, String> {
     let mut builder = Identity::builder().name(name);
     if let Some(domain) = domain {
-        builder = builder.trust_domain(domain_of(domain)?);
+        builder = builder.trust_domain(TrustDomain::new(domain).map_err(|e| e.to_string())?);
     }
-    Ok(match source {
-        IdentitySource::Files { certificate_chain, private_key, trusted_ca, federated, crl } => {
-            let mut files = match trusted_ca {
-                Some(trusted_ca) => FileSource::new(certificate_chain, private_key, trusted_ca),
-                None => FileSource::federation(certificate_chain, private_key),
-            };
-            files = files.only_verify_leaf_crl(crl.only_verify_leaf_cert_crl);
-            if let Some(crl) = &crl.crl {
-                files = files.crl(crl);
-            }
-            for (domain, bundle) in federated {
-                files = files.federated(domain_of(domain)?, bundle);
-            }
-            builder.start(files)
-        }
-        IdentitySource::Static { .. } => {
-            let material = read_once(source)?;
-            let (source, handle) = memory_source();
-            let identity = builder.start(source);
-            // Whether it is accepted is told by the identity's health, as with any other source. The handle is kept for
-            // as long as the identity: without it the source would end.
-            tokio::spawn(async move {
-                if let Err(e) = handle.offer(material).await {
-                    log::error!("the certificate of the configuration is not accepted: {e}");
-                }
-                std::future::pending::<()>().await;
-            });
-            identity
-        }
-        IdentitySource::Sds { address, certificate, trusted_ca, patience } => {
-            let mut sds = SdsSource::new(address).map_err(|e| e.to_string())?;
-            sds = sds.certificate(certificate).bundle(trusted_ca);
-            if let Some(patience) = patience {
-                sds = sds.patience(*patience);
-            }
-            builder.start(sds)
-        }
-        IdentitySource::WorkloadApi { endpoint } => {
-            builder.start(workload_api(endpoint.as_deref()).map_err(|e| e.to_string())?)
-        }
-    })
-}
-
-/// What stands in the configuration itself, in the environment, or in files among those.
-fn read_once(source: &IdentitySource) -> Result<Material, String> {
-    let IdentitySource::Static { certificate_chain, private_key, trusted_ca, federated, crl } = source else {
-        return Err("it is not read only once".to_owned());
-    };
-    let load = |source: &DataSource| source.load().map_err(|e| format!("{source}: {e}"));
-    let (chain, key) = (load(certificate_chain)?, load(private_key)?);
-    let material = match trusted_ca {
-        Some(roots) => Material::from_pem(&chain, &key, &load(roots)?),
-        None => {
-            let bundle = |(name, source): (&String, _)| {
-                let domain = TrustDomain::new(name).map_err(|e| e.to_string())?;
-                Ok((domain, TrustBundle::from_pem(&load(source)?).map_err(|e| format!("{name}: {e}"))?))
-            };
-            let bundles = federated.iter().map(bundle).collect::<Result<_, String>>()?;
-            Material::from_pem_of_domains(&chain, &key, bundles)
-        }
-    };
-    let mut material = material.map_err(|e| e.to_string())?;
-    if let Some(crl) = &crl.crl {
-        material.add_crls(&load(&crl.0)?).map_err(|e| format!("crl: {e}"))?;
-    }
-    for bundle in material.bundles.values_mut() {
-        bundle.only_verify_leaf_crl = crl.only_verify_leaf_cert_crl;
-    }
-    Ok(material)
+    source.start(builder).map_err(|e| e.to_string())
 }
 
 /// The engine's settings. A handshake's time limit is its listener's.
@@ -206,27 +137,27 @@ fn authorizer(config: &PeersConfig) -> Result<Authorizer, SpiffeIdError> {
         return Ok(Authorizer::anybody_verified());
     }
     let ids = config.ids.iter().map(SpiffeId::new).collect::<Result<Vec<_>, _>>()?;
-    let mut rules = vec![Authorizer::any_of(ids)];
+    let mut permitted = Authorizer::any_of(ids);
     for prefix in &config.prefixes {
         let id = SpiffeId::new(prefix)?;
-        rules.push(Authorizer::path_prefix(TrustDomain::new(id.trust_domain_name())?, id.path()));
+        let domain = TrustDomain::new(id.trust_domain_name())?;
+        permitted = permitted.or(Authorizer::path_prefix(domain, id.path()));
     }
     for domain in &config.trust_domains {
-        rules.push(Authorizer::trust_domain(TrustDomain::new(domain)?));
+        permitted = permitted.or(Authorizer::trust_domain(TrustDomain::new(domain)?));
     }
-    Ok(Authorizer::custom(move |peer| rules.iter().any(|rule| rule.permits(peer))))
+    Ok(permitted)
 }
 
-/// With the names that the listener's TLS context wants matched: whoever is named in both places is let in, or in the only
-/// one that names anybody.
+/// With the names that the listener's TLS context wants matched: whoever is named in both places is let in,
+/// or in the only one that names anybody.
 fn restricted(peers: Authorizer, config: &ListenerConfig) -> Authorizer {
-    let Some(validation) = config.context().and_then(|context| context.validation()).cloned() else {
-        return peers;
-    };
-    let names_peers = !config.peers.is_empty();
-    Authorizer::custom(move |peer| {
-        (!names_peers || peers.permits(peer)) && validation.admits([peer.to_string().as_str()])
-    })
+    match config.context().and_then(|context| context.validation()).map(|validation| validation.authorizer())
+    {
+        Some(named) if config.peers.is_empty() => named,
+        Some(named) => peers.and(named),
+        None => peers,
+    }
 }
 
 fn live_policy(config: &ListenerConfig) -> LivePolicy {

@@ -31,23 +31,24 @@ impl Certificate {
             None => chain_at.fail("it is required"),
         };
         let provider_at = at.field("private_key_provider");
-        let (provider, key_inside) = match raw.private_key_provider {
+        let (provider, inside) = match raw.private_key_provider {
             Some(raw) => {
-                let (provider, key) = PrivateKeyProvider::check(raw, &provider_at)?;
-                (Some(provider), key)
+                let (provider, inside) = PrivateKeyProvider::check(raw, &provider_at)?;
+                (Some(provider), inside)
             }
             None => (None, None),
         };
-        let key_beside = raw.private_key.map(|key| key.check(&at.field("private_key")));
-        let private_key = match (key_beside, key_inside) {
-            (Some(key), None) | (None, Some(key)) => key,
+        let key_at = at.field("private_key");
+        let inside_at = provider_at.field("typed_config").field("private_key");
+        let private_key = match (raw.private_key, inside) {
+            (Some(key), None) => key.check(&key_at),
+            (None, Some(inside)) => inside.check(&inside_at),
             (Some(key), Some(inside)) => {
-                at.field("private_key").warn("not used: the one in private_key_provider is");
+                key_at.warn("not used: the one in private_key_provider is");
+                let (key, inside) = (key.check(&key_at), inside.check(&inside_at));
                 key.and(inside)
             }
-            (None, None) => {
-                at.field("private_key").fail("it is required, here or in private_key_provider.typed_config")
-            }
+            (None, None) => key_at.fail("it is required, here or in private_key_provider.typed_config"),
         };
         let watched_directory = check_directory(raw.watched_directory, &at.field("watched_directory"));
         Some(Self {

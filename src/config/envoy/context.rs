@@ -5,9 +5,10 @@ use super::params::TlsParameters;
 use super::raw;
 use super::sds::SdsSecret;
 use super::validation::{self, ValidationContext};
-use crate::config::acceleration::{Acceleration, TlsAcceleration};
+use crate::arch::TierKind;
+use crate::config::acceleration::Acceleration;
 use crate::config::node::Document;
-use crate::config::problem::{Checked, ConfigError, Mode};
+use crate::config::problem::{Checked, ConfigError, Mode, Problem};
 use crate::config::read::{At, Report, read};
 use rustls::pki_types::ServerName;
 use std::time::Duration;
@@ -20,14 +21,14 @@ pub struct DownstreamTlsContext {
     pub common: CommonTlsContext,
     /// Whether clients without a certificate are refused. `common.validation` is there if it is.
     pub require_client_certificate: bool,
-    /// Whether session tickets are off; `None`: not said.
+    /// Whether session tickets are off; `None`: not set.
     pub disable_stateless_session_resumption: Option<bool>,
-    /// Whether the session cache is off; `None`: not said.
+    /// Whether the session cache is off; `None`: not set.
     pub disable_stateful_session_resumption: Option<bool>,
     /// Whether the client's order of cipher suites is followed: the opposite of rustls'
     /// `ignore_client_order`.
     pub prefer_client_ciphers: bool,
-    /// How long sessions may be resumed; `None`: not said.
+    /// How long sessions may be resumed; `None`: not set.
     pub session_timeout: Option<Duration>,
 }
 
@@ -39,7 +40,7 @@ pub struct UpstreamTlsContext {
     pub common: CommonTlsContext,
     /// The server name to send.
     pub sni: Option<ServerName<'static>>,
-    /// How many sessions to keep for resumption, 0 for none; `None`: not said.
+    /// How many sessions to keep for resumption, 0 for none; `None`: not set.
     pub max_session_keys: Option<u32>,
 }
 
@@ -48,7 +49,7 @@ pub struct UpstreamTlsContext {
 #[non_exhaustive]
 pub struct CommonTlsContext {
     /// Who we are; the first that suits the peer is used. Never empty for a listener.
-    pub identities: Vec<IdentitySource>,
+    pub certificates: Vec<CertificateSource>,
     /// Whom to admit; `None`: the peer is not asked for a certificate.
     pub validation: Option<ValidationContext>,
     /// The protocols to negotiate, best first.
@@ -60,7 +61,7 @@ pub struct CommonTlsContext {
 /// Where a certificate with its key comes from.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum IdentitySource {
+pub enum CertificateSource {
     /// Files, the environment, or the configuration itself.
     Certificate(Certificate),
     /// A secret of an SDS server.
@@ -68,12 +69,12 @@ pub enum IdentitySource {
 }
 
 /// What is there, right or wrong: so that what is wrong is not said to be missing, too.
-struct Said {
+struct Given {
     identities: bool,
     validation: bool,
 }
 
-impl Said {
+impl Given {
     fn of(raw: &raw::CommonTlsContext) -> Self {
         Self {
             identities: !raw.tls_certificates.is_empty()
@@ -99,8 +100,8 @@ impl DownstreamTlsContext {
     fn check(raw: raw::Downstream, at: &At<'_>) -> Self {
         check_type(raw.type_url.as_deref(), "DownstreamTlsContext", at);
         let common_at = at.field("common_tls_context");
-        let said = Said::of(&raw.common_tls_context);
-        if !said.identities {
+        let given = Given::of(&raw.common_tls_context);
+        if !given.identities {
             common_at.error(
                 "a listener needs a certificate: tls_certificates or tls_certificate_sds_secret_configs",
             );
@@ -112,7 +113,7 @@ impl DownstreamTlsContext {
         }
         check_ticket_keys(raw.session_ticket_keys, &at.field("session_ticket_keys"));
         let require_client_certificate = raw.require_client_certificate.unwrap_or(false);
-        if require_client_certificate && !said.validation {
+        if require_client_certificate && !given.validation {
             at.field("require_client_certificate")
                 .error("there is no validation context to verify the client's certificate with");
         }
@@ -141,7 +142,7 @@ impl UpstreamTlsContext {
     fn check(raw: raw::Upstream, at: &At<'_>) -> Self {
         check_type(raw.type_url.as_deref(), "UpstreamTlsContext", at);
         let common_at = at.field("common_tls_context");
-        if !Said::of(&raw.common_tls_context).validation {
+        if !Given::of(&raw.common_tls_context).validation {
             common_at.error("there is no validation context to verify the server's certificate with");
         }
         refuse_true("allow_renegotiation", raw.allow_renegotiation, at);
@@ -159,16 +160,16 @@ impl UpstreamTlsContext {
 
 impl CommonTlsContext {
     fn check(raw: raw::CommonTlsContext, at: &At<'_>) -> Self {
-        let mut identities = Vec::new();
+        let mut certificates = Vec::new();
         let certificates_at = at.field("tls_certificates");
         for (i, certificate) in raw.tls_certificates.into_iter().enumerate() {
             let certificate = Certificate::check(certificate, &certificates_at.index(i));
-            identities.extend(certificate.map(IdentitySource::Certificate));
+            certificates.extend(certificate.map(CertificateSource::Certificate));
         }
         let secrets_at = at.field("tls_certificate_sds_secret_configs");
         for (i, secret) in raw.tls_certificate_sds_secret_configs.into_iter().enumerate() {
             let secret = SdsSecret::check(secret, &secrets_at.index(i));
-            identities.extend(secret.map(IdentitySource::Sds));
+            certificates.extend(secret.map(CertificateSource::Sds));
         }
         let validation = validation::check(
             raw.validation_context,
@@ -177,39 +178,52 @@ impl CommonTlsContext {
             at,
         );
         Self {
-            identities,
+            certificates,
             validation,
             alpn_protocols: check_alpn(raw.alpn_protocols, &at.field("alpn_protocols")),
             params: check_params(&raw.tls_params, &at.field("tls_params")),
         }
     }
 
-    /// What the certificates' `private_key_provider`s say about acceleration, together. Acceleration concerns
-    /// all work of a thread, not only one certificate's: one provider turns it on, and the shortest
-    /// `poll_delay`, the lowest `max_tier` and the highest `break_even` count.
+    /// What the certificates' `private_key_provider`s say about acceleration,
+    /// [together](Acceleration::together): acceleration concerns all work of a thread, not only one
+    /// certificate's.
     pub fn acceleration(&self) -> Acceleration {
-        let providers = self.identities.iter().filter_map(|identity| match identity {
-            IdentitySource::Certificate(certificate) => certificate.private_key_provider.as_ref(),
-            IdentitySource::Sds(_) => None,
-        });
-        let merged = providers.fold(None, |merged: Option<TlsAcceleration>, provider| {
-            let mut merged = merged.unwrap_or_default();
-            let delay = provider.poll_delay.unwrap_or(Duration::ZERO);
-            merged.poll_delay = Some(merged.poll_delay.map_or(delay, |other| other.min(delay)));
-            merged.max_tier = [merged.max_tier, provider.max_tier].into_iter().flatten().min();
-            merged.break_even = [merged.break_even, provider.break_even].into_iter().flatten().max();
-            Some(merged)
-        });
-        merged.map_or(Acceleration::NotSaid, Acceleration::Said)
+        let providers = self.with_keys().filter_map(|certificate| certificate.private_key_provider.as_ref());
+        providers
+            .map(|provider| Acceleration::Set(provider.acceleration()))
+            .fold(Acceleration::Unset, Acceleration::together)
+    }
+
+    /// Checks that an engine of this tier may go on with every certificate: without `fallback`, not one of
+    /// the tier `scalar`.
+    ///
+    /// # Errors
+    /// The first `private_key_provider` that does not allow it.
+    pub fn check_fallback(&self, tier: TierKind) -> Result<(), Problem> {
+        self.with_keys().try_for_each(|certificate| certificate.check_fallback(tier))
+    }
+
+    fn with_keys(&self) -> impl Iterator<Item = &Certificate> {
+        self.certificates.iter().filter_map(|source| match source {
+            CertificateSource::Certificate(certificate) => Some(certificate),
+            CertificateSource::Sds(_) => None,
+        })
     }
 }
 
 fn check_type(url: Option<&str>, message: &str, at: &At<'_>) {
     if let Some(url) = url
-        && super::find::message_of(url) != Some(message)
+        && message_of(url) != Some(message)
     {
         at.field("@type").error(format!("expected envoy.extensions.transport_sockets.tls.v3.{message}"));
     }
+}
+
+/// The short name of a message of Envoy's TLS, from the URL in an `@type`.
+pub(super) fn message_of(url: &str) -> Option<&str> {
+    let name = url.rsplit('/').next().unwrap_or(url);
+    name.strip_prefix("envoy.extensions.transport_sockets.tls.v3.")
 }
 
 /// A switch that can only be off.

@@ -1,6 +1,6 @@
 //! TLS contexts inside of larger pieces of Envoy configuration.
 
-use super::{DownstreamTlsContext, UpstreamTlsContext};
+use super::context::{DownstreamTlsContext, UpstreamTlsContext, message_of};
 use crate::config::node::Document;
 use crate::config::path::Location;
 use crate::config::problem::{Checked, ConfigError, Mode};
@@ -14,8 +14,8 @@ pub enum TlsContext {
     Upstream(UpstreamTlsContext),
 }
 
-/// Every TLS context in the document, in its order, with its place. It is known by its `@type`, wherever it stands, so
-/// that a whole bootstrap will do; what surrounds the contexts is not looked at.
+/// Every TLS context in the document, in its order, with its place. It is known by its `@type`, wherever it
+/// stands, so that a whole bootstrap will do; what surrounds the contexts is not looked at.
 ///
 /// # Errors
 /// Everything that is wrong with any of them. To find none is not an error.
@@ -46,10 +46,4 @@ pub fn find(document: &Document, mode: Mode) -> Result<Checked<Vec<(Location, Tl
         }
     }
     if problems.is_empty() { Ok(found) } else { Err(ConfigError::new(problems)) }
-}
-
-/// The short name of a message of Envoy's TLS, from the URL in an `@type`.
-pub(super) fn message_of(url: &str) -> Option<&str> {
-    let name = url.rsplit('/').next().unwrap_or(url);
-    name.strip_prefix("envoy.extensions.transport_sockets.tls.v3.")
 }

@@ -1,7 +1,6 @@
 //! Reads a certificate with its key, and says whether the key is accelerated, and why not.
 
 use super::certificate::Certificate;
-use super::provider::PrivateKeyProvider;
 use crate::arch::TierKind;
 use crate::config::data_source::DataSource;
 use crate::config::problem::{Checked, ConfigError, Problem};
@@ -29,12 +28,15 @@ pub struct LoadedCertificate {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyAcceleration {
     /// No `private_key_provider` asked for anything.
-    NotAsked,
-    /// Lanes.
+    NotRequested,
+    /// The lanes of the engine.
     Lanes,
     /// aws-lc-rs, for this reason.
     Scalar(String),
 }
+
+/// Why an engine of the tier `scalar` accelerates nothing.
+const NO_LANES: &str = "there are no lanes on tier scalar";
 
 impl Certificate {
     /// Reads the chain and the key as they are now, for an engine of this tier.
@@ -43,8 +45,8 @@ impl Certificate {
     /// [`LoadedCertificate::acceleration`].
     ///
     /// # Errors
-    /// When something is missing or cannot be understood, when the key is not the certificate's, and when the tier is
-    /// `scalar` although a provider without `fallback` asks for acceleration.
+    /// When something is missing or cannot be understood, when the key is not the certificate's, and when the
+    /// tier is `scalar` although a provider without `fallback` asks for acceleration.
     pub fn load(&self, tier: TierKind) -> Result<Checked<LoadedCertificate>, ConfigError> {
         let chain = self.read_chain()?;
         let key = self.read_key()?;
@@ -84,19 +86,25 @@ impl Certificate {
         self.problem(format!("private_key ({}): {e}", self.private_key))
     }
 
-    fn acceleration(&self, tier: TierKind, lanes: Result<(), KeyError>) -> Result<KeyAcceleration, Problem> {
-        let Some(PrivateKeyProvider { fallback, .. }) = &self.private_key_provider else {
-            return Ok(KeyAcceleration::NotAsked);
-        };
-        match (tier, lanes) {
-            (TierKind::Scalar, _) if !fallback => Err(self.problem(
-                "private_key_provider: there are no lanes on tier scalar, which is what this CPU and max_tier allow; \
-                 with fallback: true it goes on without",
-            )),
-            (TierKind::Scalar, _) => Ok(KeyAcceleration::Scalar("there are no lanes on tier scalar".to_owned())),
-            (_, Err(e)) => Ok(KeyAcceleration::Scalar(format!("there are no lanes for such a key: {e}"))),
-            (_, Ok(())) => Ok(KeyAcceleration::Lanes),
+    /// Checks that an engine of this tier may go on with this certificate.
+    pub(super) fn check_fallback(&self, tier: TierKind) -> Result<(), Problem> {
+        match &self.private_key_provider {
+            Some(provider) if !provider.admits(tier) => Err(self.problem(format!(
+                "private_key_provider: {NO_LANES}, which is what this CPU and max_tier allow; with fallback: \
+                 true it goes on without"
+            ))),
+            _ => Ok(()),
         }
+    }
+
+    fn acceleration(&self, tier: TierKind, lanes: Result<(), KeyError>) -> Result<KeyAcceleration, Problem> {
+        self.check_fallback(tier)?;
+        Ok(match (tier, lanes) {
+            _ if self.private_key_provider.is_none() => KeyAcceleration::NotRequested,
+            (TierKind::Scalar, _) => KeyAcceleration::Scalar(NO_LANES.to_owned()),
+            (_, Err(e)) => KeyAcceleration::Scalar(format!("there are no lanes for such a key: {e}")),
+            (_, Ok(())) => KeyAcceleration::Lanes,
+        })
     }
 
     fn read(&self, source: &DataSource, field: &str) -> Result<Zeroizing<Vec<u8>>, Problem> {

@@ -16,6 +16,7 @@
 mod certificate;
 mod context;
 mod find;
+mod identity;
 mod key;
 mod params;
 mod provider;
@@ -25,7 +26,7 @@ mod validation;
 
 pub use crate::validation::UriMatcher;
 pub use certificate::Certificate;
-pub use context::{CommonTlsContext, DownstreamTlsContext, IdentitySource, UpstreamTlsContext};
+pub use context::{CertificateSource, CommonTlsContext, DownstreamTlsContext, UpstreamTlsContext};
 pub use find::{TlsContext, find};
 pub use key::{KeyAcceleration, LoadedCertificate};
 pub use params::TlsParameters;

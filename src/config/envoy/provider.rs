@@ -2,8 +2,8 @@
 
 use super::raw;
 use crate::arch::TierKind;
-use crate::config::acceleration;
-use crate::config::data_source::DataSource;
+use crate::config::acceleration::{self, TlsAcceleration};
+use crate::config::data_source::RawDataSource;
 use crate::config::read::At;
 use std::time::Duration;
 
@@ -55,11 +55,23 @@ impl ProviderName {
 }
 
 impl PrivateKeyProvider {
-    /// With the key that is inside, if one is: `Some(None)` for one that is wrong.
-    pub(super) fn check(
-        raw: raw::PrivateKeyProvider,
-        at: &At<'_>,
-    ) -> Option<(Self, Option<Option<DataSource>>)> {
+    /// Whether the proxy may go on with this tier: without `fallback`, not with `scalar`.
+    pub fn admits(&self, tier: TierKind) -> bool {
+        self.fallback || tier != TierKind::Scalar
+    }
+
+    /// What it says of acceleration.
+    pub(super) fn acceleration(&self) -> TlsAcceleration {
+        TlsAcceleration {
+            poll_delay: Some(self.poll_delay.unwrap_or(Duration::ZERO)),
+            max_tier: self.max_tier,
+            break_even: self.break_even,
+            ..TlsAcceleration::default()
+        }
+    }
+
+    /// With the key that is inside, if one is.
+    pub(super) fn check(raw: raw::PrivateKeyProvider, at: &At<'_>) -> Option<(Self, Option<RawDataSource>)> {
         let name_at = at.field("provider_name");
         let Some(name) = ProviderName::of(&raw.provider_name) else {
             return name_at.fail(match raw.provider_name.as_str() {
@@ -84,7 +96,7 @@ impl PrivateKeyProvider {
             }
             (provider.max_tier, provider.break_even) = (None, None);
         }
-        Some((provider, config.private_key.map(|key| key.check(&at.field("private_key")))))
+        Some((provider, config.private_key))
     }
 }
 

@@ -1,26 +1,10 @@
-//! Envoy's messages, with the fields that are supported. Their comments become the table of fields and the JSON schema.
+//! Envoy's messages, with the fields that are supported. Their comments become the table of fields and the
+//! JSON schema.
 
 use crate::config::acceleration::RawBreakEven;
 use crate::config::data_source::RawDataSource;
 use crate::config::duration::{ProtobufSpan, Span};
-use serde::Deserialize;
-
-/// Derives what every message has.
-macro_rules! messages {
-    ($($(#[$meta:meta])* struct $name:ident as $message:literal {
-        $($(#[$field_meta:meta])* $field:ident: $type:ty,)*
-    })*) => {
-        $(
-            $(#[$meta])*
-            #[derive(Default, Deserialize)]
-            #[cfg_attr(test, derive(schemars::JsonSchema), schemars(rename = $message))]
-            #[serde(default)]
-            pub(in crate::config) struct $name {
-                $($(#[$field_meta])* pub(super) $field: $type,)*
-            }
-        )*
-    };
-}
+use crate::config::messages::messages;
 
 messages! {
     /// The TLS of a listener: `envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext`.
@@ -133,13 +117,15 @@ messages! {
     struct PrivateKeyProvider as "PrivateKeyProvider" {
         /// cryptomb or multibuffer: they mean the same.
         provider_name: String,
-        /// Whether to go on without acceleration where the CPU offers none; default: false, which is an error there.
+        /// Whether to go on without acceleration where the CPU offers none; default: false, which is an error
+        /// there.
         fallback: Option<bool>,
         /// The provider's settings.
         typed_config: Option<ProviderConfig>,
     }
 
-    /// `CryptoMbPrivateKeyMethodConfig` of Envoy's `cryptomb.v3alpha` (or `v3`), or our own `PrivateKeyMethodConfig`.
+    /// `CryptoMbPrivateKeyMethodConfig` of Envoy's `cryptomb.v3alpha` (or `v3`), or our own
+    /// `PrivateKeyMethodConfig`.
     struct ProviderConfig as "PrivateKeyMethodConfig" {
         /// The message's name.
         #[serde(rename = "@type")]
@@ -164,7 +150,8 @@ messages! {
         match_typed_subject_alt_names: Vec<SubjectAltNameMatcher>,
         /// Deprecated: taken for match_typed_subject_alt_names with san_type URI.
         match_subject_alt_names: Vec<StringMatcher>,
-        /// Revocation lists, PEM. Those in trusted_ca count, too. If there are any, each authority of a chain needs one.
+        /// Revocation lists, PEM. Those in trusted_ca count, too. If there are any, each authority of a chain
+        /// needs one.
         crl: Option<RawDataSource>,
         /// Look only the peer's own certificate up in the revocation lists; default: false.
         only_verify_leaf_cert_crl: Option<bool>,

@@ -18,7 +18,7 @@ pub struct SdsSecret {
     pub location: Location,
     /// The resource's name.
     pub name: String,
-    /// The server.
+    /// The server that it comes from.
     pub server: SdsServer,
     /// How long to wait for the first answer; `None`: for ever.
     pub initial_fetch_timeout: Option<Duration>,
@@ -34,7 +34,7 @@ pub enum SdsServer {
     Address(String),
     /// A file that holds the resource.
     File {
-        /// The file.
+        /// The file that holds the resource.
         path: PathBuf,
         /// The directory that tells of new files, in place of the file's own.
         watched_directory: Option<PathBuf>,

@@ -15,7 +15,8 @@ use std::path::PathBuf;
 pub struct ValidationContext {
     /// The roots that the peer's certificate must lead to.
     pub trusted_ca: TrustedCa,
-    /// Which of its URI names the peer may have; one that matches is enough. Empty: whoever the roots vouch for.
+    /// Which of its URI names the peer may have; one that matches is enough. Empty: whoever the roots vouch
+    /// for.
     pub uri_matchers: Vec<UriMatcher>,
     /// Revocation lists, PEM, beside those that stand among the roots.
     pub crl: Option<DataSource>,
@@ -80,7 +81,8 @@ pub(super) fn check(
             check_context(raw, Some(sds), &at.field("default_validation_context"))
         }
         _ => at.fail(
-            "expected one of validation_context, validation_context_sds_secret_config and combined_validation_context",
+            "expected one of validation_context, validation_context_sds_secret_config and \
+             combined_validation_context",
         ),
     }
 }

@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 use std::fmt;
 
-/// One setting.
+/// One setting, what it is, and what said so.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[non_exhaustive]
 pub struct Explained {
@@ -25,9 +25,9 @@ pub struct Explained {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct Note {
-    /// Which.
+    /// The object itself.
     pub origin: Origin,
-    /// Why.
+    /// Why it has no say.
     pub reason: String,
 }
 
@@ -57,6 +57,11 @@ impl Explanation {
         }
         fields.sort_by(|a, b| a.field.cmp(&b.field));
         Self { fields, notes }
+    }
+
+    /// The setting of that name, if anything speaks of it.
+    pub fn field(&self, name: &str) -> Option<&Explained> {
+        self.fields.iter().find(|explained| explained.field == name)
     }
 
     /// The same as JSON:

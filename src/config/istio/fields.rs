@@ -23,7 +23,7 @@ pub(super) type Selected = (Option<BTreeMap<String, String>>, ProxyConfig);
 
 /// What a document says, and the fields that say nothing to us.
 #[derive(Debug)]
-pub(super) struct Said<T> {
+pub(super) struct Parsed<T> {
     pub(super) value: T,
     pub(super) warnings: Vec<Problem>,
     pub(super) passed_over: Vec<Location>,
@@ -36,7 +36,7 @@ fn read_message<T: for<'de> Deserialize<'de>, U>(
     name: &str,
     mode: Mode,
     check: impl FnOnce(T, &At<'_>) -> U,
-) -> Result<Said<U>, ConfigError> {
+) -> Result<Parsed<U>, ConfigError> {
     let report = Report::new(document, mode);
     let misspelt = misspelt(document, name);
     let (value, passed_over) = match read_known(&report) {
@@ -45,7 +45,7 @@ fn read_message<T: for<'de> Deserialize<'de>, U>(
     };
     misspelt.into_iter().for_each(|problem| report.unsupported(problem));
     let Checked { value, warnings } = report.finish(value)?;
-    Ok(Said { value, warnings, passed_over })
+    Ok(Parsed { value, warnings, passed_over })
 }
 
 /// The unknown fields that are not misspelt.
@@ -54,13 +54,13 @@ fn passed_over(unknown: Vec<Problem>, misspelt: &[Problem]) -> Vec<Location> {
     unknown.into_iter().map(|problem| problem.location).filter(|at| !is_misspelt(at)).collect()
 }
 
-pub(super) fn read_mesh_fields(document: &Document, mode: Mode) -> Result<Said<ProxyConfig>, ConfigError> {
+pub(super) fn read_mesh_fields(document: &Document, mode: Mode) -> Result<Parsed<ProxyConfig>, ConfigError> {
     read_message(document, "ProxyConfig", mode, ProxyConfig::of_mesh)
 }
 
 /// The settings of an annotation. A field that is broken is left out, and the others count; a misspelt one is
 /// a warning.
-pub(super) fn read_annotation(document: &Document) -> (Said<ProxyConfig>, Vec<Problem>) {
+pub(super) fn read_annotation(document: &Document) -> (Parsed<ProxyConfig>, Vec<Problem>) {
     let mut warnings = misspelt(document, "ProxyConfig");
     let (mut document, mut errors) = (document.clone(), Vec::new());
     loop {
@@ -75,18 +75,18 @@ pub(super) fn read_annotation(document: &Document) -> (Said<ProxyConfig>, Vec<Pr
         match (said, broken) {
             (Some((value, passed_over)), _) => {
                 warnings.extend(more);
-                return (Said { value, warnings, passed_over }, errors);
+                return (Parsed { value, warnings, passed_over }, errors);
             }
             (None, Some(field)) => document = document.without(&field),
             (None, None) => {
                 let value = ProxyConfig::default();
-                return (Said { value, warnings, passed_over: Vec::new() }, errors);
+                return (Parsed { value, warnings, passed_over: Vec::new() }, errors);
             }
         }
     }
 }
 
-pub(super) fn read_object(spec: &Document, mode: Mode) -> Result<Said<Selected>, ConfigError> {
+pub(super) fn read_object(spec: &Document, mode: Mode) -> Result<Parsed<Selected>, ConfigError> {
     if let Some(provider) = spec.at(&["private_key_provider"]) {
         let message = "a ProxyConfig object cannot carry it: use meshConfig.defaultConfig or the annotation \
                        proxy.istio.io/config";
@@ -97,7 +97,7 @@ pub(super) fn read_object(spec: &Document, mode: Mode) -> Result<Said<Selected>,
     })
 }
 
-pub(super) fn read_template(spec: &Document, mode: Mode) -> Result<Said<Selected>, ConfigError> {
+pub(super) fn read_template(spec: &Document, mode: Mode) -> Result<Parsed<Selected>, ConfigError> {
     read_message(spec, "AsmTemplateSpec", mode, |raw: raw::TemplateSpec, at| {
         let config = ProxyConfig::of_template(raw.config_patches, &at.field("config_patches"));
         (raw.workload_selector.map(labels), config)

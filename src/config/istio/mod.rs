@@ -12,10 +12,12 @@
 //! | Istio's defaults | Istio's defaults |
 //! | `meshConfig.defaultConfig` | `meshConfig.defaultConfig` |
 //! | [`Objects::overlay_defaults`] | [`Objects::overlay_defaults`] |
-//! | `ProxyConfig` without a selector in the root namespace | template without a selector in the pod's namespace |
-//! | `ProxyConfig` without a selector in the pod's namespace | template whose selector matches, in the pod's namespace |
+//! | `ProxyConfig` for all, in the root namespace | template for all, in the pod's namespace |
+//! | `ProxyConfig` for all, in the pod's namespace | template that selects, in the pod's namespace |
 //! | annotation `proxy.istio.io/config` | annotation `proxy.istio.io/config` |
-//! | `ProxyConfig` whose selector matches, in the pod's namespace | |
+//! | `ProxyConfig` that selects, in the pod's namespace | |
+//!
+//! An object without a selector is for all pods; one with a selector has to select the pod.
 //!
 //! Of several objects in one row only the oldest counts, even if it says nothing; one whose age is not known
 //! is the oldest, and of those that are equally old the first by name is. A selector without labels selects

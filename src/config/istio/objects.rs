@@ -1,6 +1,6 @@
 //! What there is: the objects of a cluster, as far as they concern a proxy.
 
-use super::fields::{Said, meta, meta_of, read_mesh_fields, read_object, read_template};
+use super::fields::{Parsed, meta, meta_of, read_mesh_fields, read_object, read_template};
 use super::messages::misspelt;
 use super::raw::ObjectMeta;
 use super::settings::ProxyConfig;
@@ -79,9 +79,9 @@ pub struct Pod {
     pub name: String,
     /// Its namespace; empty means `default`.
     pub namespace: String,
-    /// Its labels.
+    /// Its labels, by which selectors choose.
     pub labels: BTreeMap<String, String>,
-    /// Its annotations.
+    /// Its annotations, one of which may hold settings.
     pub annotations: BTreeMap<String, String>,
     /// Where it stands, if it was read.
     pub(super) location: Option<Location>,
@@ -156,7 +156,7 @@ impl Objects {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn overlay_defaults(mut self, document: &Document, mode: Mode) -> Result<Checked<Self>, ConfigError> {
-        let Said { value: config, warnings, passed_over } = read_mesh_fields(document, mode)?;
+        let Parsed { value: config, warnings, passed_over } = read_mesh_fields(document, mode)?;
         self.passed_over.extend(passed_over);
         self.defaults.push(Layer { origin: Origin::defaults(document.location()), config });
         Ok(Checked { value: self, warnings })
@@ -260,16 +260,16 @@ impl Reading {
                 .problem(format!("there is a mesh configuration already, at {first}"))
                 .into());
         }
-        let config = self.take_said(read_mesh_fields(&document, self.mode)?);
+        let config = self.take_parsed(read_mesh_fields(&document, self.mode)?);
         self.objects.defaults.push(Layer { origin: Origin::defaults(document.location()), config });
         Ok(())
     }
 
-    /// Notes what was said beside the value.
-    fn take_said<T>(&mut self, said: Said<T>) -> T {
-        self.warnings.extend(said.warnings);
-        self.objects.passed_over.extend(said.passed_over);
-        said.value
+    /// Notes what was noticed beside the value.
+    fn take_parsed<T>(&mut self, parsed: Parsed<T>) -> T {
+        self.warnings.extend(parsed.warnings);
+        self.objects.passed_over.extend(parsed.passed_over);
+        parsed.value
     }
 
     /// Refuses fields that the message does not have, or warns of them.
@@ -301,7 +301,7 @@ impl Reading {
         let is_template = kind != "ProxyConfig";
         let read = if is_template { read_template } else { read_object };
         let (selector, config) = match &spec {
-            Some(spec) => self.take_said(read(spec, self.mode)?),
+            Some(spec) => self.take_parsed(read(spec, self.mode)?),
             None => Default::default(),
         };
         let namespace = meta.namespace.unwrap_or_else(|| "default".to_owned());

@@ -1,7 +1,7 @@
 //! Which object counts.
 
 use super::explain::{Explanation, Note};
-use super::fields::{Said, read_annotation};
+use super::fields::{Parsed, read_annotation};
 use super::objects::{Layer, Objects, Origin, Pod, Scoped};
 use super::settings::ProxyConfig;
 use crate::config::node::Document;
@@ -18,7 +18,7 @@ const ANNOTATION: &str = "proxy.istio.io/config";
 /// Whose order of precedence is followed; see [the module](super).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precedence {
-    /// Istio's.
+    /// The order that Istio follows.
     #[default]
     Istio,
     /// That of Alibaba Cloud Service Mesh.
@@ -51,7 +51,7 @@ pub enum Precedence {
 #[derive(Clone, Debug, Default)]
 #[non_exhaustive]
 pub struct Resolver {
-    /// Whose precedence.
+    /// Whose order of precedence is followed.
     pub precedence: Precedence,
     /// The namespace whose `ProxyConfig` objects are for the whole mesh; default: what the mesh configuration
     /// says, else `istio-system`.
@@ -62,7 +62,7 @@ pub struct Resolver {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Resolved {
-    /// The settings.
+    /// The settings that count.
     pub config: ProxyConfig,
     /// Where each of them came from.
     pub explanation: Explanation,
@@ -199,7 +199,7 @@ impl<'a> Search<'a> {
             }
             Err(e) => return self.leave_out(&origin, e.problems().to_vec()),
         };
-        let (Said { value: config, warnings, passed_over }, errors) = read_annotation(&document);
+        let (Parsed { value: config, warnings, passed_over }, errors) = read_annotation(&document);
         self.warnings.extend(warnings);
         self.passed_over.extend(passed_over);
         self.leave_out(&origin, errors);

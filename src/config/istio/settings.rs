@@ -10,7 +10,7 @@ use serde::Serialize;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-/// The settings of a proxy. What is `None` is not said.
+/// The settings of a proxy. `None` means that the field was not set.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[non_exhaustive]
@@ -78,7 +78,7 @@ impl CryptoMb {
 }
 
 impl ProxyConfig {
-    /// Istio's defaults.
+    /// What counts in Istio where nothing else says anything.
     pub fn built_in() -> Self {
         Self {
             concurrency: Some(2),
@@ -101,7 +101,11 @@ impl ProxyConfig {
         };
         macro_rules! overlay {
             ($($field:ident),*) => {
-                Self { proxy_metadata, private_key_provider, $($field: above.$field.clone().or(self.$field)),* }
+                Self {
+                    proxy_metadata,
+                    private_key_provider,
+                    $($field: above.$field.clone().or(self.$field)),*
+                }
             };
         }
         overlay!(
@@ -121,12 +125,12 @@ impl ProxyConfig {
     pub fn acceleration(&self) -> Acceleration {
         let threads = self.concurrency.map(|n| n as usize);
         match &self.private_key_provider {
-            Some(cryptomb) => Acceleration::Said(TlsAcceleration {
+            Some(cryptomb) => Acceleration::Set(TlsAcceleration {
                 poll_delay: Some(cryptomb.poll_delay.unwrap_or(Duration::ZERO)),
                 threads,
                 ..TlsAcceleration::default()
             }),
-            None => Acceleration::NotSaid,
+            None => Acceleration::Unset,
         }
     }
 

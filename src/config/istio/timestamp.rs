@@ -1,6 +1,7 @@
 //! When an object was made, as Kubernetes writes it.
 
-/// Seconds and nanoseconds since 1970 of an RFC 3339 time such as `2026-11-21T10:30:00Z`. `None`: it is not one.
+/// Seconds and nanoseconds since 1970 of an RFC 3339 time such as `2026-11-21T10:30:00Z`. `None`: it is not
+/// one.
 pub(super) fn parse(text: &str) -> Option<(i64, u32)> {
     let (date, time) = text.split_once(['T', 't', ' '])?;
     let [year, month, day] = numbers(date, '-')?;

@@ -11,7 +11,7 @@ pub(super) use report::{At, Report};
 
 use super::node::Document;
 use super::path::Path;
-use super::problem::Problem;
+use super::problem::{Checked, ConfigError, Mode, Problem};
 use serde::Deserialize;
 use serde::de::{self, Expected, Unexpected};
 use std::cell::RefCell;
@@ -92,6 +92,33 @@ impl de::Error for ReadError {
 
     fn duplicate_field(field: &'static str) -> Self {
         Self::custom(format!("the field {field} is here twice, in two spellings"))
+    }
+}
+
+impl Document {
+    /// The whole document as a `T` of the proxy's own, with fields in either spelling and errors that know
+    /// their place.
+    ///
+    /// ```
+    /// use rustls_multibuffer::config::{Document, Mode, Span};
+    ///
+    /// #[derive(Debug, serde::Deserialize)]
+    /// struct Proxy {
+    ///     idle_timeout: Span,
+    /// }
+    /// let document = Document::parse("proxy.yaml", "idleTimeout: 1m30s")?;
+    /// assert_eq!(document.read::<Proxy>(Mode::Strict)?.value.idle_timeout, Span::seconds(90));
+    /// let e = Document::parse("proxy.yaml", "idle_timeout: soon")?.read::<Proxy>(Mode::Strict).unwrap_err();
+    /// assert!(e.to_string().starts_with("proxy.yaml:1:15: idle_timeout: "), "{e}");
+    /// # Ok::<(), rustls_multibuffer::config::ConfigError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What is no `T`; and, if `mode` is strict, fields that a `T` does not have.
+    pub fn read<T: for<'de> Deserialize<'de>>(&self, mode: Mode) -> Result<Checked<T>, ConfigError> {
+        let report = Report::new(self, mode);
+        let value = read(&report);
+        report.finish(value)
     }
 }
 

@@ -1,153 +1,145 @@
 //! What is said about acceleration, here and there, put together.
 
 use super::Config;
-use super::explain::{Origin, Origins};
-use rustls_multibuffer::config::envoy::{self, PrivateKeyProvider};
-use rustls_multibuffer::config::istio::{CryptoMb, Origin as Object};
+use super::resolution::{Others, Resolution};
+use super::sourced::{Origin, Sourced};
+use rustls_multibuffer::config::istio::Resolved as Objects;
 use rustls_multibuffer::config::{Acceleration, ConfigError, Document, Problem, TlsAcceleration};
 use rustls_multibuffer::handshake::EngineConfig;
 use rustls_multibuffer::{Tier, TierKind};
-use std::time::Duration;
+use serde_json::Value;
 
-/// What turns acceleration on or off, beside the file's own `tls_acceleration`: the mesh's objects, else the
+/// What turns acceleration on or off beside the file's own `tls_acceleration`: the mesh's objects, else the
 /// contexts.
-pub(super) struct Elsewhere<'a> {
-    /// What the mesh's objects say; `None`: there are no objects.
-    pub(super) mesh: Option<Option<Provider<'a>>>,
-    /// What the contexts say, and where the first of those that say something stands; `None`: there is no
-    /// context.
-    pub(super) contexts: Option<(TlsAcceleration, Option<Origin>)>,
-}
-
-/// A provider that the mesh's objects name.
-#[derive(Clone, Copy)]
-pub(super) struct Provider<'a> {
-    pub(super) cryptomb: &'a CryptoMb,
-    pub(super) origin: &'a Object,
+struct Inputs {
+    settings: TlsAcceleration,
+    origin: Origin,
     /// What says how long an operation waits.
-    pub(super) delay_origin: &'a Object,
+    delay_origin: Origin,
 }
 
-/// The contexts' `private_key_provider`s: one turns it on, and of several the more careful values count.
-pub(super) fn of_contexts(config: &Config) -> Option<(TlsAcceleration, Option<Origin>)> {
-    let contexts: Vec<_> = config.listeners.iter().filter_map(|listener| listener.context()).collect();
-    let mut merged = (!contexts.is_empty()).then(|| (TlsAcceleration::default(), None));
-    for context in contexts {
-        let (Acceleration::Said(said), Some((all, origin))) = (context.common.acceleration(), &mut merged)
-        else {
-            continue;
-        };
-        all.poll_delay = [all.poll_delay, said.poll_delay].into_iter().flatten().min();
-        all.max_tier = [all.max_tier, said.max_tier].into_iter().flatten().min();
-        all.break_even = [all.break_even, said.break_even].into_iter().flatten().max();
-        origin.get_or_insert(Origin::Provider(context.location.clone()));
+impl Inputs {
+    fn new(objects: Option<&Objects>, config: &Config) -> Self {
+        match (of_objects(objects), of_contexts(config)) {
+            (Some(inputs), _) | (None, Some(inputs)) => inputs,
+            (None, None) => {
+                let mut settings = TlsAcceleration::default();
+                if objects.is_some() || config.contexts().next().is_some() {
+                    // Envoy and Istio mean "off" when they say nothing.
+                    settings.enabled = Some(false);
+                }
+                Self { settings, origin: Origin::BuiltIn, delay_origin: Origin::BuiltIn }
+            }
+        }
     }
-    merged
+
+    fn on(mut settings: TlsAcceleration, origin: Origin, delay_origin: Origin) -> Self {
+        settings.enabled = Some(true);
+        Self { settings, origin, delay_origin }
+    }
+}
+
+/// The provider that the objects name.
+fn of_objects(objects: Option<&Objects>) -> Option<Inputs> {
+    let objects = objects?;
+    let Acceleration::Set(settings) = objects.config.acceleration() else { return None };
+    let origin_of = |name| Some(Origin::Object(objects.explanation.field(name)?.origin.clone()));
+    let origin = origin_of("privateKeyProvider")?;
+    let delay_origin = origin_of("privateKeyProvider.pollDelay").unwrap_or_else(|| origin.clone());
+    Some(Inputs::on(settings, origin, delay_origin))
+}
+
+/// The contexts' `private_key_provider`s; the first that says something counts as the origin of all.
+fn of_contexts(config: &Config) -> Option<Inputs> {
+    let said = config.contexts().map(|context| (context, context.common.acceleration()));
+    let set: Vec<_> = said.filter(|(_, said)| *said != Acceleration::Unset).collect();
+    let origin = Origin::Provider(set.first()?.0.location.clone());
+    let together = set.into_iter().map(|(_, said)| said).fold(Acceleration::Unset, Acceleration::together);
+    let Acceleration::Set(settings) = together else { return None };
+    Some(Inputs::on(settings, origin.clone(), origin))
 }
 
 /// Every field of `tls_acceleration`: the file's own, else what is said elsewhere, else built in.
 ///
 /// # Errors
 /// When a provider without `fallback` asks for lanes where there are none, and the file does not want it so.
-pub(super) fn settle(
+pub(super) fn resolve(
     config: &mut Config,
-    file: TlsAcceleration,
-    elsewhere: &Elsewhere<'_>,
+    file: &TlsAcceleration,
+    objects: Option<&Objects>,
     document: &Document,
-    origins: &mut Origins,
+    resolution: &mut Resolution<'_>,
 ) -> Result<(), ConfigError> {
-    let (mut other, origin) = said_elsewhere(elsewhere);
-    let is_foreign = elsewhere.mesh.is_some() || elsewhere.contexts.is_some();
-    if is_foreign && origin.is_none() {
-        // Envoy and Istio mean "off" when they say nothing.
-        other.enabled = Some(false);
-    }
-    if let Some(origin) = origin {
-        other.enabled = Some(true);
-        let delay_origin = match elsewhere.mesh {
-            Some(Some(provider)) => Origin::Object(provider.delay_origin.clone()),
-            _ => origin.clone(),
-        };
-        let said = [
-            ("enabled", true),
-            ("max_tier", other.max_tier.is_some()),
-            ("poll_delay", other.poll_delay.is_some()),
-            ("break_even", other.break_even.is_some()),
-        ];
-        let file_says = |name: &str| match name {
-            "enabled" => file.enabled.is_some(),
-            "max_tier" => file.max_tier.is_some(),
-            "poll_delay" => file.poll_delay.is_some(),
-            _ => file.break_even.is_some(),
-        };
-        for (name, _) in said.into_iter().filter(|(name, is_said)| *is_said && !file_says(name)) {
-            let origin = if name == "poll_delay" { &delay_origin } else { &origin };
-            origins.insert(format!("tls_acceleration.{name}"), origin.clone());
-        }
-    }
-    let is_wanted_scalar = file.enabled == Some(false) || file.max_tier == Some(TierKind::Scalar);
+    let inputs = Inputs::new(objects, config);
+    let other = &inputs.settings;
+    let shown = serde_json::to_value(other).unwrap_or_default();
+    let mut choose = Chooser { inputs: &inputs, shown, resolution };
     let base = TlsAcceleration::from(&EngineConfig::default());
-    let settled = TlsAcceleration::default();
-    let settled = overlay(settled, [file, other], &base, config.concurrency);
-    let tier = Tier::detect_up_to(settled.max_tier.unwrap_or(TierKind::Avx512Ifma)).tier.kind();
-    if tier == TierKind::Scalar && settled.enabled == Some(true) && !is_wanted_scalar {
-        without_fallback(config, elsewhere, document)?;
+    let mut chosen = TlsAcceleration::default();
+    chosen.enabled = choose.field("tls_acceleration.enabled", file.enabled, other.enabled).or(Some(true));
+    let tier = choose.field("tls_acceleration.max_tier", file.max_tier, other.max_tier);
+    chosen.max_tier = tier.or(base.max_tier);
+    let delay = choose.field("tls_acceleration.poll_delay", file.poll_delay, other.poll_delay);
+    chosen.poll_delay = delay.or(base.poll_delay);
+    chosen.break_even = choose.field("tls_acceleration.break_even", file.break_even, other.break_even);
+    chosen.max_parked = file.max_parked.or(base.max_parked);
+    // A worker is an engine's thread. In a pod that shares CPUs with others, threads are better left where
+    // they like.
+    chosen.threads = Some(config.concurrency);
+    chosen.pin = file.pin.or(Some(false));
+
+    let is_wanted_scalar = file.enabled == Some(false) || file.max_tier == Some(TierKind::Scalar);
+    let tier = Tier::detect_up_to(chosen.max_tier.unwrap_or(TierKind::Avx512Ifma)).tier.kind();
+    if tier == TierKind::Scalar && chosen.enabled == Some(true) && !is_wanted_scalar {
+        check_fallback(objects, config, document)?;
     }
-    config.tls_acceleration.0 = Some(settled);
+    config.tls_acceleration.0 = Some(chosen);
     Ok(())
 }
 
-fn said_elsewhere(elsewhere: &Elsewhere<'_>) -> (TlsAcceleration, Option<Origin>) {
-    if let Some(Some(Provider { cryptomb, origin, .. })) = elsewhere.mesh {
-        let mut said = TlsAcceleration::default();
-        said.poll_delay = Some(cryptomb.poll_delay.unwrap_or(Duration::ZERO));
-        return (said, Some(Origin::Object(origin.clone())));
-    }
-    elsewhere.contexts.clone().unwrap_or_default()
+/// Chooses between the file and the inputs.
+struct Chooser<'a, 'd> {
+    inputs: &'a Inputs,
+    /// Their settings, as they are shown.
+    shown: Value,
+    resolution: &'a mut Resolution<'d>,
 }
 
-/// The first that says something counts, else what is built in.
-fn overlay(
-    mut settled: TlsAcceleration,
-    said: [TlsAcceleration; 2],
-    base: &TlsAcceleration,
-    workers: usize,
-) -> TlsAcceleration {
-    let [file, other] = said;
-    settled.enabled = file.enabled.or(other.enabled).or(Some(true));
-    settled.max_tier = file.max_tier.or(other.max_tier).or(base.max_tier);
-    settled.poll_delay = file.poll_delay.or(other.poll_delay).or(base.poll_delay);
-    settled.break_even = file.break_even.or(other.break_even);
-    settled.max_parked = file.max_parked.or(base.max_parked);
-    // A worker is an engine's thread. In a pod that shares CPUs with others, threads are better left where
-    // they like.
-    settled.threads = Some(workers);
-    settled.pin = file.pin.or(Some(false));
-    settled
+impl Chooser<'_, '_> {
+    fn field<T>(&mut self, field: &'static str, file: Option<T>, other: Option<T>) -> Option<T> {
+        let name = field.rsplit('.').next().unwrap_or(field);
+        let Inputs { origin, delay_origin, .. } = self.inputs;
+        let origin = if name == "poll_delay" { delay_origin } else { origin };
+        let said = Sourced { value: self.shown[name].clone(), origin: origin.clone() };
+        let others = other.map(|value| Others { value: Some(value), all: vec![said] });
+        let at = file.as_ref().and_then(|_| self.resolution.in_file(field));
+        let mut value = file;
+        self.resolution.choose_at(field, &mut value, at, others);
+        value
+    }
 }
 
 /// Refuses what Envoy would refuse: a provider that finds no lanes, and no `fallback`.
-fn without_fallback(
+fn check_fallback(
+    objects: Option<&Objects>,
     config: &Config,
-    elsewhere: &Elsewhere<'_>,
     document: &Document,
 ) -> Result<(), ConfigError> {
-    const WHY: &str = "there are no lanes on this CPU; with fallback: true it goes on without";
-    if let Some(Some(Provider { cryptomb, origin, .. })) = elsewhere.mesh {
-        let location = origin.location.clone().unwrap_or_else(|| document.location());
-        let message = format!("privateKeyProvider.cryptomb: {WHY}");
-        let problem = Problem { location, message };
-        return if cryptomb.admits(TierKind::Scalar) { Ok(()) } else { Err(problem.into()) };
-    }
-    for context in config.listeners.iter().filter_map(|listener| listener.context()) {
-        for certificate in &context.common.identities {
-            if let envoy::IdentitySource::Certificate(certificate) = certificate
-                && let Some(PrivateKeyProvider { fallback: false, .. }) = &certificate.private_key_provider
-            {
-                let message = format!("private_key_provider: {WHY}");
-                return Err(Problem { location: certificate.location.clone(), message }.into());
-            }
+    if let Some(objects) = objects
+        && let Some(cryptomb) = &objects.config.private_key_provider
+    {
+        if cryptomb.admits(TierKind::Scalar) {
+            return Ok(());
         }
+        let origin = objects.explanation.field("privateKeyProvider").map(|explained| &explained.origin);
+        let location = origin.and_then(|origin| origin.location.clone());
+        let location = location.unwrap_or_else(|| document.location());
+        let message = "privateKeyProvider.cryptomb: there are no lanes on this CPU; with fallback: true it \
+                       goes on without";
+        return Err(Problem { location, message: message.to_owned() }.into());
+    }
+    for context in config.contexts() {
+        context.common.check_fallback(TierKind::Scalar)?;
     }
     Ok(())
 }

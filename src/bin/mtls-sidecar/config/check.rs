@@ -2,7 +2,7 @@
 
 use super::loops::loop_through;
 use super::{Config, Direction, ListenerConfig, PeersConfig, Target};
-use rustls_multibuffer::config::{ConfigError, Document, Path, Problem};
+use rustls_multibuffer::config::{ConfigError, Document, Path, Problem, TlsIdentity};
 use rustls_multibuffer::spiffe::{SpiffeId, TrustDomain};
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -60,9 +60,9 @@ impl Checks<'_> {
         }
     }
 
-    fn federated(&mut self, source: Option<&super::IdentitySource>, at: &Path) {
-        if let Some(super::IdentitySource::Files { federated, .. }) = source {
-            for domain in federated.keys() {
+    fn federated(&mut self, source: Option<&TlsIdentity>, at: &Path) {
+        if let Some(TlsIdentity::Files(files)) = source {
+            for domain in files.federated.keys() {
                 let at = at.field("files").field("federated").field(domain);
                 self.valid(TrustDomain::new(domain), &at);
             }

@@ -1,25 +1,23 @@
 //! A listener's `tls`: a TLS context as Envoy has it.
 
 use super::later::Later;
-use super::source::{Crl, IdentitySource, Shown};
 use super::{Config, Direction};
 use rustls::pki_types::ServerName;
 use rustls_multibuffer::config::envoy::{
-    self, Certificate, CommonTlsContext, DownstreamTlsContext, SdsSecret, SdsServer, TlsContext, TrustedCa,
-    UpstreamTlsContext, ValidationContext,
+    self, CommonTlsContext, DownstreamTlsContext, TlsContext, UpstreamTlsContext, ValidationContext,
 };
-use rustls_multibuffer::config::{Checked, ConfigError, DataSource, Document, Location, Mode, Path, Problem};
+use rustls_multibuffer::config::{
+    Checked, ConfigError, Document, Location, Mode, Path, Problem, TlsIdentity,
+};
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::json;
-use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 /// What a listener has from its TLS context.
 #[derive(Clone, Debug)]
 pub(crate) struct Context {
     /// Where it stands.
     pub(crate) location: Location,
-    pub(crate) source: IdentitySource,
+    pub(crate) source: TlsIdentity,
     pub(crate) common: CommonTlsContext,
     /// The server name to send, outbound.
     pub(crate) sni: Option<ServerName<'static>>,
@@ -60,12 +58,13 @@ impl Context {
                 return Err(problem("an inbound listener needs a DownstreamTlsContext").into());
             }
         };
-        let source = source(&common, config).map_err(|message| problem(&message))?;
+        let source = common.identity(&location, &config.clusters)?;
         Ok(Checked { value: Self { location, source, common, sni }, warnings })
     }
 }
 
-/// What may stand around a context. Anything else there, such as another filter, would seem to be in force and is not.
+/// What may stand around a context. Anything else there, such as another filter, would seem to be in force
+/// and is not.
 #[derive(Deserialize)]
 struct Holder {
     #[serde(rename = "transport_socket")]
@@ -107,81 +106,6 @@ fn find(document: &Document, direction: Direction, mode: Mode) -> Result<Checked
         Some((_, context)) => Ok(Checked { value: context, warnings: found.warnings }),
         None => Err(document.problem("expected a DownstreamTlsContext or an UpstreamTlsContext").into()),
     }
-}
-
-/// Where certificate and roots come from, which must be one place.
-fn source(common: &CommonTlsContext, config: &Config) -> Result<IdentitySource, String> {
-    let [identity] = &common.identities[..] else {
-        return Err(format!("expected one certificate, found {}", common.identities.len()));
-    };
-    let Some(validation) = &common.validation else {
-        return Err("a validation context is needed: this sidecar is for mutual TLS only".into());
-    };
-    match (identity, &validation.trusted_ca) {
-        (envoy::IdentitySource::Certificate(ours), TrustedCa::Source { source, .. }) => {
-            Ok(of_data(ours, Some(source), &BTreeMap::new(), validation))
-        }
-        (envoy::IdentitySource::Certificate(ours), TrustedCa::PerDomain(bundles)) => {
-            Ok(of_data(ours, None, bundles, validation))
-        }
-        (envoy::IdentitySource::Sds(ours), TrustedCa::Sds(roots)) => of_secrets(ours, roots, config),
-        _ => Err("certificate and trusted_ca must both come from SDS, or neither of them".into()),
-    }
-}
-
-/// Files are followed; Envoy does that with a `watched_directory` only.
-fn of_data(
-    ours: &Certificate,
-    roots: Option<&DataSource>,
-    bundles: &BTreeMap<String, DataSource>,
-    validation: &ValidationContext,
-) -> IdentitySource {
-    let only_verify_leaf_cert_crl = validation.only_verify_leaf_crl;
-    let files = || {
-        let federated = bundles.iter().map(|(domain, bundle)| Some((domain.clone(), file(bundle)?)));
-        let crl = validation.crl.as_ref().map(file);
-        Some(IdentitySource::Files {
-            certificate_chain: file(&ours.certificate_chain)?,
-            private_key: file(&ours.private_key)?,
-            trusted_ca: roots.map(file).map_or(Some(None), |file| file.map(Some))?,
-            federated: federated.collect::<Option<_>>()?,
-            crl: Crl { crl: crl.map_or(Some(None), |file| file.map(Some))?, only_verify_leaf_cert_crl },
-        })
-    };
-    files().unwrap_or_else(|| IdentitySource::Static {
-        certificate_chain: ours.certificate_chain.clone(),
-        private_key: ours.private_key.clone(),
-        trusted_ca: roots.cloned(),
-        federated: bundles.clone(),
-        crl: Crl { crl: validation.crl.clone().map(Shown), only_verify_leaf_cert_crl },
-    })
-}
-
-fn file(source: &DataSource) -> Option<PathBuf> {
-    match source {
-        DataSource::File(path) => Some(path.clone()),
-        _ => None,
-    }
-}
-
-fn of_secrets(ours: &SdsSecret, roots: &SdsSecret, config: &Config) -> Result<IdentitySource, String> {
-    if ours.server != roots.server {
-        return Err("certificate and trusted_ca must come from the same SDS server".into());
-    }
-    let address = match &ours.server {
-        SdsServer::Address(address) => address.clone(),
-        SdsServer::Cluster(name) => match config.clusters.get(name) {
-            Some(address) => address.clone(),
-            None => return Err(format!("clusters.{name} is needed: the address of that SDS server")),
-        },
-        _ => return Err("secrets in files of Envoy's own format are not supported".into()),
-    };
-    Ok(IdentitySource::Sds {
-        address,
-        certificate: ours.name.clone(),
-        trusted_ca: roots.name.clone(),
-        patience: ours.initial_fetch_timeout,
-    })
 }
 
 impl Serialize for Context {

@@ -1,41 +1,15 @@
 //! Every effective field, its value, and where it came from.
 
 use super::Config;
-use rustls_multibuffer::config::istio::{Note, Origin as Object};
+use super::resolution::Resolution;
+use super::sourced::{Origin, Sourced};
+use rustls_multibuffer::config::istio::Note;
 use rustls_multibuffer::config::{Document, Location, Path, Problem};
 use serde::Serialize;
 use serde_json::Value;
-use std::collections::BTreeMap;
 use std::fmt;
 
-/// What said so.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Origin {
-    BuiltIn,
-    File(Location),
-    Object(Object),
-    /// A `private_key_provider`.
-    Provider(Location),
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::BuiltIn => f.write_str("built-in default"),
-            Self::File(at) => write!(f, "{}:{}:{}", at.file, at.position.line, at.position.column),
-            Self::Object(object) => object.fmt(f),
-            Self::Provider(at) => {
-                write!(f, "private_key_provider ({}:{}:{})", at.file, at.position.line, at.position.column)
-            }
-        }
-    }
-}
-
-/// What did not come from the file's field of the same name, by field.
-pub(super) type Origins = BTreeMap<String, Origin>;
-
-/// One field.
+/// One field, its value, and where that came from.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Explained {
     pub(crate) field: String,
@@ -43,7 +17,7 @@ pub(crate) struct Explained {
     pub(crate) origin: Origin,
     /// What said otherwise and does not count, the strongest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) overridden: Vec<(Value, Origin)>,
+    pub(crate) overridden: Vec<Sourced<Value>>,
 }
 
 /// The explanation: `Display` is for people, `Serialize` for programs.
@@ -57,18 +31,16 @@ pub(crate) struct Explanation {
     pub(crate) passed_over: Vec<Location>,
 }
 
-/// What the mesh's objects say of a field, the strongest first.
-pub(super) type Said = BTreeMap<&'static str, Vec<(Value, Origin)>>;
-
 impl Explanation {
-    pub(super) fn new(config: &Config, document: &Document, origins: &Origins, said: &Said) -> Self {
+    pub(super) fn new(config: &Config, document: &Document, resolution: &Resolution<'_>) -> Self {
         let mut leaves = Vec::new();
         flatten(serde_json::to_value(config).unwrap_or_default(), Path::default(), &mut leaves);
         let fields = leaves.into_iter().map(|(path, value)| {
             let field = path.to_string();
-            let origin = origins.get(&field).cloned().unwrap_or_else(|| of_file(document, &path));
-            let others = said.get(field.as_str()).into_iter().flatten();
-            let overridden = others.filter(|(_, other)| *other != origin).cloned().collect();
+            let (origin, overridden) = match resolution.provenance(&field) {
+                Some((origin, overridden)) => (origin.clone(), overridden.to_vec()),
+                None => (of_file(document, &path), Vec::new()),
+            };
             Explained { field, value, origin, overridden }
         });
         Self { fields: fields.collect(), ..Self::default() }
@@ -141,7 +113,7 @@ impl fmt::Display for Explanation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for Explained { field, value, origin, overridden } in &self.fields {
             writeln!(f, "{field} = {value}\n    from {origin}")?;
-            for (value, origin) in overridden {
+            for Sourced { value, origin } in overridden {
                 writeln!(f, "    over {value} from {origin}")?;
             }
         }

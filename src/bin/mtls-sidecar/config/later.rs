@@ -4,7 +4,8 @@ use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAcce
 use serde::{Serialize, Serializer};
 use std::fmt;
 
-/// Passed over when the file is read; filled in afterwards by whoever knows what it means, from the same document.
+/// Passed over when the file is read; filled in afterwards by whoever knows what it means, from the same
+/// document.
 #[derive(Clone, Debug)]
 pub(crate) struct Later<T>(pub(crate) Option<T>);
 

@@ -1,7 +1,8 @@
 //! The largest values that make sense. What is beyond is a slip of the pen, or of the unit.
 
 use super::Span;
-use super::explain::{Explained, Explanation, Origin};
+use super::explain::{Explained, Explanation};
+use super::sourced::Origin;
 use rustls_multibuffer::config::{ConfigError, Document, Location, Problem};
 use serde_json::Value;
 

@@ -1,22 +1,19 @@
 //! From a file, and from what it names, to the configuration that is in effect.
 
-use super::acceleration::{Elsewhere, Provider, of_contexts, settle};
 use super::check::check;
 use super::context::Context;
-use super::explain::{Explanation, Origin, Origins, Said};
+use super::explain::Explanation;
 use super::later::Later;
-use super::level;
 use super::limits::within_limits;
 use super::mesh::{self, Environment};
-use super::source::IdentitySource;
-use super::{Config, MeshConfig};
-use rustls_multibuffer::config::istio::{Explained, ProxyConfig, Resolved};
+use super::resolution::{Others, Resolution};
+use super::sourced::{Origin, Sourced};
+use super::{Config, MeshConfig, acceleration, level};
+use rustls_multibuffer::config::istio::{ProxyConfig, Resolved};
 use rustls_multibuffer::config::{
-    Checked, ConfigError, Document, Mode, Path, Problem, Span, TlsAcceleration, TlsIdentity,
+    Checked, ConfigError, Document, Location, Mode, Path, Problem, Span, TlsAcceleration, TlsIdentity,
 };
-use serde_json::Value;
 use std::path::Path as FilePath;
-use std::time::Duration;
 
 /// A configuration, and where all of it came from.
 #[derive(Clone, Debug)]
@@ -50,22 +47,23 @@ impl Loaded {
         warnings.extend(more);
         let own = own.unwrap_or_default();
 
-        let mut settled = Settled { document: &document, origins: Origins::new(), said: Said::new() };
-        let found = settled.resolve_mesh(&mut config, environment, mode)?;
-        let (objects, passed_over) = match found {
+        let (objects, passed_over) = match resolve_mesh(&mut config, &document, environment, mode)? {
             Some(found) => {
                 warnings.extend(found.warnings);
                 (Some(found.settings), found.passed_over)
             }
             None => (None, Vec::new()),
         };
-        settled.workers(&mut config, &own)?;
-        let provider = objects.as_ref().map(provider);
-        let elsewhere = Elsewhere { mesh: provider, contexts: of_contexts(&config) };
-        settle(&mut config, own, &elsewhere, &document, &mut settled.origins)?;
+        let mut resolution = Resolution::new(&document);
+        let said = objects.as_ref().map(|settings| Objects { settings, file: document.location() });
+        if let Some(said) = &said {
+            said.overlay(&mut config, &mut resolution)?;
+        }
+        resolve_workers(&mut config, &own, said.as_ref(), &mut resolution)?;
+        acceleration::resolve(&mut config, &own, objects.as_ref(), &document, &mut resolution)?;
         check(&config, &document)?;
 
-        let mut explanation = Explanation::new(&config, &document, &settled.origins, &settled.said);
+        let mut explanation = Explanation::new(&config, &document, &resolution);
         explanation.notes = objects.map(|objects| objects.explanation.notes).unwrap_or_default();
         explanation.warnings = warnings;
         explanation.passed_over = passed_over;
@@ -116,171 +114,131 @@ fn read_identity(
     at: &Path,
     mode: Mode,
     warnings: &mut Vec<Problem>,
-) -> Result<Option<IdentitySource>, ConfigError> {
+) -> Result<Option<TlsIdentity>, ConfigError> {
     let Some(holder) = document.find(at) else { return Ok(None) };
     let Checked { value, warnings: more } = TlsIdentity::read(&holder, mode)?;
     warnings.extend(more);
     let location = document.locate(&at.field("tls_identity"));
     let wrong = |message: String| ConfigError::from(Problem { location: location.clone(), message });
-    let source = value.and_then(IdentitySource::of).ok_or_else(|| wrong("it is required".into()))?;
+    let source = value.ok_or_else(|| wrong("it is required".into()))?;
     source.check_address().map_err(|e| wrong(e.to_string()))?;
     Ok(Some(source))
 }
 
-/// The provider that the objects name, and which of them do.
-fn provider(objects: &Resolved) -> Option<Provider<'_>> {
-    let cryptomb = objects.config.private_key_provider.as_ref()?;
-    let origin = &explained(objects, "privateKeyProvider")?.origin;
-    let delay = explained(objects, "privateKeyProvider.pollDelay");
-    Some(Provider { cryptomb, origin, delay_origin: delay.map_or(origin, |delay| &delay.origin) })
+/// Finds the settings of this pod, if there are objects.
+fn resolve_mesh(
+    config: &mut Config,
+    document: &Document,
+    environment: Environment<'_>,
+    mode: Mode,
+) -> Result<Option<mesh::Found>, ConfigError> {
+    if config.mesh.is_none() && environment(mesh::PROXY_CONFIG).is_none() {
+        return Ok(None);
+    }
+    let wanted = config.mesh.get_or_insert_with(MeshConfig::default);
+    let at = document.find(&Path::default().field("mesh"));
+    mesh::resolve(wanted, at.as_ref().unwrap_or(document), environment, mode).map(Some)
 }
 
-fn explained<'a>(objects: &'a Resolved, name: &str) -> Option<&'a Explained> {
-    objects.explanation.fields.iter().find(|explained| explained.field == name)
-}
-
-/// Notes what came from where.
-struct Settled<'a> {
-    document: &'a Document,
-    origins: Origins,
-    said: Said,
-}
-
-impl Settled<'_> {
-    /// Whether the file itself has the field.
-    fn file_says(&self, field: &str) -> bool {
-        let path = field.split('.').fold(Path::default(), |path, name| path.field(name));
-        self.document.find(&path).is_some()
-    }
-
-    /// Notes what the objects say of a field; `Some`: nothing is stronger.
-    fn take<T>(
-        &mut self,
-        objects: &Resolved,
-        name: &str,
-        field: &'static str,
-        value: Option<T>,
-    ) -> Option<T> {
-        let value = value?;
-        let explained = explained(objects, name)?;
-        let all = [(explained.value.clone(), explained.origin.clone())];
-        // Istio's own defaults are those of its proxy; this program has its own.
-        let all: Vec<(Value, Origin)> = all
-            .into_iter()
-            .chain(explained.overridden.iter().cloned())
-            .filter(|(_, origin)| origin.kind != "built-in")
-            .map(|(value, origin)| (value, Origin::Object(origin)))
-            .collect();
-        let (_, strongest) = all.first()?;
-        let is_strongest = !self.file_says(field);
-        if is_strongest {
-            self.origins.insert(field.to_owned(), strongest.clone());
-        }
-        self.said.insert(field, all);
-        is_strongest.then_some(value)
-    }
-
-    /// Finds the settings of this pod, if there are objects, and takes over what the file does not say
-    /// itself.
-    fn resolve_mesh(
-        &mut self,
-        config: &mut Config,
-        environment: Environment<'_>,
-        mode: Mode,
-    ) -> Result<Option<mesh::Found>, ConfigError> {
-        if config.mesh.is_none() && environment(mesh::PROXY_CONFIG).is_none() {
-            return Ok(None);
-        }
-        let wanted = config.mesh.get_or_insert_with(MeshConfig::default);
-        let at = self.document.find(&Path::default().field("mesh"));
-        let found = mesh::resolve(wanted, at.as_ref().unwrap_or(self.document), environment, mode)?;
-        self.overlay(config, &found.settings)?;
-        Ok(Some(found))
-    }
-
-    fn overlay(&mut self, config: &mut Config, objects: &Resolved) -> Result<(), ConfigError> {
-        let ProxyConfig { concurrency, parent_shutdown_duration, termination_drain_duration, .. } =
-            &objects.config;
-        if let Some(n) = self.take(objects, "concurrency", "concurrency", *concurrency) {
-            config.concurrency = n as usize;
-        }
-        let field = "drain.termination_drain_duration";
-        if let Some(time) = self.take(objects, "terminationDrainDuration", field, *termination_drain_duration)
-        {
-            config.drain.termination_drain_duration = Span(time);
-        }
-        let field = "drain.parent_shutdown_time";
-        if let Some(time) = self.take(objects, "parentShutdownDuration", field, *parent_shutdown_duration) {
-            config.drain.parent_shutdown_time = Span(time);
-        }
-        let level = objects.config.log_level.as_deref();
-        let level = self.parsed(objects, "logLevel", level, |text| level::parse(text).ok())?;
-        if let Some(level) = self.take(objects, "logLevel", "log.level", level) {
-            config.log.level = level;
-        }
-        self.overlay_variables(config, objects)
-    }
-
-    /// The proxy's environment variables that mean something here.
-    fn overlay_variables(&mut self, config: &mut Config, objects: &Resolved) -> Result<(), ConfigError> {
-        const EXIT: &str = "EXIT_ON_ZERO_ACTIVE_CONNECTIONS";
-        const MINIMUM: &str = "MINIMUM_DRAIN_DURATION";
-        let variable = |name: &str| objects.config.proxy_metadata.get(name).map(String::as_str);
-        let name = format!("proxyMetadata.{EXIT}");
-        let exit = self.parsed(objects, &name, variable(EXIT), |text| text.parse().ok())?;
-        if let Some(exit) = self.take(objects, &name, "drain.exit_on_zero_active_connections", exit) {
-            config.drain.exit_on_zero_active_connections = exit;
-        }
-        let name = format!("proxyMetadata.{MINIMUM}");
-        let read = |text: &str| {
-            let document = Document::parse(MINIMUM, &format!("\"{text}\"")).ok()?;
-            document.read::<Span>(Mode::Strict).ok().map(|span| span.value.0)
-        };
-        let minimum: Option<Duration> = self.parsed(objects, &name, variable(MINIMUM), read)?;
-        if let Some(minimum) = self.take(objects, &name, "drain.minimum_drain_duration", minimum) {
-            config.drain.minimum_drain_duration = Span(minimum);
-        }
-        Ok(())
-    }
-
-    /// A text of the objects as what it means.
-    fn parsed<T>(
-        &self,
-        objects: &Resolved,
-        name: &str,
-        text: Option<&str>,
-        parse: impl Fn(&str) -> Option<T>,
-    ) -> Result<Option<T>, ConfigError> {
-        let Some(text) = text else { return Ok(None) };
-        let origin = explained(objects, name).and_then(|explained| explained.origin.location.clone());
-        let location = origin.unwrap_or_else(|| self.document.location());
-        let wrong = || Problem { location, message: format!("{name}: {text:?} is not understood") };
-        parse(text).map(Some).ok_or_else(|| wrong().into())
-    }
-
-    /// The number of workers, which are the engine's threads.
-    fn workers(&mut self, config: &mut Config, own: &TlsAcceleration) -> Result<(), ConfigError> {
-        let Some(threads) = own.threads else {
-            let origin = self.origins.get("concurrency").cloned();
-            let concurrency = || self.document.find(&Path::default().field("concurrency"));
-            let origin = origin.or_else(|| concurrency().map(|found| Origin::File(found.location())));
-            if let Some(origin) = origin {
-                self.origins.insert("tls_acceleration.threads".to_owned(), origin);
-            }
-            return Ok(());
-        };
-        let path = Path::default().field("tls_acceleration").field("threads");
-        let location = self.document.locate(&path);
-        if self.file_says("concurrency") && config.concurrency != threads {
+/// The number of workers, which are the engine's threads: what the file says in one of two places, else the
+/// objects.
+fn resolve_workers(
+    config: &mut Config,
+    own: &TlsAcceleration,
+    objects: Option<&Objects<'_>>,
+    resolution: &mut Resolution<'_>,
+) -> Result<(), ConfigError> {
+    let mut at = resolution.in_file("concurrency");
+    let threads_at = own.threads.and_then(|_| resolution.in_file("tls_acceleration.threads"));
+    if let (Some(threads), Some(location)) = (own.threads, threads_at.clone()) {
+        if at.is_some() && config.concurrency != threads {
             let message = "concurrency says another number; a worker is an engine's thread".to_owned();
             return Err(Problem { location, message }.into());
         }
-        if !self.file_says("concurrency") {
-            self.origins.insert("concurrency".to_owned(), Origin::File(location));
-        }
         config.concurrency = threads;
+        at.get_or_insert(location);
+    }
+    let others = objects.and_then(|objects| {
+        let concurrency = objects.settings.config.concurrency;
+        objects.others("concurrency", concurrency.map(|n| n as usize))
+    });
+    resolution.choose_at("concurrency", &mut config.concurrency, at, others);
+    if threads_at.is_none() {
+        resolution.copy("concurrency", "tls_acceleration.threads");
+    }
+    Ok(())
+}
+
+/// What the mesh's objects say of this pod.
+struct Objects<'a> {
+    settings: &'a Resolved,
+    /// Where the file stands, for what has no place of its own.
+    file: Location,
+}
+
+impl Objects<'_> {
+    /// Takes over what the file does not say itself.
+    fn overlay(&self, config: &mut Config, resolution: &mut Resolution<'_>) -> Result<(), ConfigError> {
+        let ProxyConfig { parent_shutdown_duration, termination_drain_duration, log_level, .. } =
+            &self.settings.config;
+        let drain = &mut config.drain;
+        let time = self.others("terminationDrainDuration", termination_drain_duration.map(Span));
+        resolution.choose("drain.termination_drain_duration", &mut drain.termination_drain_duration, time);
+        let time = self.others("parentShutdownDuration", parent_shutdown_duration.map(Span));
+        resolution.choose("drain.parent_shutdown_time", &mut drain.parent_shutdown_time, time);
+        let minimum = self.variable("MINIMUM_DRAIN_DURATION", span)?;
+        resolution.choose("drain.minimum_drain_duration", &mut drain.minimum_drain_duration, minimum);
+        let exit = self.variable("EXIT_ON_ZERO_ACTIVE_CONNECTIONS", |text| text.parse().ok())?;
+        let field = "drain.exit_on_zero_active_connections";
+        resolution.choose(field, &mut drain.exit_on_zero_active_connections, exit);
+        let level = self.parsed("logLevel", log_level.as_deref(), |text| level::parse(text).ok())?;
+        resolution.choose("log.level", &mut config.log.level, level);
         Ok(())
     }
+
+    /// What they say of a setting, the strongest first. Istio's own defaults are those of its proxy; this
+    /// program has its own.
+    fn others<T>(&self, name: &str, value: Option<T>) -> Option<Others<T>> {
+        let (value, explained) = (value?, self.settings.explanation.field(name)?);
+        let strongest = (explained.value.clone(), explained.origin.clone());
+        let all = [strongest].into_iter().chain(explained.overridden.iter().cloned());
+        let all = all.filter(|(_, origin)| origin.kind != "built-in");
+        let all: Vec<_> =
+            all.map(|(value, origin)| Sourced { value, origin: Origin::Object(origin) }).collect();
+        (!all.is_empty()).then_some(Others { value, all })
+    }
+
+    /// An environment variable of the proxy.
+    fn variable<T>(
+        &self,
+        name: &str,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<Others<T>>, ConfigError> {
+        let text = self.settings.config.proxy_metadata.get(name).map(String::as_str);
+        self.parsed(&format!("proxyMetadata.{name}"), text, parse)
+    }
+
+    /// A text as what it means.
+    fn parsed<T>(
+        &self,
+        name: &str,
+        text: Option<&str>,
+        parse: impl Fn(&str) -> Option<T>,
+    ) -> Result<Option<Others<T>>, ConfigError> {
+        let Some(text) = text else { return Ok(None) };
+        if let Some(value) = parse(text) {
+            return Ok(self.others(name, Some(value)));
+        }
+        let origin = self.settings.explanation.field(name).and_then(|found| found.origin.location.clone());
+        let location = origin.unwrap_or_else(|| self.file.clone());
+        Err(Problem { location, message: format!("{name}: {text:?} is not understood") }.into())
+    }
+}
+
+/// A time in a variable, in any notation that a file may have.
+fn span(text: &str) -> Option<Span> {
+    let document = Document::parse("variable", &format!("\"{text}\"")).ok()?;
+    document.read(Mode::Strict).ok().map(|span| span.value)
 }
 
 #[cfg(test)]

@@ -69,7 +69,8 @@ mod tests {
             String::from("identities: {default: {tls_identity: {directory: {path: /run/id}}}}\nlisteners:\n");
         for (i, (address, target)) in listeners.iter().enumerate() {
             text += &format!(
-                "- {{name: l{i}, direction: outbound, address: '{address}', target: '{target}', identity: default, \
+                "- {{name: l{i}, direction: outbound, address: '{address}', target: '{target}', \
+                 identity: default, \
                  peers: {{any: true}}}}\n"
             );
         }

@@ -11,8 +11,9 @@ mod limits;
 mod load;
 mod loops;
 mod mesh;
+mod resolution;
 mod seconds;
-mod source;
+mod sourced;
 
 pub(crate) use address::{AdminAddress, Target};
 pub(crate) use context::Context;
@@ -20,11 +21,10 @@ pub(crate) use explain::Explanation;
 pub(crate) use load::Loaded;
 pub(crate) use rustls_multibuffer::config::Span;
 pub(crate) use seconds::Seconds;
-pub(crate) use source::{IdentitySource, workload_api};
 
 use later::Later;
 use mesh::MeshConfig;
-use rustls_multibuffer::config::TlsAcceleration;
+use rustls_multibuffer::config::{TlsAcceleration, TlsIdentity};
 use serde::{Deserialize, Serialize, Serializer};
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -58,7 +58,7 @@ pub(crate) struct Config {
 /// An identity that several listeners may have.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub(crate) struct IdentityConfig {
-    pub(crate) tls_identity: Later<IdentitySource>,
+    pub(crate) tls_identity: Later<TlsIdentity>,
     /// The only trust domain that our SVID may be of; default: whichever it is of.
     pub(crate) trust_domain: Option<String>,
 }
@@ -75,7 +75,7 @@ pub(crate) struct ListenerConfig {
     /// The name of one of the identities; or one of the next two fields.
     pub(crate) identity: Option<String>,
     /// An identity of its own.
-    pub(crate) tls_identity: Option<Later<IdentitySource>>,
+    pub(crate) tls_identity: Option<Later<TlsIdentity>>,
     /// A TLS context of Envoy's.
     pub(crate) tls: Option<Later<Context>>,
     /// Who may be at the other end of the TLS connection. There is no default, but for the names that `tls`
@@ -290,7 +290,12 @@ impl Config {
         }
     }
 
-    /// How operations are batched; every field is said.
+    /// The TLS contexts of the listeners that have one.
+    pub(crate) fn contexts(&self) -> impl Iterator<Item = &Context> {
+        self.listeners.iter().filter_map(ListenerConfig::context)
+    }
+
+    /// How operations are batched; every field is set.
     pub(crate) fn acceleration(&self) -> TlsAcceleration {
         self.tls_acceleration.0.clone().unwrap_or_default()
     }
@@ -310,7 +315,7 @@ impl ListenerConfig {
     }
 
     /// Where its own identity comes from; none: it has one of the named.
-    pub(crate) fn own_source(&self) -> Option<&IdentitySource> {
+    pub(crate) fn own_source(&self) -> Option<&TlsIdentity> {
         let own = self.tls_identity.as_ref().and_then(|identity| identity.0.as_ref());
         own.or_else(|| self.context().map(|context| &context.source))
     }

@@ -1,7 +1,7 @@
 //! What is accepted, and what is refused with which path.
 
-use super::explain::Origin;
-use super::{Config, IdentitySource, Loaded, Span, Target};
+use super::sourced::Origin;
+use super::{Config, Loaded, Span, Target, TlsIdentity};
 use rustls_multibuffer::config::{Mode, TlsAcceleration};
 use rustls_multibuffer::{Tier, TierKind};
 use std::time::Duration;
@@ -38,7 +38,8 @@ fn errors_name_the_path() {
         (
             "address: 127.0.0.1:15006",
             "address: localhost:15006",
-            "listeners[0].address: expected an IP address and a port, such as 127.0.0.1:15006 or [::1]:15006, and no name",
+            "listeners[0].address: expected an IP address and a port, such as 127.0.0.1:15006 or [::1]:15006, \
+             and no name",
         ),
         ("identity: default", "identity: other", "listeners[0].identity: there is no identity \"other\""),
         ("peers: {trust_domains: [example.org]}", "peers: {}", "listeners[0].peers: say who"),
@@ -128,7 +129,8 @@ fn every_field_says_where_it_came_from() {
 fn objects_of_the_mesh_are_resolved_by_their_precedence() {
     let defaults = "{\"concurrency\": 3, \"terminationDrainDuration\": \"20s\",
         \"privateKeyProvider\": {\"cryptomb\": {\"pollDelay\": \"10ms\", \"fallback\": true}},
-        \"proxyMetadata\": {\"EXIT_ON_ZERO_ACTIVE_CONNECTIONS\": \"true\", \"MINIMUM_DRAIN_DURATION\": \"7s\"}}";
+        \"proxyMetadata\": {\"EXIT_ON_ZERO_ACTIVE_CONNECTIONS\": \"true\",
+            \"MINIMUM_DRAIN_DURATION\": \"7s\"}}";
     let text = GOOD.replace(
         "listeners:",
         "mesh:
@@ -174,8 +176,10 @@ listeners:",
 /// As istiod injects it, with what concerns Envoy and not this program.
 #[test]
 fn what_istio_injects_is_taken() {
-    let injected = r#"{"discoveryAddress":"istiod.istio-system.svc:15012","tracing":{"zipkin":{"address":"zipkin:9411"}},
-        "proxyMetadata":{"ISTIO_META_DNS_CAPTURE":"true"},"proxyStatsMatcher":{"inclusionPrefixes":["cluster"]},
+    let injected = r#"{"discoveryAddress":"istiod.istio-system.svc:15012",
+        "tracing":{"zipkin":{"address":"zipkin:9411"}},
+        "proxyMetadata":{"ISTIO_META_DNS_CAPTURE":"true"},
+        "proxyStatsMatcher":{"inclusionPrefixes":["cluster"]},
         "image":{"imageType":"distroless"},"concurrency":4,"statusPort":15020,"meshId":"mesh1"}"#;
     let loaded = load(GOOD, &[("PROXY_CONFIG", injected)]).unwrap();
     assert_eq!(loaded.config.concurrency, 4);
@@ -225,7 +229,8 @@ fn values_have_limits() {
             "concurrency is too much",
         ),
         (
-            "mesh: {pod: {annotations: {proxy.istio.io/config: '{privateKeyProvider: {cryptomb: {pollDelay: 10s, fallback: true}}}'}}}",
+            "mesh: {pod: {annotations: {proxy.istio.io/config: \
+             '{privateKeyProvider: {cryptomb: {pollDelay: 10s, fallback: true}}}'}}}",
             "tls_acceleration.poll_delay is too much",
         ),
     ] {
@@ -305,17 +310,19 @@ listeners:
     sni: server.test
     common_tls_context:
       tls_certificate_sds_secret_configs:
-      - {name: default, sds_config: {api_config_source: {api_type: GRPC, grpc_services: {envoy_grpc: {cluster_name: sds-grpc}}}}}
+      - name: default
+        sds_config: {api_config_source: {api_type: GRPC, grpc_services: {envoy_grpc: {cluster_name: sds-grpc}}}}
       validation_context_sds_secret_config:
-        {name: ROOTCA, sds_config: {api_config_source: {api_type: GRPC, grpc_services: {envoy_grpc: {cluster_name: sds-grpc}}}}}
+        name: ROOTCA
+        sds_config: {api_config_source: {api_type: GRPC, grpc_services: {envoy_grpc: {cluster_name: sds-grpc}}}}
 ";
 
 #[test]
 fn contexts_of_envoy_are_pasted() {
     let loaded = load(ENVOY, &[]).unwrap();
     let [inbound, outbound] = &loaded.config.listeners[..] else { panic!() };
-    assert!(matches!(inbound.own_source(), Some(IdentitySource::Static { .. })), "{inbound:?}");
-    let Some(IdentitySource::Sds { address, certificate, trusted_ca, .. }) = outbound.own_source() else {
+    assert!(matches!(inbound.own_source(), Some(TlsIdentity::Static(_))), "{inbound:?}");
+    let Some(TlsIdentity::Sds { address, certificate, trusted_ca, .. }) = outbound.own_source() else {
         panic!("{outbound:?}")
     };
     assert_eq!([address, certificate, trusted_ca], ["unix:/run/istio/sds.sock", "default", "ROOTCA"]);
@@ -385,5 +392,5 @@ fn contexts_of_envoy_are_pasted() {
         format!("{}          private_key: {{filename: k.pem}}\n{}", &ENVOY[..provider], &ENVOY[end..]);
     let loaded = load(&without, &[]).unwrap();
     assert_eq!(loaded.config.acceleration().enabled, Some(false));
-    assert!(matches!(loaded.config.listeners[0].own_source(), Some(IdentitySource::Files { .. })));
+    assert!(matches!(loaded.config.listeners[0].own_source(), Some(TlsIdentity::Files(_))));
 }
