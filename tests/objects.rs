@@ -1,6 +1,7 @@
-//! No instruction whose time or addresses depend on operands is in the code that touches secrets: in the built program,
-//! `objdump` finds every division, square root, gather and scatter, and `addr2line` names the source lines that each came
-//! from, through all inlining. Those of ours that may stay are listed, with what they divide.
+//! No instruction whose time or addresses depend on operands is in the code that touches secrets: in the
+//! built program, `objdump` finds every division, square root, gather and scatter, and `addr2line` names the
+//! source lines that each came from, through all inlining. Those of ours that may stay are listed, with what
+//! they divide.
 //!
 //! Needs binutils and line tables, which the release profile has.
 #![cfg(all(target_arch = "x86_64", target_os = "linux"))]
@@ -50,8 +51,8 @@ fn output(program: &str, arguments: &[&str]) -> String {
     String::from_utf8_lossy(&output.stdout).into_owned()
 }
 
-/// Whether an instruction's time, or what it reads, depends on its operands. Of a masked memory operand only what the mask
-/// switches on need be read.
+/// Whether an instruction's time, or what it reads, depends on its operands. Of a masked memory operand only
+/// what the mask switches on need be read.
 fn is_variable(mnemonic: &str, operands: &str) -> bool {
     if operands.contains("{%k") && operands.contains('(') {
         return true;

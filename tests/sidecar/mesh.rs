@@ -98,7 +98,8 @@ impl Mesh {
         }
     }
 
-    /// A sidecar with the listener `in` and the identity `server`; `options` are further fields of the listener.
+    /// A sidecar with the listener `in` and the identity `server`; `options` are further fields of the
+    /// listener.
     pub(crate) fn inbound(&self, source: Source, target: SocketAddr, options: &str) -> Sidecar {
         self.sidecar("in", "inbound", target, &self.tls_identity(source, "server"), options)
     }

@@ -80,8 +80,8 @@ async fn waiting() -> (Supervised, String) {
     (supervised, good)
 }
 
-/// Whether a process takes SIGHUP, SIGINT, SIGQUIT and SIGTERM itself. One that is about to execute the program has
-/// the handlers of its parent for a moment, with all signals blocked.
+/// Whether a process takes SIGHUP, SIGINT, SIGQUIT and SIGTERM itself. One that is about to execute the
+/// program has the handlers of its parent for a moment, with all signals blocked.
 fn listens(id: i64) -> bool {
     const ALL: u64 = 1 | 1 << 1 | 1 << 2 | 1 << 14;
     let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();

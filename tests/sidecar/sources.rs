@@ -137,7 +137,8 @@ listeners:
     });
 }
 
-/// An inbound listener with a context of Envoy's that has this validation context; `{dir}` stands for the home's directory.
+/// An inbound listener with a context of Envoy's that has this validation context; `{dir}` stands for the
+/// home's directory.
 async fn of_envoy(authority: &Authority, validation: &str) -> Sidecar {
     let home = Home::with_identity(authority, &authority.issue("server"));
     let dir = home.dir.display().to_string();

@@ -2,7 +2,7 @@
 
 use crate::access::Access;
 use crate::config::Direction;
-use crate::connection::{Early, Service};
+use crate::connection::{NotStarted, Service};
 use crate::metric::Ended;
 use crate::sockets::BACKLOG;
 use crate::state::{Phase, State};
@@ -95,10 +95,10 @@ fn begin(service: &Rc<Service>, stream: TcpStream, client: SocketAddr) {
     }
     let access = Access::new(service.listener.clone(), client);
     match service.listener.admit() {
-        Ok(places) => {
+        Ok(slots) => {
             let service = service.clone();
-            let early = Early::new(&service);
-            tokio::task::spawn_local(async move { service.serve(stream, access, places, early).await });
+            let not_started = NotStarted::new(&service);
+            tokio::task::spawn_local(async move { service.serve(stream, access, slots, not_started).await });
         }
         Err(limit) => access.set_result(Ended::OVERFLOW, Some(limit.to_string())),
     }

@@ -19,8 +19,8 @@ pub(crate) struct Cli {
     #[arg(long, value_name = "FILE")]
     pub(crate) config: PathBuf,
 
-    /// Checks the configuration, and ends: 0 if it can be used. Certificates and keys are not opened: they may be
-    /// on another machine.
+    /// Checks the configuration, and ends: 0 if it can be used. Certificates and keys are not opened: they
+    /// may be on another machine.
     #[arg(long)]
     pub(crate) validate: bool,
 
@@ -43,7 +43,8 @@ pub(crate) struct Cli {
     #[arg(long, hide = true)]
     pub(crate) supervised: bool,
 
-    /// The level of the log: off, error, warn (or warning), info, debug or trace. Overrides the configuration.
+    /// The level of the log: off, error, warn (or warning), info, debug or trace. Overrides the
+    /// configuration.
     #[arg(long, value_name = "LEVEL", value_parser = level::parse)]
     pub(crate) log_level: Option<log::LevelFilter>,
 

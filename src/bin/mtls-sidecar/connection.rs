@@ -4,9 +4,9 @@ use crate::access::Access;
 use crate::config::{Direction, ProxyProtocol, UncleanClose};
 use crate::copy::{End, Interrupted, copy};
 use crate::metric::Ended;
-use crate::pending::Place;
+use crate::pending::Slot;
 use crate::proxy_protocol;
-use crate::state::{Limit, Listener, Places};
+use crate::state::{Limit, Listener, Slots};
 use crate::stream::{Plain, ReadAhead, prepare};
 use crate::tls::{Endpoint, Tls};
 use crate::upstream::Failure;
@@ -27,30 +27,30 @@ pub(crate) struct Service {
     pub(crate) listener: Arc<Listener>,
     pub(crate) endpoint: Endpoint,
     /// Connections of the worker that have not begun their handshake.
-    pub(crate) early: Rc<Cell<usize>>,
+    pub(crate) not_started: Rc<Cell<usize>>,
 }
 
 /// How a connection ended, and what there is to say beside.
-struct Ending(Ended, Option<String>);
+struct Outcome(Ended, Option<String>);
 
-impl Ending {
+impl Outcome {
     fn new(result: Ended, detail: &impl ToString) -> Self {
         Self(result, Some(detail.to_string()))
     }
 }
 
-/// Counts a connection among the early ones.
-pub(crate) struct Early(Rc<Cell<usize>>);
+/// Counts a connection among those that have not started their handshake.
+pub(crate) struct NotStarted(Rc<Cell<usize>>);
 
-impl Early {
+impl NotStarted {
     pub(crate) fn new(service: &Service) -> Self {
-        let count = service.early.clone();
+        let count = service.not_started.clone();
         count.set(count.get() + 1);
         Self(count)
     }
 }
 
-impl Drop for Early {
+impl Drop for NotStarted {
     fn drop(&mut self) {
         self.0.set(self.0.get() - 1);
     }
@@ -58,13 +58,19 @@ impl Drop for Early {
 
 impl Service {
     /// Carries a connection that was accepted.
-    pub(crate) async fn serve(&self, socket: TcpStream, access: Access, mut places: Places, early: Early) {
-        let evicted = places.evicted();
-        let Ending(result, detail) = tokio::select! {
+    pub(crate) async fn serve(
+        &self,
+        socket: TcpStream,
+        access: Access,
+        mut slots: Slots,
+        not_started: NotStarted,
+    ) {
+        let evicted = slots.evicted();
+        let Outcome(result, detail) = tokio::select! {
             biased;
-            () = evicted => Ending::new(Ended::EVICTED, &Limit::Pending),
-            carried = self.carry(socket, &access, &mut places, early) => match carried {
-                Ok(ending) | Err(ending) => ending,
+            () = evicted => Outcome::new(Ended::EVICTED, &Limit::Pending),
+            carried = self.carry(socket, &access, &mut slots, not_started) => match carried {
+                Ok(outcome) | Err(outcome) => outcome,
             },
         };
         access.set_result(result, detail);
@@ -74,40 +80,40 @@ impl Service {
         &self,
         mut socket: TcpStream,
         access: &Access,
-        places: &mut Places,
-        early: Early,
-    ) -> Result<Ending, Ending> {
+        slots: &mut Slots,
+        not_started: NotStarted,
+    ) -> Result<Outcome, Outcome> {
         let config = &self.listener.config;
-        prepare(&socket, config).map_err(|e| Ending::new(Ended::IO, &e))?;
-        let destination = self.read_header(&mut socket, access, places).await?;
+        prepare(&socket, config).map_err(|e| Outcome::new(Ended::IO, &e))?;
+        let destination = self.read_header(&mut socket, access, slots).await?;
         let (mut tls, mut connection, mut plain) = match config.direction {
             Direction::Inbound => {
-                let (tls, connection) = self.handshake(socket, access, places.pending(), early).await?;
-                places.is_known();
+                let (tls, connection) = self.handshake(socket, access, slots.pending(), not_started).await?;
+                slots.is_known();
                 let mut plain = self.dial().await?;
                 plain.reset_on_close();
                 self.write_header(&mut plain, access, destination).await?;
                 (tls, connection, plain)
             }
             Direction::Outbound => {
-                places.is_known();
+                slots.is_known();
                 let Plain::Tcp(mut server) = self.dial().await? else {
-                    return Err(Ending(Ended::CONNECT_FAILED, None));
+                    return Err(Outcome(Ended::CONNECT_FAILED, None));
                 };
                 self.write_header(&mut server, access, destination).await?;
-                let (tls, connection) = self.handshake(server, access, None, early).await?;
+                let (tls, connection) = self.handshake(server, access, None, not_started).await?;
                 (tls, connection, Plain::Tcp(socket))
             }
         };
-        places.establish().map_err(|limit| Ending::new(Ended::OVERFLOW, &limit))?;
+        slots.establish().map_err(|limit| Outcome::new(Ended::OVERFLOW, &limit))?;
         let idle = config.timeouts.idle.limit();
         let takes_unclean_end = config.unclean_close == UncleanClose::End;
         tokio::select! {
             biased;
             result = copy(&mut tls, &mut plain, idle, takes_unclean_end, access) => {
-                Ok(ending(result, &plain))
+                Ok(outcome(result, &plain))
             }
-            reason = connection.closing() => Ok(Ending(reason.into(), None)),
+            reason = connection.closing() => Ok(Outcome(reason.into(), None)),
         }
     }
 
@@ -116,23 +122,23 @@ impl Service {
         &self,
         socket: &mut TcpStream,
         access: &Access,
-        places: &Places,
-    ) -> Result<SocketAddr, Ending> {
+        slots: &Slots,
+    ) -> Result<SocketAddr, Outcome> {
         let config = &self.listener.config;
-        let local = socket.local_addr().map_err(|e| Ending::new(Ended::IO, &e))?;
+        let local = socket.local_addr().map_err(|e| Outcome::new(Ended::IO, &e))?;
         if config.proxy_protocol.accept == ProxyProtocol::Off {
             return Ok(local);
         }
         let header = async {
             match socket.peek(&mut [0]).await {
-                Ok(1) => places.pending().into_iter().for_each(|place| place.speaks()),
+                Ok(1) => slots.pending().into_iter().for_each(|place| place.speaks()),
                 _ => access.set_check(),
             }
             proxy_protocol::read(socket).await
         };
         let header = timeout(config.timeouts.handshake.0, header).await;
-        let header = header.map_err(|_| Ending(Ended::PROXY_HEADER_TIMED_OUT, None))?;
-        match header.map_err(|e| Ending::new(Ended::PROXY_HEADER, &e))? {
+        let header = header.map_err(|_| Outcome(Ended::PROXY_HEADER_TIMED_OUT, None))?;
+        match header.map_err(|e| Outcome::new(Ended::PROXY_HEADER, &e))? {
             Some(proxied) => {
                 access.set_client(proxied.source);
                 Ok(proxied.destination)
@@ -146,23 +152,23 @@ impl Service {
         stream: &mut (impl tokio::io::AsyncWrite + Unpin),
         access: &Access,
         destination: SocketAddr,
-    ) -> Result<(), Ending> {
+    ) -> Result<(), Outcome> {
         let config = &self.listener.config;
         if config.proxy_protocol.send == ProxyProtocol::Off {
             return Ok(());
         }
         let write = proxy_protocol::write(stream, access.client(), destination);
         let written = timeout(config.timeouts.connect.0, write).await;
-        let late = |_| Ending::new(Ended::CONNECT_TIMED_OUT, &"the PROXY header could not be sent");
-        written.map_err(late)?.map_err(|e| Ending::new(Ended::CONNECT_FAILED, &e))
+        let late = |_| Outcome::new(Ended::CONNECT_TIMED_OUT, &"the PROXY header could not be sent");
+        written.map_err(late)?.map_err(|e| Outcome::new(Ended::CONNECT_FAILED, &e))
     }
 
-    async fn dial(&self) -> Result<Plain, Ending> {
+    async fn dial(&self) -> Result<Plain, Outcome> {
         let config = &self.listener.config;
         let dialled = self.listener.upstream.connect(config.timeouts.connect.0).await;
-        let plain = dialled.map_err(|Failure(ended, detail)| Ending(ended, Some(detail)))?;
+        let plain = dialled.map_err(|Failure(ended, detail)| Outcome(ended, Some(detail)))?;
         if let Plain::Tcp(stream) = &plain {
-            prepare(stream, config).map_err(|e| Ending::new(Ended::CONNECT_FAILED, &e))?;
+            prepare(stream, config).map_err(|e| Outcome::new(Ended::CONNECT_FAILED, &e))?;
         }
         Ok(plain)
     }
@@ -172,14 +178,14 @@ impl Service {
         &self,
         socket: TcpStream,
         access: &Access,
-        stranger: Option<&Arc<Place>>,
-        early: Early,
-    ) -> Result<(Tls, Connection), Ending> {
+        stranger: Option<&Arc<Slot>>,
+        not_started: NotStarted,
+    ) -> Result<(Tls, Connection), Outcome> {
         let (metrics, limit) = (&self.listener.metrics, self.listener.config.timeouts.handshake.0);
         let began = Instant::now();
         // The engine has it from the first poll of the handshake on, before anything else of this thread
         // runs.
-        drop(early);
+        drop(not_started);
         let heard = stranger.map(Arc::downgrade);
         let result = within(limit, self.endpoint.handshake(ReadAhead::new(socket, heard))).await;
         metrics.handshakes.increment(1);
@@ -201,7 +207,7 @@ impl Service {
                 }
                 // What wraps the peer's error shows it as the program sees it.
                 let why = peer_error.map_or_else(|| e.to_string(), ToString::to_string);
-                Err(Ending(Ended::HANDSHAKE_FAILED, Some(format!("{reason}: {why}"))))
+                Err(Outcome(Ended::HANDSHAKE_FAILED, Some(format!("{reason}: {why}"))))
             }
         }
     }
@@ -216,14 +222,14 @@ async fn within<T>(limit: std::time::Duration, future: impl Future<Output = io::
 
 /// What has been cut must not look complete: the plain end is reset, unless both directions have ended. The
 /// TLS end gets no close_notify.
-fn ending(result: Result<(), Interrupted>, plain: &Plain) -> Ending {
+fn outcome(result: Result<(), Interrupted>, plain: &Plain) -> Outcome {
     match result {
         Ok(()) => {
             plain.end_on_close();
-            Ending(Ended::CLOSED, None)
+            Outcome(Ended::CLOSED, None)
         }
-        Err(Interrupted::Idle) => Ending(Ended::IDLE, None),
-        Err(Interrupted::Failed(End::Left, e)) => Ending::new(Ended::TLS_END_FAILED, &e),
-        Err(Interrupted::Failed(End::Right, e)) => Ending::new(Ended::PLAIN_END_FAILED, &e),
+        Err(Interrupted::Idle) => Outcome(Ended::IDLE, None),
+        Err(Interrupted::Failed(End::Left, e)) => Outcome::new(Ended::TLS_END_FAILED, &e),
+        Err(Interrupted::Failed(End::Right, e)) => Outcome::new(Ended::PLAIN_END_FAILED, &e),
     }
 }

@@ -92,7 +92,7 @@ where
     .await
 }
 
-/// One direction.
+/// What is carried in one direction.
 #[derive(Debug, Default)]
 struct Flow {
     bytes: Bytes,

@@ -1,6 +1,6 @@
 //! The counters as text, and as increments for the process that comes after this one.
 
-use crate::engine_metric::{BATCH_WAIT, Told};
+use crate::engine_metric::{BATCH_WAIT, Reported};
 use crate::process;
 use metrics::{Label, counter};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -27,13 +27,13 @@ type Key = (String, Vec<(String, String)>);
 /// The recorder, and what was read from it last.
 pub(crate) struct Counters {
     recorder: PrometheusHandle,
-    told: Mutex<Told>,
+    reported: Mutex<Reported>,
     sent: Mutex<HashMap<Key, u64>>,
 }
 
 impl Counters {
     pub(crate) fn new(recorder: PrometheusHandle) -> Self {
-        Self { recorder, told: Mutex::default(), sent: Mutex::default() }
+        Self { recorder, reported: Mutex::default(), sent: Mutex::default() }
     }
 
     /// Everything, in the text format of Prometheus, with these statistics of the workers.
@@ -45,7 +45,7 @@ impl Counters {
 
     /// What goes through the facade.
     fn render_own(&self, workers: &[EngineStats]) -> String {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).tell(workers);
+        self.reported.lock().unwrap_or_else(PoisonError::into_inner).report(workers);
         self.recorder.run_upkeep();
         self.recorder.render()
     }

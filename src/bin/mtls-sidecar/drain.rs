@@ -25,7 +25,8 @@ pub(crate) async fn finish(state: &State, drain: DrainConfig, signals: &mut Sign
             sleep(drain.minimum_drain_duration.0).await;
             none_left(state).await;
         } else {
-            // Nothing is accepted any more, so there is nothing to wait for when the last connection has ended.
+            // Nothing is accepted any more, so there is nothing to wait for when the last connection has
+            // ended.
             let _ = timeout(drain.termination_drain_duration.0, none_left(state)).await;
         }
     };
@@ -45,7 +46,8 @@ async fn second_end(signals: &mut Signals) {
 
 /// Waits until every connection has ended.
 pub(crate) async fn none_left(state: &State) {
-    // Accepted connections are counted before they are served: what was in the sockets' queues has its turn first.
+    // Accepted connections are counted before they are served: what was in the sockets' queues has its turn
+    // first.
     loop {
         sleep(LOOK).await;
         if state.active() == 0 {

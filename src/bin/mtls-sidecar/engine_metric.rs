@@ -42,13 +42,13 @@ pub(crate) fn describe() {
 /// One sum: its name and labels.
 type Key = (&'static str, Vec<(&'static str, String)>);
 
-/// What the counters were told.
+/// The sums that the counters have.
 #[derive(Debug, Default)]
-pub(crate) struct Told(HashMap<Key, u64>);
+pub(crate) struct Reported(HashMap<Key, u64>);
 
-impl Told {
-    /// Tells the counters the sums of all workers.
-    pub(crate) fn tell(&mut self, workers: &[EngineStats]) {
+impl Reported {
+    /// Sets the counters to the sums of all workers.
+    pub(crate) fn report(&mut self, workers: &[EngineStats]) {
         let Some(first) = workers.first() else { return };
         gauge!("mtls_sidecar_tier_info", "tier" => first.tier.name()).set(1.0);
         for (tier, reason) in &first.passed_over {
@@ -67,10 +67,11 @@ impl Told {
         sums.insert(("mtls_sidecar_unaccelerated_signatures_total", Vec::new()), unaccelerated_signatures());
         for (key, now) in sums {
             let labels: Vec<_> = key.1.iter().map(|(name, value)| Label::new(*name, value.clone())).collect();
-            // Less than before: a worker was too busy to answer. Its share was told, and is not told again.
-            let told = self.0.entry(key.clone()).or_default();
-            counter!(key.0, labels).increment(now.saturating_sub(*told));
-            *told = now.max(*told);
+            // Less than before: a worker was too busy to answer. Its share is in the counters, and is not
+            // added again.
+            let reported = self.0.entry(key.clone()).or_default();
+            counter!(key.0, labels).increment(now.saturating_sub(*reported));
+            *reported = now.max(*reported);
         }
     }
 }
@@ -128,11 +129,11 @@ mod tests {
         };
         let recorder = PrometheusBuilder::new().build_recorder();
         let handle = recorder.handle();
-        let mut told = Told::default();
+        let mut reported = Reported::default();
         metrics::with_local_recorder(&recorder, || {
-            told.tell(&[stats(3), stats(4)]);
-            told.tell(&[stats(3)]);
-            told.tell(&[stats(4), stats(5)]);
+            reported.report(&[stats(3), stats(4)]);
+            reported.report(&[stats(3)]);
+            reported.report(&[stats(4), stats(5)]);
         });
         let text = handle.render();
         assert!(text.contains("handshakes_total{result=\"succeeded\"} 9\n"), "{text}");

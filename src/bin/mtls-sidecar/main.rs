@@ -10,8 +10,6 @@ mod copy;
 mod counters;
 mod drain;
 mod engine_metric;
-mod follow;
-mod handover;
 mod logging;
 mod lookup;
 mod metric;
@@ -19,17 +17,14 @@ mod notify;
 mod pending;
 mod pool;
 mod process;
-mod program;
 mod proxy_protocol;
 mod restart;
-mod restarts;
 mod run;
 mod signals;
 mod sockets;
 mod state;
 mod stream;
 mod supervise;
-mod supervision;
 mod tls;
 mod unix_socket;
 mod upstream;
@@ -51,7 +46,8 @@ fn main() -> ExitCode {
     }
     // The configuration may say another level, once it is read.
     logging::start(cli.log_level.unwrap_or(log::LevelFilter::Info));
-    let result = if cli.supervise { supervise::supervise(&cli) } else { run::run(&cli).map(|()| 0) };
+    let result =
+        if cli.supervise { supervise::supervisor::supervise(&cli) } else { run::run(&cli).map(|()| 0) };
     let code = result.unwrap_or_else(|message| {
         log::error!("{message}");
         1

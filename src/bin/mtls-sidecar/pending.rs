@@ -49,7 +49,7 @@ struct Entry {
 
 /// A connection's place. Dropped, it is free.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct Slot {
     pending: Arc<Pending>,
     number: u64,
     must_go: Arc<Notify>,
@@ -58,7 +58,7 @@ pub(crate) struct Place {
 /// A place, and whether another connection lost its own for it.
 #[derive(Debug)]
 pub(crate) struct Admitted {
-    pub(crate) place: Place,
+    pub(crate) place: Slot,
     pub(crate) has_evicted: bool,
 }
 
@@ -95,7 +95,7 @@ impl Pending {
         let must_go = Arc::new(Notify::new());
         let stage = if is_known { Stage::Known } else { Stage::Silent };
         inner.entries.insert(number, Entry { stage, since: Instant::now(), must_go: must_go.clone() });
-        Some(Admitted { place: Place { pending: self.clone(), number, must_go }, has_evicted })
+        Some(Admitted { place: Slot { pending: self.clone(), number, must_go }, has_evicted })
     }
 }
 
@@ -121,7 +121,7 @@ impl Inner {
     }
 }
 
-impl Place {
+impl Slot {
     /// Who connected has sent something.
     pub(crate) fn speaks(&self) {
         self.pending.lock().advance(self.number, Stage::Speaking);
@@ -144,7 +144,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for Slot {
     fn drop(&mut self) {
         self.pending.lock().entries.remove(&self.number);
     }
@@ -156,7 +156,7 @@ mod tests {
     use std::pin::pin;
     use std::task::{Context, Waker};
 
-    fn is_evicted(place: &Place) -> bool {
+    fn is_evicted(place: &Slot) -> bool {
         pin!(place.evicted()).poll(&mut Context::from_waker(Waker::noop())).is_ready()
     }
 
@@ -173,7 +173,7 @@ mod tests {
         fourth.speaks();
         let (fifth, _) = admit().unwrap();
         assert!(is_evicted(&first), "none is silent");
-        [&fourth, &fifth].into_iter().for_each(Place::is_known);
+        [&fourth, &fifth].into_iter().for_each(Slot::is_known);
         assert!(admit().is_none(), "three are known");
         assert_eq!(pending.len(), 3);
         drop((second, fourth));

@@ -5,20 +5,22 @@ use crate::cli::{Cli, Format};
 use crate::config::{Config, Explanation, Loaded};
 use crate::counters::{Counters, upkeep};
 use crate::drain::drain;
-use crate::follow::{Telling, follow};
-use crate::handover::{Inherited, Overrides, Parent};
-use crate::restart::{self, Relaunch, Successor};
+use crate::restart::handover::{self, Inherited, Overrides, Parent};
+use crate::restart::program;
+use crate::restart::retire::{Sender, retire};
+use crate::restart::successor::{self, Relaunch, Successor};
 use crate::signals::{Meaning, Signals};
-use crate::sockets;
+use crate::sockets::{self, ListenSocket};
 use crate::state::{Phase, State};
-use crate::supervision::{Event, Supervision};
+use crate::supervise::supervision::{Event, Supervision};
 use crate::tls::{Identities, start_identities};
 use crate::worker::Workers;
-use crate::{engine_metric, handover, metric, notify, program};
+use crate::{engine_metric, metric, notify};
 use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use rustix::process::{Resource, getpid, getrlimit, setrlimit};
 use rustls_multibuffer::config::Mode;
 use std::io::Write;
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
@@ -27,7 +29,8 @@ use tokio::task::JoinHandle;
 /// Upper bounds of the buckets of handshake latencies, in seconds.
 const LATENCIES: [f64; 12] = [0.0005, 0.001, 0.002, 0.004, 0.008, 0.016, 0.032, 0.064, 0.128, 0.5, 2.0, 10.0];
 
-/// How often a process that has lost its parent tries to listen where that did, and how long it waits in between.
+/// How often a process that has lost its parent tries to listen where that did, and how long it waits in
+/// between.
 const ORPHANS_TRIES: u32 = 200;
 const ORPHANS_WAIT: Duration = Duration::from_millis(50);
 
@@ -142,67 +145,122 @@ async fn live(
         supervision.tell(Event::Accepts(getpid()));
     }
     let state = Arc::new(State::new(config, epoch));
-    let is_orphan = epoch > 0 && inherited.is_none();
-    let (mut from_parent, mut admin_socket, mut parent) = match inherited {
-        Some(Inherited { sockets, admin, overrides, parent }) => {
-            overrides.apply(&state);
-            (sockets, admin, Some(Parent::new(parent).map_err(|e| e.to_string())?))
+    let started = Running::start(state, inherited, recorder, &mut signals, supervision).await?;
+    let Some(mut running) = started else { return Ok(()) };
+    match until_end(&running.state, &mut signals, &relaunch, running.admin.as_ref()).await {
+        Some(successor) => running.hand_over(successor, &mut signals, &relaunch).await,
+        None => {
+            running.end_workers();
+            Ok(())
         }
-        None => (Vec::new(), None, None),
-    };
-    let identities = start_identities(&state.config)?;
-    let bind = || sockets::bind(&state.config, std::mem::take(&mut from_parent));
+    }
+}
+
+/// A process that accepts connections.
+struct Running {
+    state: Arc<State>,
+    workers: Workers,
+    counters: Arc<Counters>,
+    /// Ends with the process before.
+    ancestors: Option<JoinHandle<()>>,
+    admin: Option<admin::Listener>,
+    /// Answers the admin endpoint's requests.
+    serving: Option<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Starts to accept, with the sockets of the process before if there was one. None: a signal has ended
+    /// the process before it did.
+    async fn start(
+        state: Arc<State>,
+        inherited: Option<Inherited>,
+        recorder: PrometheusHandle,
+        signals: &mut Signals,
+        supervision: &Supervision,
+    ) -> Result<Option<Self>, String> {
+        let is_orphan = state.epoch > 0 && inherited.is_none();
+        let (sockets, admin_socket, mut parent) = match inherited {
+            Some(Inherited { sockets, admin, overrides, parent }) => {
+                overrides.apply(&state);
+                (sockets, admin, Some(Parent::new(parent).map_err(|e| e.to_string())?))
+            }
+            None => (Vec::new(), None, None),
+        };
+        let identities = start_identities(&state.config)?;
+        let (sockets, admin) = bind(&state, is_orphan, sockets, admin_socket).await?;
+        if let Some(parent) = &mut parent {
+            // It goes on accepting until we can, unless it ends.
+            tokio::select! {
+                () = all_ready(&identities) => {}
+                () = parent.end() => {}
+                () = signals.end() => return Ok(None),
+            }
+        }
+        let workers = Workers::start(&state, &identities, sockets).map_err(|e| e.to_string())?;
+        tokio::spawn(upkeep(recorder.clone()));
+        let counters = Arc::new(Counters::new(recorder));
+        let ancestors = match parent {
+            Some(parent) => take_over(parent, &state, &counters, supervision).await,
+            None => None,
+        };
+        if is_orphan {
+            supervision.tell(Event::Accepts(getpid()));
+        }
+        let endpoint = Admin::new(state.clone(), identities.clone(), workers.queries(), counters.clone());
+        let serving = admin.as_ref().map(|listener| listener.serve(endpoint)).transpose()?;
+        tokio::spawn(note_ready(state.clone(), identities, supervision.clone()));
+        Ok(Some(Self { state, workers, counters, ancestors, admin, serving }))
+    }
+
+    /// Lets connections finish while another process accepts.
+    async fn hand_over(
+        mut self,
+        mut successor: Successor,
+        signals: &mut Signals,
+        relaunch: &Relaunch,
+    ) -> Result<(), String> {
+        // The other process serves the admin endpoint, and if it fails, a third must be able to bind its
+        // socket.
+        self.serving.iter().for_each(|task| task.abort());
+        drop(self.admin.take());
+        relaunch.supervision.tell(Event::Accepts(successor.id()));
+        let overrides = Overrides::of(&self.state, relaunch.configured_level);
+        successor.override_again(overrides, self.state.active()).await;
+        let workers = self.workers.queries();
+        let mut sender = Sender { successor: &mut successor, counters: &self.counters, workers };
+        let ancestors = self.ancestors.take();
+        let result = retire(&self.state, signals, &mut sender, ancestors, &relaunch.supervision).await;
+        // Those that are cut now count, too. The engines end with the workers.
+        let stats = sender.workers.stats().await;
+        self.end_workers();
+        successor.tell(self.counters.increments(&stats), self.state.active()).await;
+        result
+    }
+
+    fn end_workers(&mut self) {
+        self.state.advance(Phase::Ended);
+        log::info!(connections = self.state.active(); "ending");
+        self.workers.join();
+    }
+}
+
+/// The listen sockets and the admin endpoint's: those of the process before, as far as it had them.
+async fn bind(
+    state: &State,
+    is_orphan: bool,
+    mut sockets: Vec<ListenSocket>,
+    mut admin: Option<OwnedFd>,
+) -> Result<(Vec<ListenSocket>, Option<admin::Listener>), String> {
+    let bind = || sockets::bind(&state.config, std::mem::take(&mut sockets));
     let sockets = bind_patiently(is_orphan, bind).await?;
     *state.sockets() =
         sockets.iter().map(|s| s.try_clone()).collect::<Result<_, _>>().map_err(|e| e.to_string())?;
-    let bind = || admin::Listener::bind(state.config.admin.as_ref(), admin_socket.take());
-    let admin_listener = bind_patiently(is_orphan, bind).await?;
-    if let Some(parent) = &mut parent {
-        // It goes on accepting until we can, unless it ends.
-        tokio::select! {
-            () = all_ready(&identities) => {}
-            () = parent.end() => {}
-            () = signals.end() => return Ok(()),
-        }
-    }
-    let mut workers = Workers::start(&state, &identities, sockets).map_err(|e| e.to_string())?;
-    tokio::spawn(upkeep(recorder.clone()));
-    let counters = Arc::new(Counters::new(recorder));
-    let ancestors = match parent.take() {
-        Some(parent) => take_over(parent, &state, &counters, supervision).await,
-        None if epoch > 0 => {
-            supervision.tell(Event::Accepts(getpid()));
-            None
-        }
-        None => None,
-    };
-    let admin = Admin::new(state.clone(), identities.clone(), workers.queries(), counters.clone());
-    let serving = admin_listener.as_ref().map(|listener| listener.serve(admin)).transpose()?;
-    tokio::spawn(note_ready(state.clone(), identities.clone(), supervision.clone()));
-
-    let end = until_end(&state, &mut signals, &relaunch, admin_listener.as_ref()).await;
-    if let Some(mut successor) = end {
-        // The other process serves the admin endpoint, and if it fails, a third must be able to bind its
-        // socket.
-        serving.iter().for_each(|task| task.abort());
-        drop(admin_listener);
-        supervision.tell(Event::Accepts(successor.id()));
-        let overrides = Overrides::of(&state, relaunch.configured_level);
-        successor.override_again(overrides, state.active()).await;
-        let mut telling =
-            Telling { successor: &mut successor, counters: &counters, workers: workers.queries() };
-        let result = follow(&state, &mut signals, &mut telling, ancestors, supervision).await;
-        // Those that are cut now count, too. The engines end with the workers.
-        let stats = telling.workers.stats().await;
-        end_workers(&state, &mut workers);
-        successor.tell(counters.increments(&stats), state.active()).await;
-        return result;
-    }
-    end_workers(&state, &mut workers);
-    Ok(())
+    let bind = || admin::Listener::bind(state.config.admin.as_ref(), admin.take());
+    Ok((sockets, bind_patiently(is_orphan, bind).await?))
 }
 
-/// Binds sockets: when the process before has just been killed, the system may not have closed its sockets yet.
+/// Binds sockets: when the process before has just been killed, the system may not have closed its sockets
+/// yet.
 async fn bind_patiently<T>(
     is_orphan: bool,
     mut bind: impl FnMut() -> Result<T, String>,
@@ -227,12 +285,6 @@ async fn note_ready(state: Arc<State>, identities: Identities, supervision: Supe
         // Of the others the one before says so: until then that is the main process.
         notify::ready();
     }
-}
-
-fn end_workers(state: &State, workers: &mut Workers) {
-    state.advance(Phase::Ended);
-    log::info!(connections = state.active(); "ending");
-    workers.join();
 }
 
 async fn all_ready(identities: &Identities) {
@@ -299,7 +351,9 @@ async fn until_end(
                 drain(state, signals).await;
                 return None;
             }
-            _ = phases.wait_for(|phase| *phase != Phase::Running) => log::warn!("no hot restart while draining"),
+            _ = phases.wait_for(|phase| *phase != Phase::Running) => {
+                log::warn!("no hot restart while draining");
+            }
         }
     }
 }
@@ -311,7 +365,7 @@ async fn attempt(state: &State, relaunch: &Relaunch, admin: Option<&admin::Liste
         return None;
     }
     notify::reloading();
-    match restart::restart(state, relaunch, admin).await {
+    match successor::restart(state, relaunch, admin).await {
         Ok(successor) => {
             notify::handed_over(successor.id());
             Some(successor)

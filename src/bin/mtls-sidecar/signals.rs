@@ -1,7 +1,7 @@
 //! What signals ask for. A supervisor that has gone, or that wants this process to end, asks as one of them
 //! does.
 
-use crate::supervision::Supervision;
+use crate::supervise::supervision::Supervision;
 use std::future::poll_fn;
 use std::task::Poll;
 use std::time::Duration;

@@ -118,7 +118,8 @@ mod tests {
 concurrency: {concurrency}
 identities: {{d: {{tls_identity: {{files: {{certificate_chain: c, private_key: k, trusted_ca: b}}}}}}}}
 listeners:
-- {{name: l, direction: inbound, address: '{address}', target: '127.0.0.1:2', identity: d, peers: {{any: true}}}}"
+- {{name: l, direction: inbound, address: '{address}', target: '127.0.0.1:2', identity: d,
+   peers: {{any: true}}}}"
         ))
         .unwrap()
     }

@@ -4,7 +4,7 @@ use crate::config::{Config, Direction, ListenerConfig, ProxyProtocol};
 use crate::logging::Seldom;
 use crate::lookup::Name;
 use crate::metric::ListenerMetrics;
-use crate::pending::{Pending, Place};
+use crate::pending::{Pending, Slot};
 use crate::sockets::ListenSocket;
 use crate::upstream::Upstream;
 use std::collections::HashMap;
@@ -16,7 +16,7 @@ use tokio::sync::watch;
 /// Where the process is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Phase {
-    /// Accepting.
+    /// All listeners accept.
     Running,
     /// Inbound listeners have closed, the others accept.
     InboundClosed,
@@ -38,7 +38,7 @@ impl Phase {
     }
 }
 
-/// The process.
+/// What all parts of the process share.
 pub(crate) struct State {
     pub(crate) config: Config,
     pub(crate) epoch: u64,
@@ -157,17 +157,17 @@ impl Listener {
         self.established.load(Relaxed) + self.pending.len()
     }
 
-    /// Places for one more connection.
+    /// Slots for one more connection.
     ///
     /// # Errors
     /// The limit that is reached, which is counted.
-    pub(crate) fn admit(self: &Arc<Self>) -> Result<Places, Limit> {
+    pub(crate) fn admit(self: &Arc<Self>) -> Result<Slots, Limit> {
         self.metrics.connections.increment(1);
         if self.established.load(Relaxed) >= self.config.limits.max_connections {
             return Err(self.overflow(Limit::Connections));
         }
-        // Applications of outbound listeners show no certificate: they are known, at the latest when their PROXY
-        // header has been read.
+        // Applications of outbound listeners show no certificate: they are known, at the latest when their
+        // PROXY header has been read.
         let is_known = self.config.direction == Direction::Outbound
             && self.config.proxy_protocol.accept == ProxyProtocol::Off;
         let admitted = self.pending.admit(is_known).ok_or_else(|| self.overflow(Limit::Pending))?;
@@ -176,7 +176,7 @@ impl Listener {
         }
         self.metrics.active.increment(1.0);
         self.metrics.pending.increment(1.0);
-        Ok(Places { listener: self.clone(), pending: Some(Arc::new(admitted.place)) })
+        Ok(Slots { listener: self.clone(), pending: Some(Arc::new(admitted.place)) })
     }
 
     fn overflow(&self, limit: Limit) -> Limit {
@@ -196,15 +196,15 @@ impl Listener {
 }
 
 /// A connection's places within the limits.
-pub(crate) struct Places {
+pub(crate) struct Slots {
     listener: Arc<Listener>,
     /// Until it is complete.
-    pending: Option<Arc<Place>>,
+    pending: Option<Arc<Slot>>,
 }
 
-impl Places {
+impl Slots {
     /// The place among those that are not complete.
-    pub(crate) fn pending(&self) -> Option<&Arc<Place>> {
+    pub(crate) fn pending(&self) -> Option<&Arc<Slot>> {
         self.pending.as_ref()
     }
 
@@ -245,7 +245,7 @@ fn take(count: &AtomicUsize, limit: usize) -> bool {
     count.fetch_update(Relaxed, Relaxed, |n| (n < limit).then_some(n + 1)).is_ok()
 }
 
-impl Drop for Places {
+impl Drop for Slots {
     fn drop(&mut self) {
         match self.pending.take() {
             Some(_) => self.listener.metrics.pending.decrement(1.0),
@@ -264,13 +264,14 @@ mod tests {
         let text = "
 identities: {d: {tls_identity: {files: {certificate_chain: c, private_key: k, trusted_ca: b}}}}
 listeners:
-- {name: l, direction: inbound, address: '127.0.0.1:1', target: '127.0.0.1:2', identity: d, peers: {any: true},
+- {name: l, direction: inbound, address: '127.0.0.1:1', target: '127.0.0.1:2', identity: d,
+   peers: {any: true},
    limits: {max_connections: 3, max_pending: 2}}";
         let state = State::new(Config::parse(text).unwrap(), 0);
         let listener = &state.listeners[0];
         let admit = || listener.admit();
         let [mut first, second] = [(); 2].map(|()| admit().unwrap());
-        [&first, &second].into_iter().for_each(Places::is_known);
+        [&first, &second].into_iter().for_each(Slots::is_known);
         assert_eq!(admit().err(), Some(Limit::Pending), "two are pending");
         assert_eq!(state.active(), 2);
         first.establish().unwrap();
@@ -292,7 +293,8 @@ listeners:
         let text = "
 identities: {d: {tls_identity: {files: {certificate_chain: c, private_key: k, trusted_ca: b}}}}
 listeners:
-- {name: l, direction: inbound, address: '127.0.0.1:1', target: '127.0.0.1:2', identity: d, peers: {any: true}}";
+- {name: l, direction: inbound, address: '127.0.0.1:1', target: '127.0.0.1:2', identity: d,
+   peers: {any: true}}";
         let state = State::new(Config::parse(text).unwrap(), 0);
         assert!(!state.is_ready());
         state.is_started.store(true, Relaxed);

@@ -1,7 +1,7 @@
 //! The sockets that connections are made of.
 
 use crate::config::ListenerConfig;
-use crate::pending::Place;
+use crate::pending::Slot;
 use crate::pool::{Bytes, SIZE};
 use socket2::{SockRef, TcpKeepalive};
 use std::io;
@@ -96,11 +96,11 @@ pub(crate) struct ReadAhead<T> {
     inner: T,
     ahead: Bytes,
     /// Told when the first bytes come.
-    listens: Option<Weak<Place>>,
+    listens: Option<Weak<Slot>>,
 }
 
 impl<T> ReadAhead<T> {
-    pub(crate) fn new(inner: T, listens: Option<Weak<Place>>) -> Self {
+    pub(crate) fn new(inner: T, listens: Option<Weak<Slot>>) -> Self {
         Self { inner, ahead: Bytes::default(), listens }
     }
 }

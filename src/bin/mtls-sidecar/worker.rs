@@ -128,7 +128,7 @@ async fn serve(
     accepts: std::sync::mpsc::Sender<()>,
 ) {
     let engine = LocalEngine::new(engine_config(&state.config.acceleration()));
-    let early = Rc::new(Cell::new(0));
+    let not_started = Rc::new(Cell::new(0));
     let mut services = BTreeMap::new();
     for socket in sockets {
         let Some(listener) = state.listeners.iter().find(|l| l.config.name == socket.listener) else {
@@ -136,7 +136,11 @@ async fn serve(
         };
         let identity = &identities[listener.config.identity_name()];
         let service = services.entry(socket.listener).or_insert_with(|| {
-            Rc::new(service(listener, Endpoint::new(engine.clone(), identity, &listener.config), &early))
+            Rc::new(service(
+                listener,
+                Endpoint::new(engine.clone(), identity, &listener.config),
+                &not_started,
+            ))
         });
         match TcpListener::from_std(socket.socket) {
             Ok(socket) => {
@@ -148,7 +152,7 @@ async fn serve(
     }
     drop(services);
     let mut phases = state.phases();
-    spawn_local(drain(state.clone(), engine.clone(), early));
+    spawn_local(drain(state.clone(), engine.clone(), not_started));
     drop(accepts);
     loop {
         tokio::select! {
@@ -158,18 +162,22 @@ async fn serve(
     }
 }
 
-fn service<E>(listener: &Arc<Listener>, endpoint: Result<Endpoint, E>, early: &Rc<Cell<usize>>) -> Service {
+fn service<E>(
+    listener: &Arc<Listener>,
+    endpoint: Result<Endpoint, E>,
+    not_started: &Rc<Cell<usize>>,
+) -> Service {
     let endpoint = endpoint.unwrap_or_else(|_| unreachable!("the configuration's SPIFFE IDs were checked"));
-    Service { listener: listener.clone(), endpoint, early: early.clone() }
+    Service { listener: listener.clone(), endpoint, not_started: not_started.clone() }
 }
 
 /// When the process drains, operations wait for no further company once all that were accepted have begun.
-async fn drain(state: Arc<State>, engine: LocalEngine, early: Rc<Cell<usize>>) {
+async fn drain(state: Arc<State>, engine: LocalEngine, not_started: Rc<Cell<usize>>) {
     let _ = state.phases().wait_for(|phase| *phase >= Phase::Draining).await;
     loop {
         // The accepting tasks first take what is in their sockets' queues.
         tokio::time::sleep(LOOK).await;
-        if early.get() == 0 {
+        if not_started.get() == 0 {
             // From now on it refuses handshakes, and there are none to come.
             return engine.drain().await;
         }

@@ -145,7 +145,8 @@ mod tests {
             "POST /quitquitquit | Host: [::1]:15000",
             "GET /ready | Host: [::ffff:127.0.0.1]",
             "GET http://localhost/ready | Host: localhost",
-            "POST /logging | Host: localhost:15000 | Origin: http://localhost:15000 | Sec-Fetch-Site: same-origin",
+            "POST /logging | Host: localhost:15000 | Origin: http://localhost:15000 \
+             | Sec-Fetch-Site: same-origin",
             "GET /ready | Host: localhost | Sec-Fetch-Site: none",
         ] {
             assert_eq!(status(TCP, None, request), 200, "{request}");

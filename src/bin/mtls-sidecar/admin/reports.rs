@@ -60,7 +60,7 @@ pub(super) fn listeners(state: &State) -> Value {
         .collect()
 }
 
-/// The process.
+/// The state of the process as a whole.
 pub(super) fn server(state: &State) -> Value {
     json!({
         "version": env!("CARGO_PKG_VERSION"),

@@ -1,11 +1,11 @@
-//! What is left to do for a process that was followed by another in a hot restart.
+//! What is left to do for a process whose sockets another has taken over.
 
+use super::successor::{Handle, Successor};
 use crate::counters::Counters;
 use crate::drain::{finish, none_left};
-use crate::restart::{Handle, Successor};
 use crate::signals::{Meaning, Signals};
 use crate::state::{Phase, State};
-use crate::supervision::{Event, Supervision};
+use crate::supervise::supervision::{Event, Supervision};
 use crate::worker::Queries;
 use std::cell::Cell;
 use std::pin::pin;
@@ -13,18 +13,18 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
-/// How often a process that was followed by another tells it its counters.
+/// How often the successor is told what this process counts.
 const TELL: Duration = Duration::from_millis(500);
 
-/// What the process that came after this one is told, and whence.
-pub(crate) struct Telling<'a> {
+/// Sends the successor what this process counts.
+pub(crate) struct Sender<'a> {
     pub(crate) successor: &'a mut Successor,
     pub(crate) counters: &'a Counters,
     pub(crate) workers: Queries,
 }
 
-impl Telling<'_> {
-    async fn tell(&mut self, state: &State) {
+impl Sender<'_> {
+    async fn send(&mut self, state: &State) {
         let increments = self.counters.increments(&self.workers.stats().await);
         self.successor.tell(increments, state.active()).await;
     }
@@ -35,18 +35,18 @@ impl Telling<'_> {
 ///
 /// # Errors
 /// The successor has failed: nobody accepts any more, unless a supervisor has started another.
-pub(crate) async fn follow(
+pub(crate) async fn retire(
     state: &State,
     signals: &mut Signals,
-    telling: &mut Telling<'_>,
+    sender: &mut Sender<'_>,
     ancestors: Option<JoinHandle<()>>,
     supervision: &Supervision,
 ) -> Result<(), String> {
     state.advance(Phase::HandedOver);
-    let id = telling.successor.id();
+    let id = sender.successor.id();
     log::info!(connections = state.active(), successor:% = id; "handed over");
     let has_failed = Cell::new(false);
-    let failure = telling.successor.failure();
+    let failure = sender.successor.failure();
     let failed = async {
         let code = failure.await;
         has_failed.set(true);
@@ -66,20 +66,20 @@ pub(crate) async fn follow(
         };
         let _ = timeout(state.config.drain.parent_shutdown_time.0, last).await;
     };
-    let handle = telling.successor.handle();
+    let handle = sender.successor.handle();
     let (mut finished, mut cut) = (pin!(finished), pin!(cut_short(state, signals, handle.as_ref(), failed)));
     loop {
         tokio::select! {
             () = &mut finished => break,
             () = &mut cut => break,
-            () = sleep(TELL) => telling.tell(state).await,
+            () = sleep(TELL) => sender.send(state).await,
         }
     }
     if has_failed.get() { Err("the process that had taken over has failed".into()) } else { Ok(()) }
 }
 
-/// Ends the wait of a process that was followed: after a signal as if nobody had come after it, and soon
-/// after a failure, so that whoever supervises this process can start another.
+/// Ends the wait of a process that retires: after a signal as if nobody had come after it, and soon after a
+/// failure, so that whoever supervises this process can start another.
 async fn cut_short(
     state: &State,
     signals: &mut Signals,

@@ -2,9 +2,9 @@
 
 use crate::admin;
 use crate::counters::Increment;
-use crate::handover::{Overrides, Progress, read_answer, send};
+use crate::restart::handover::{Overrides, Progress, read_answer, send};
 use crate::state::State;
-use crate::supervision::{Event, Supervision, code_of, process_id};
+use crate::supervise::supervision::{Event, Supervision, code_of, process_id};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use std::ffi::OsString;
 use std::future::Future;

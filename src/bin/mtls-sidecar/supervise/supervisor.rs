@@ -1,16 +1,17 @@
-//! Supervision: a process that starts the sidecar, and starts it again when it fails.
+//! The process that starts the sidecar, and starts it again when it fails.
 //!
 //! The sidecar and those that take over from it in hot restarts are one process group, and whoever loses its
 //! parent becomes a child of this process. So all of them can be waited for. What it cannot see it is told,
-//! and it asks all of them to end by closing a socket, see [`crate::supervision`]: when the process that
+//! and it asks all of them to end by closing a socket, see [`super::supervision`]: when the process that
 //! accepts has failed, another is started at once, while those before go on with their connections.
 
+use super::restarts::{Policy, Restarts};
 use crate::cli::Cli;
-use crate::restarts::{Policy, Restarts};
+use crate::notify;
+use crate::restart::program;
 use crate::run::load;
 use crate::signals::{Ends, ignore_others, listen};
-use crate::supervision::{Event, Events, Supervision, code, process_id};
-use crate::{notify, program};
+use crate::supervise::supervision::{Event, Events, Supervision, code, process_id};
 use rustix::io::Errno;
 use rustix::process::{
     Pid, Signal, WaitOptions, getpgid, getpid, kill_process, kill_process_group, set_child_subreaper,
@@ -63,7 +64,8 @@ async fn run(mut requests: Requests) -> Result<u8, String> {
             log::error!(status = code; "the sidecar has failed too often");
             return Ok(code);
         };
-        log::error!(status = code, restart = restarts.used(), delay = delay.as_secs_f64(); "the sidecar has failed");
+        let (restart, delay_s) = (restarts.used(), delay.as_secs_f64());
+        log::error!(status = code, restart, delay = delay_s; "the sidecar has failed");
         if sidecar.is_to_end_within(delay, &mut requests).await {
             sidecar.all_end(&mut requests).await?;
             return Ok(0);
@@ -71,7 +73,7 @@ async fn run(mut requests: Requests) -> Result<u8, String> {
     }
 }
 
-/// Its processes.
+/// The processes of the sidecar.
 struct Sidecar {
     program: PathBuf,
     /// A group for each start, as long as there is somebody in it: whoever takes over belongs to it, too.
