@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::{env, fs};
 
-/// What opens and closes functions, by the target's object format. One of these comes first in every assembly.
+/// What opens and closes functions, by the target's object format. One of these comes first in every
+/// assembly.
 const ELF: &str = "target_elf.inc";
 const MACH_O: &str = "target_macho.inc";
 
@@ -142,7 +143,8 @@ struct Assembly {
 
 impl Assembly {
     fn add(&mut self, part: &str, text: &str) {
-        // Messages of the assembler then name the file and its line.
+        // rustc's messages give lines of the joined text. `llvm-mc -x86-asm-syntax=intel -filetype=null`
+        // obeys the markers in it, and gives file and line.
         writeln!(self.text, "# 1 \"asm/{part}\"\n{text}").expect("memory suffices");
         for line in text.lines() {
             let mut words = line.split_whitespace();

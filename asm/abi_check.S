@@ -1,15 +1,19 @@
 # Calls a function with seven arguments and reports what it did to the state that it must preserve. For tests.
 #
-# rdi function, rsi its arguments, rdx report (sixteen words), rcx a multiple of 16 by which to lower the stack first
+# rdi function, rsi its arguments, rdx report (sixteen words), rcx a multiple of 16 by which to lower the
+# stack first
 #   0 to 5   rbx, rbp, r12 to r15 afterwards; before, they hold the words that the report comes with
 #   6, 7     rsp before and after
 #   8        flags after
-#   9        all ones if the upper half of one of ymm0 to ymm15 is not zero afterwards; before, all are all ones
+#   9        all ones if the upper half of one of ymm0 to ymm15 is not zero afterwards; before, all are
+#            all ones
 #   10       MXCSR before, and after in the upper half
-#   11       how many words of the caller's frame next to the return address and the seventh argument are not what they were
+#   11       how many words of the caller's frame next to the return address and the seventh argument are
+#            not what they were
 #   12 to 15 the x87 environment afterwards (28 bytes): the control word in 0 to 1, the tags in 8 to 9
 #
-# The frame, from rsp up: the seventh argument, 7 words that nobody may change, the report's address, rcx, what was saved.
+# The frame, from rsp up: the seventh argument, 7 words that nobody may change, the report's address, rcx,
+# what was saved.
 
 FUNCTION abi_check
     SAVE rbx

@@ -1,9 +1,10 @@
 # Column passes: the parts that the AVX2+FMA Montgomery multiplication and squaring are made of.
 #
-# Four independent numbers stand side by side, one in each 64-bit lane of a ymm register. A number has N signed digits
-# of K bits, held as exact integers in doubles. A product is computed by columns (product scanning), 7 neighbouring
-# columns at a time, because 7 is what 16 registers allow: each column has a high and a low accumulator. Where N is not a
-# multiple of 7, one group in each half of a product is narrow: 5 columns.
+# Four independent numbers stand side by side, one in each 64-bit lane of a ymm register. A number has N
+# signed digits of K bits, held as exact integers in doubles. A product is computed by columns (product
+# scanning), 7 neighbouring columns at a time, because 7 is what 16 registers allow: each column has a high
+# and a low accumulator. Where N is not a multiple of 7, one group in each half of a product is narrow: 5
+# columns.
 #
 # One exact product. With the column's high accumulator H, a multiple of 2^K inside the binade of
 # chi = 1.5 * 2^(52+K) (where one ulp is 2^K), and with default rounding:
@@ -11,8 +12,8 @@
 #       s  = H - H'                  exact: minus what went into H
 #       l  = fma(x, y, s)            exact: the rest of the product, |l| <= 2^(K-1)
 #       L += l
-# Precondition (checked by src/arch/fma/montgomery/range_proof.rs for every shape): the products between two rebases
-# sum to at most 2^(K+51) in absolute value, and a column's low parts to less than 2^53.
+# Precondition (checked by src/arch/fma/montgomery/range_proof.rs for every shape): the products between two
+# rebases sum to at most 2^(K+51) in absolute value, and a column's low parts to less than 2^53.
 #
 # Registers of every routine in this file
 #   ymm0-6    H of columns 0-6                  ymm7-13   L of columns 0-6
@@ -20,7 +21,8 @@
 #   rsi       the row block: x[t] is at rsi + 32 t
 #   rdx       the other operand: its digit for column c and row t is at rdx + 32 (c - t)
 #   rdi       where the finished digits go
-#   r8d       full passes still to do           cl        passes that H can still take before it must be rebased
+#   r8d       full passes still to do
+#   cl        passes that H can still take before it must be rebased
 #   r9        the group's entry in the schedule: see the offsets below, and schedule.rs, which writes it
 #   eax       rebases done in this group: 0 means that X holds nothing yet
 #   r10       scratch frame, r11 constants: see the offsets below
@@ -34,7 +36,7 @@
 .set MBF_UPPER, 296     # scratch: the schedule of the upper half of T
 .set MBF_PH2, 320       # scratch: PH and PC of T while m is computed
 .set MBF_PC2, 352
-.set MBF_D, 384         # scratch: the double-width product, 2 N digits; then a zero; then M, N digits; A2, N digits
+.set MBF_D, 384         # scratch: the double-width product, 2 N digits; a zero; M, N digits; A2, N digits
 
 .set MBF_CHI, 0         # constants: 1.5 * 2^(52+K)
 .set MBF_INV, 32        # constants: 2^-K
@@ -109,9 +111,9 @@
 77:
 .endm
 
-# The passes over w columns. Full: rows 0-6, all columns; then step to the next row block. Lower triangle: row t
-# reaches columns t and above. Upper triangle: row t reaches the columns below t; then step to row w. The first forms
-# open a group: their row 0 starts the accumulators.
+# The passes over w columns. Full: rows 0-6, all columns; then step to the next row block. Lower triangle: row
+# t reaches columns t and above. Upper triangle: row t reaches the columns below t; then step to row w. The
+# first forms open a group: their row 0 starts the accumulators.
 .macro MBF_DEFINE_PASSES w, top
 .p2align 6
 rustls_multibuffer_mbf_full_first_\w:
@@ -175,8 +177,8 @@ rustls_multibuffer_mbf_upper_\w:
 MBF_DEFINE_PASSES 7, 6
 MBF_DEFINE_PASSES 5, 4
 
-# Pairs of a diagonal block, whose rows start at rsi (acc) and rdx (2 acc): for i in 0..6, digit i times the doubled
-# digits j > i up to `top`, and the square of digit i, where base <= i + j < base + w.
+# Pairs of a diagonal block, whose rows start at rsi (acc) and rdx (2 acc): for i in 0..6, digit i times the
+# doubled digits j > i up to `top`, and the square of digit i, where base <= i + j < base + w.
 .macro MBF_PAIRS base, w, i, top
     vmovapd ymm15, [rdx + 32*\i]
     .irp j, 1,2,3,4,5,6,7,8,9,10,11,12,13
@@ -234,8 +236,8 @@ rustls_multibuffer_mbf_init_high:
     xor eax, eax
     ret
 
-# Rebase: H has taken all that its binade holds. Move it to X and start again from chi. Where a column is so long
-# that L could leave the exact integers, its multiples of 2^K move to X as well.
+# Rebase: H has taken all that its binade holds. Move it to X and start again from chi. Where a column is so
+# long that L could leave the exact integers, its multiples of 2^K move to X as well.
 .macro MBF_REBASE_LOW c, l
     vaddpd ymm14, ymm\l, ymm15
     vsubpd ymm14, ymm14, ymm15
@@ -277,8 +279,8 @@ rustls_multibuffer_mbf_rebase:
     ret
 
 # Finish a group. First the columns' values: v[c] = L[c] + (H[c-1] - chi) / 2^K, column 0 taking the previous
-# group's last H; then one parallel carry step that leaves digits |d| <= 2^(K-1) + (a few), stored to rdi, which
-# advances. The value of a long column would leave the exact integers: there, L is carried into H first.
+# group's last H; then one parallel carry step that leaves digits |d| <= 2^(K-1) + (a few), stored to rdi,
+# which advances. The value of a long column would leave the exact integers: there, L is carried into H first.
 .macro MBF_CARRY_LOW c, l
     vaddpd ymm15, ymm\l, ymm14
     vsubpd ymm15, ymm15, ymm14
@@ -404,8 +406,8 @@ rustls_multibuffer_mbf_finish:
     movzx r8d, byte ptr [r9 + MBF_E_FULL]
 .endm
 
-# A whole group of the lower half of a product, accumulators started by its first row: full passes, lower triangle,
-# finish. In: r9 entry, rsi and rdx operands, rdi.
+# A whole group of the lower half of a product, accumulators started by its first row: full passes, lower
+# triangle, finish. In: r9 entry, rsi and rdx operands, rdi.
 .macro MBF_LOWER_GROUP w
     test r8d, r8d
     jz 34f

@@ -1,16 +1,20 @@
-# Multiplication modulo 2^255 - 19: the parts that both kernels (avx2fma_field25519_mul.S, _sqr.S) are made of.
+# Multiplication modulo 2^255 - 19: the parts that both kernels (avx2fma_field25519_mul.S, _sqr.S) are made
+# of.
 #
-# Four independent elements stand side by side, one in each 64-bit lane of a ymm register. An element has 6 signed
-# digits of 43 bits, held as exact integers in doubles: x = sum of x[i] 2^(43 i). The seventh digit would be worth
-# 2^258 = 8 * 19 = 152, so a product x[i] y[j] with i + j >= 6 belongs to column i + j - 6, times 152.
+# Four independent elements stand side by side, one in each 64-bit lane of a ymm register. An element has 6
+# signed digits of 43 bits, held as exact integers in doubles: x = sum of x[i] 2^(43 i). The seventh digit
+# would be worth 2^258 = 8 * 19 = 152, so a product x[i] y[j] with i + j >= 6 belongs to column i + j - 6,
+# times 152.
 #
-# One exact product, with the column's high accumulator H inside the binade of chi = 1.5 * 2^97 (one ulp is 2^45):
+# One exact product, with the column's high accumulator H inside the binade of chi = 1.5 * 2^97 (one ulp is
+# 2^45):
 #       H' = fma(x, y, H)            the product, rounded to a multiple of 2^45, goes into H
 #       s  = H - H'                  exact: minus what went into H
 #       l  = fma(x, y, s)            exact: the rest of the product, |l| <= 2^44
 #       L += l
-# Precondition (checked by src/arch/fma/field25519/range_proof.rs): |x[i]|, |y[i]| <= 2^43 + 2^26, a sum of two
-# reduced digits. Then the products of a column sum to less than 2^96, and everything else stays below 2^53.
+# Precondition (checked by src/arch/fma/field25519/range_proof.rs): |x[i]|, |y[i]| <= 2^43 + 2^26, a sum of
+# two reduced digits. Then the products of a column sum to less than 2^96, and everything else stays below
+# 2^53.
 #
 # Registers of both kernels
 #   ymm0-5    H of columns 0-5                  ymm6-11   L of columns 0-5
@@ -58,9 +62,9 @@
     vmovapd [rdi + 32*\j], ymm12
 .endm
 
-# Columns to digits. First every H, in units of 2^43, goes to the L of the next column, the last one times 152 to
-# column 0: |L| < 2^53. Then one carry step in parallel: what rounding to multiples of 2^43 takes out of a column goes
-# on to the next.
+# Columns to digits. First every H, in units of 2^43, goes to the L of the next column, the last one times 152
+# to column 0: |L| < 2^53. Then one carry step in parallel: what rounding to multiples of 2^43 takes out of a
+# column goes on to the next.
 # Out: digits |d| <= 2^42 + 2^18, reduced; returns.
 .macro F25_FINISH
     vmovapd ymm12, [rcx + F25_WRAP_INV]

@@ -1,5 +1,5 @@
-# out = a^2 mod 2^255 - 19 in 4 lanes. Arguments, precondition and result as in avx2fma_field25519_mul.S with b = a; rdx
-# is not read.
+# out = a^2 mod 2^255 - 19 in 4 lanes. Arguments, precondition and result as in avx2fma_field25519_mul.S with
+# b = a; rdx is not read.
 #
 # A product of two different digits occurs twice: once with the doubled row digit.
 .p2align 6

@@ -1,14 +1,15 @@
-# From the lower half of T on, multiplication and squaring are the same: the upper half of T, and Montgomery reduction
-# in 4 lanes, all N digits of the quotient at once.
+# From the lower half of T on, multiplication and squaring are the same: the upper half of T, and Montgomery
+# reduction in 4 lanes, all N digits of the quotient at once.
 #
-# In:   D (scratch): the lower N digits of T = x y, with x and y in r12 and r13; r9 the schedule of T's upper half;
+# In:   D (scratch): the lower N digits of T = x y, with x and y in r12 and r13;
+#       r9 the schedule of T's upper half;
 #       rbx n, rbp n_inv = -1/n mod R, R = 2^(K N).
 # Out:  [MBF_ACC] = (T + m n) / R  with  m = T n_inv mod R,  -R/2 <= m <= R/2 about, N reduced digits.
 #       |acc| <= |T| / R + n/2 (1 + 2^-30).
 #
-# The lower half of T + m n is known to be a multiple of R, so only its carry into the upper half is computed: the
-# guard column N-1, with what column N-2 carries into it, is within 2^(K-1) of a multiple of 2^K, and rounding
-# finds it exactly.
+# The lower half of T + m n is known to be a multiple of R, so only its carry into the upper half is computed:
+# the guard column N-1, with what column N-2 carries into it, is within 2^(K-1) of a multiple of 2^K, and
+# rounding finds it exactly.
 #
 # Where the radix leaves room, the upper halves of T and of m n share their accumulators ("merged").
 #
@@ -52,8 +53,9 @@ rustls_multibuffer_mbf_upper_half:
     dec r15d
     jnz 33b
 
-    # The guard column, 7 products a turn: ymm0 H and ymm7, ymm8 L of column N-1, ymm1 H of column N-2, whose low parts
-    # cannot matter; ymm2 and ymm3 collect the H. n[N-1-i] meets m[i] and m[i-1]; the zero before M stands for m[-1].
+    # The guard column, 7 products a turn: ymm0 H and ymm7, ymm8 L of column N-1, ymm1 H of column N-2, whose
+    # low parts cannot matter; ymm2 and ymm3 collect the H. n[N-1-i] meets m[i] and m[i-1]; the zero before M
+    # stands for m[-1].
     vmovapd ymm13, [r11 + MBF_CHI]
     vxorps xmm2, xmm2, xmm2
     vxorps xmm3, xmm3, xmm3

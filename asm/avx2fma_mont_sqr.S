@@ -1,9 +1,9 @@
-# acc = acc^2 / R mod n in 4 lanes. Arguments, precondition and result as in avx2fma_mont_mul.S with b = acc; rsi is
-# not read.
+# acc = acc^2 / R mod n in 4 lanes. Arguments, precondition and result as in avx2fma_mont_mul.S with b = acc;
+# rsi is not read.
 #
-# A product of two different digits occurs twice, so one factor is taken from A2 = 2 acc and each pair once. A pass
-# over doubled rows weighs twice as much in the budget of H. Where a group's rows reach the diagonal, the diagonal
-# routines of avx2fma_columns.S take the pairs i <= j that are left.
+# A product of two different digits occurs twice, so one factor is taken from A2 = 2 acc and each pair once. A
+# pass over doubled rows weighs twice as much in the budget of H. Where a group's rows reach the diagonal, the
+# diagonal routines of avx2fma_columns.S take the pairs i <= j that are left.
 .p2align 6
 FUNCTION avx2fma_mont_sqr
     MBF_PROLOGUE

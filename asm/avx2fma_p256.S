@@ -1,13 +1,14 @@
-# Montgomery multiplication modulo p = 2^256 - 2^224 + 2^192 + 2^96 - 1, R = 2^288: the parts that both kernels
-# (avx2fma_p256_mul.S, _sqr.S) are made of.
+# Montgomery multiplication modulo p = 2^256 - 2^224 + 2^192 + 2^96 - 1, R = 2^288: the parts that both
+# kernels (avx2fma_p256_mul.S, _sqr.S) are made of.
 #
 # Elements have 6 digits; digits, products and columns are those of avx2fma_prime.S.
 #
-# The quotient costs nothing: p = -1 mod 2^96, so m[k] is what column k holds when its turn comes, V[k] = L[k] +
-# H[k-1] / 2^48, all of it. Adding m[k] p to the product cancels the column, without a carry, and
-#       adds m[k] to columns k + 2 and k + 4, subtracts 2^32 m[k] from column k + 4, adds 2^16 m[k] to column k + 5.
-# The last two are products by powers of two, split as any other. No m[k] is cut down to 48 bits: they stay below 2^53, and
-# R is so much larger than p that the result stays below 20 p all the same.
+# The quotient costs nothing: p = -1 mod 2^96, so m[k] is what column k holds when its turn comes, V[k] = L[k]
+# + H[k-1] / 2^48, all of it. Adding m[k] p to the product cancels the column, without a carry, and
+#       adds m[k] to columns k + 2 and k + 4, subtracts 2^32 m[k] from column k + 4, adds 2^16 m[k] to column
+#       k + 5.
+# The last two are products by powers of two, split as any other. No m[k] is cut down to 48 bits: they stay
+# below 2^53, and R is so much larger than p that the result stays below 20 p all the same.
 #
 # Columns k to k + 5 are at work at a time: column c has H in ymm(c mod 6), L in ymm(6 + c mod 6).
 #
@@ -48,8 +49,8 @@
     vaddpd ymm\l, ymm\l, ymm12
 .endm
 
-# 2^16 m[before] - 2^32 m[k] into column k + 4, for m[k] in \m. The rest of both is exact at each step, because the one
-# is a multiple of 2^32.
+# 2^16 m[before] - 2^32 m[k] into column k + 4, for m[k] in \m. The rest of both is exact at each step,
+# because the one is a multiple of 2^32.
 .macro P256_SHIFT h, l, m, before
     vmovapd ymm12, ymm\h
     vfmadd231pd ymm\h, ymm14, [rdi + 32*\before]
@@ -60,8 +61,8 @@
     vaddpd ymm\l, ymm\l, ymm12
 .endm
 
-# Columns 6 to 10 to digits, once 2^16 m[5] is in. One carry step in parallel: what rounding to multiples of 2^48 takes
-# out of a column goes on to the next; digit 5 is what column 10 hands on.
+# Columns 6 to 10 to digits, once 2^16 m[5] is in. One carry step in parallel: what rounding to multiples of
+# 2^48 takes out of a column goes on to the next; digit 5 is what column 10 hands on.
 # Out: the result, reduced; returns.
 .macro P256_FINISH
     .irp h, 0,1,2,3,4

@@ -4,8 +4,8 @@
 # Precondition: digits are sums of two reduced ones; out overlaps neither a nor b.
 # Out:  reduced digits. out is scratch until then.
 #
-# Row i is digit i of a, times all of b: columns i to i + 5, of which column i then is complete. What m[i] does to
-# other columns is done between the products of the next row, whose last product needs the registers.
+# Row i is digit i of a, times all of b: columns i to i + 5, of which column i then is complete. What m[i]
+# does to other columns is done between the products of the next row, whose last product needs the registers.
 FUNCTION avx2fma_p256_mul
     P256_BEGIN
     vmovapd ymm13, [rsi]

@@ -4,8 +4,8 @@
 # Precondition: digits are sums of two reduced ones; out does not overlap a.
 # Out:  reduced digits. out is scratch until then.
 #
-# Row i is the square of digit i, in column 2 i, then its double times the digits after it: a product of two different
-# digits occurs twice. Each row completes two columns.
+# Row i is the square of digit i, in column 2 i, then its double times the digits after it: a product of two
+# different digits occurs twice. Each row completes two columns.
 FUNCTION avx2fma_p256_sqr
     P256_BEGIN
     vmovapd ymm13, [rdx]

@@ -1,21 +1,22 @@
 # Montgomery multiplication modulo p = 2^384 - 2^128 - 2^96 + 2^32 - 1, R = 2^432: the parts that both kernels
 # (avx2fma_p384_mul.S, _sqr.S) are made of.
 #
-# Elements have 8 digits; digits, products and columns are those of avx2fma_prime.S. R has one digit more, or it would
-# not exceed p: there are 9 quotient digits.
+# Elements have 8 digits; digits, products and columns are those of avx2fma_prime.S. R has one digit more, or
+# it would not exceed p: there are 9 quotient digits.
 #
-# When column k's turn comes, it holds V[k]. Rounded to multiples of 2^16, that is V[k] = y + z with |z| <= 2^15, and
+# When column k's turn comes, it holds V[k]. Rounded to multiples of 2^16, that is V[k] = y + z with |z| <=
+# 2^15, and
 #       m[k] = V[k] + 2^32 z,    because    V[k] + (2^32 - 1) m[k] = 2^32 y + 2^64 z
 # is 2^48 u for the whole number u = y / 2^16 + 2^16 z. So adding m[k] p to the product cancels the column and
 #       adds u to column k + 1, for the terms 2^32 - 1 of p,
 #       subtracts m[k] + 2^32 z from column k + 2, for 2^96 and a part of 2^128: 2^32 m[k] = 2^32 z + 2^48 u,
 #       subtracts u from column k + 3, for the rest of it,
 #       adds m[k] to column k + 8, for 2^384.
-# Nothing is split. Values are not cut down to 48 bits either, as long as they stay below 2^53: columns 5 and 6 must
-# be, and the result's last digit, whose excess is folded: 2^384 = 2^128 + 2^96 - 2^32 + 1.
+# Nothing is split. Values are not cut down to 48 bits either, as long as they stay below 2^53: columns 5 and
+# 6 must be, and the result's last digit, whose excess is folded: 2^384 = 2^128 + 2^96 - 2^32 + 1.
 #
-# Four columns are at work at a time, with H in ymm0-3. Their L are ymm4-7 or ymm8-11, in turn: quotients come from the
-# one group while the other is made.
+# Four columns are at work at a time, with H in ymm0-3. Their L are ymm4-7 or ymm8-11, in turn: quotients come
+# from the one group while the other is made.
 #
 # Registers of both kernels
 #   ymm0-3    H                            ymm4-11   L
@@ -36,10 +37,10 @@
     vsubpd ymm14, ymm15, ymm15
 .endm
 
-# Column k is complete in \v, except for 2^16 z of column k - 1, which is in ymm14: it does not change what is rounded
-# off, so column k + 1 need not wait for it. \v becomes m[k], ymm14 becomes z; \v1 to \v4 are the L of the columns
-# after it. As 2^16 z is still to come in the next turn's y, so is z in its u, in columns k + 2 and k + 4.
-# Overwrites the row digit.
+# Column k is complete in \v, except for 2^16 z of column k - 1, which is in ymm14: it does not change what is
+# rounded off, so column k + 1 need not wait for it. \v becomes m[k], ymm14 becomes z; \v1 to \v4 are the L of
+# the columns after it. As 2^16 z is still to come in the next turn's y, so is z in its u, in columns k + 2
+# and k + 4. Overwrites the row digit.
 .macro P384_QUOTIENT v, v1, v2, v3, v4
     vaddpd ymm12, ymm\v, [rcx + P384_ROUND]
     vsubpd ymm12, ymm12, [rcx + P384_ROUND]
@@ -87,7 +88,8 @@
     vfmadd231pd ymm\next, ymm12, [rcx + PRIME_INV]
 .endm
 
-# Eight products are too much for the H of column 7. After half of them it goes to rdi + 224, and is started again.
+# Eight products are too much for the H of column 7. After half of them it goes to rdi + 224, and is started
+# again.
 .macro P384_SPILL h
     vsubpd ymm12, ymm\h, ymm15
     vmovapd [rdi + 224], ymm12
@@ -98,9 +100,9 @@
     vfmadd231pd ymm\next, ymm12, [rcx + PRIME_INV]
 .endm
 
-# Columns 9 to 16 to digits: column 9 is in ymm5, and so on to 14 in ymm10; 15 becomes what column 14's H, in ymm2, hands
-# on, and m[7]; 16 is m[8], in ymm4. One carry step in parallel: what rounding to multiples of 2^48 takes out of a column
-# goes on to the next, or is folded.
+# Columns 9 to 16 to digits: column 9 is in ymm5, and so on to 14 in ymm10; 15 becomes what column 14's H, in
+# ymm2, hands on, and m[7]; 16 is m[8], in ymm4. One carry step in parallel: what rounding to multiples of
+# 2^48 takes out of a column goes on to the next, or is folded.
 # Out: the result, reduced; returns.
 .macro P384_FINISH
     vmovapd ymm14, [rcx + PRIME_INV]

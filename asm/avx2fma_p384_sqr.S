@@ -4,8 +4,8 @@
 # Precondition: digits are those of sums of two reduced elements; out does not overlap a.
 # Out:  reduced digits. out is scratch until then.
 #
-# Row i of a group of columns is the square of digit i, if it belongs there, then its double times the digits after it: a
-# product of two different digits occurs twice.
+# Row i of a group of columns is the square of digit i, if it belongs there, then its double times the digits
+# after it: a product of two different digits occurs twice.
 FUNCTION avx2fma_p384_sqr
     P384_BEGIN
     # Columns 0 to 3.

@@ -1,4 +1,5 @@
-# Multiplication and squaring of numbers of any count of blocks, AVX-512 IFMA: see ifma_mul.inc and ifma_sqr.inc.
+# Multiplication and squaring of numbers of any count of blocks, AVX-512 IFMA: see ifma_mul.inc and
+# ifma_sqr.inc.
 
 COLUMN_ROUTINES avx512ifma
 SQUARE_ROUTINES avx512ifma

@@ -3,8 +3,8 @@
 # Precondition: acc, b < 2n and 16n < R, n odd, rdx[0] = -1/n mod 2^52, digits below 2^52.
 # Out: acc < 2n, because acc * b / R + n < n/4 + n; digits below 2^52.
 #
-# The 40 columns of the product are computed ten at a time, the upper ones first, as for the squaring. The digits
-# of acc stay in registers; those of b come from memory, once for each ten columns that they reach.
+# The 40 columns of the product are computed ten at a time, the upper ones first, as for the squaring. The
+# digits of acc stay in registers; those of b come from memory, once for each ten columns that they reach.
 #
 # rdi acc, rsi n, rdx n_inv, rcx scratch (20 vectors), r8 b
 #   0 to 19   the digits of acc

@@ -1,8 +1,8 @@
 # out = entry index[lane] of a table, in every lane. An index past the last entry gives zero.
 #
-# Every entry is read whole; the comparison of its number with the indices makes the mask of the lanes that keep
-# it. The mask is a vector like the digits: a load under a mask register might skip memory that no lane wants,
-# and so tell the indices. Twenty digits, or ten, of all entries come before the next twenty.
+# Every entry is read whole; the comparison of its number with the indices makes the mask of the lanes that
+# keep it. The mask is a vector like the digits: a load under a mask register might skip memory that no lane
+# wants, and so tell the indices. Twenty digits, or ten, of all entries come before the next twenty.
 #
 # rdi out, rsi table, rdx index, rcx digits (a multiple of ten), r8 entries
 #   zmm0 to 19   digits of out

@@ -4,9 +4,9 @@
 # Out: acc < 2n, because acc * acc / R + n < n/4 + n; digits below 2^52.
 #
 # The 40 columns of the square are computed ten at a time from digits in registers: the products of different
-# digits once, doubled, then the squares. The upper columns come first and go to memory. When only columns 0 to 9
-# are left, digits 10 to 19 are not needed any more, and their registers take the columns: so the lower half
-# stays in registers for the reduction.
+# digits once, doubled, then the squares. The upper columns come first and go to memory. When only columns 0
+# to 9 are left, digits 10 to 19 are not needed any more, and their registers take the columns: so the lower
+# half stays in registers for the reduction.
 #
 # rdi acc, rsi n, rdx n_inv, rcx scratch (20 vectors), r8 times
 #   0 to 19   the digits of acc

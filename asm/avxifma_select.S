@@ -2,9 +2,9 @@
 #
 # Precondition: the table's digits are below 2^52.
 #
-# Every entry is read whole and multiplied by 1 in the lanes that want it, by 0 in the others: with the low half of
-# a product added to a digit, masking and merging are one instruction. Ten digits of all entries come before the
-# next ten.
+# Every entry is read whole and multiplied by 1 in the lanes that want it, by 0 in the others: with the low
+# half of a product added to a digit, masking and merging are one instruction. Ten digits of all entries come
+# before the next ten.
 #
 # rdi out, rsi table, rdx index, rcx digits (a multiple of ten), r8 entries
 #   ymm0 to 9    digits of out

@@ -1,8 +1,8 @@
 //! Where secrets end: what is computed from them and is public all the same.
 //!
-//! Whether a number is in its range, whether a result is a point of the curve, a signature: the program may branch on these.
-//! Each such place calls one of these functions, which do nothing more, so that the places can be found and the check of
-//! constant time in valgrind knows them.
+//! Whether a number is in its range, whether a result is a point of the curve, a signature: the program may
+//! branch on these. Each such place calls one of these functions, which do nothing more, so that the places
+//! can be found and the check of constant time in valgrind knows them.
 
 use subtle::Choice;
 

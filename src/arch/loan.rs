@@ -1,16 +1,16 @@
 //! A thread's current loan: how code deep inside a call reaches a reference that the outermost caller holds.
 //!
-//! rustls calls our signer without any context of ours, so the fiber that it runs on has to be found through a
-//! thread-local. What is found is a reference with a lifetime; this module makes that sound for *every* caller,
-//! whatever stacks are switched meanwhile:
+//! rustls calls our signer without any context of ours, so the fiber that it runs on has to be found through
+//! a thread-local. What is found is a reference with a lifetime; this module makes that sound for *every*
+//! caller, whatever stacks are switched meanwhile:
 //!
 //! * [`lend`] makes one [`Loan`] token (it can be neither copied nor made elsewhere) and puts it into the
 //!   thread's slot. It returns, or unwinds, only after it has taken exactly that token out of the slot again.
 //! * [`with_aside`] takes the token **out** of the slot, uses the reference, and puts the token back.
 //!
-//! So a reference is used only while its token is out of the slot; while the token is out, `lend` cannot return;
-//! and while `lend` has not returned, the borrow that it was given is alive. A program that breaks the nesting
-//! (which only switching stacks could do) does not get a dangling reference: it is aborted.
+//! So a reference is used only while its token is out of the slot; while the token is out, `lend` cannot
+//! return; and while `lend` has not returned, the borrow that it was given is alive. A program that breaks
+//! the nesting (which only switching stacks could do) does not get a dangling reference: it is aborted.
 
 use std::any::TypeId;
 use std::cell::Cell;
@@ -35,8 +35,8 @@ pub(crate) fn lend<T: 'static, R>(value: &T, body: impl FnOnce() -> R) -> R {
     body()
 }
 
-/// Runs `f` with the reference lent on this thread, if there is one and it is a `T`, while the slot is **empty**:
-/// whoever else runs on this thread before `f` returns finds no loan, and may lend.
+/// Runs `f` with the reference lent on this thread, if there is one and it is a `T`, while the slot is
+/// **empty**: whoever else runs on this thread before `f` returns finds no loan, and may lend.
 pub(crate) fn with_aside<T: 'static, R>(f: impl FnOnce(Option<&T>) -> R) -> R {
     let aside = Aside(CURRENT.take());
     let value = match &aside.0 {

@@ -5,8 +5,8 @@ use zeroize::Zeroize;
 
 /// A heap buffer of secret words: wiped when dropped, never printed, never cloned.
 ///
-/// This is the one wiping point for key material and kernel scratch: whatever holds a secret holds it in here.
-/// The buffer has a fixed length, so that no reallocation can leave a copy behind.
+/// This is the one wiping point for key material and kernel scratch: whatever holds a secret holds it in
+/// here. The buffer has a fixed length, so that no reallocation can leave a copy behind.
 pub struct Secret<T: Zeroize>(Box<[T]>);
 
 impl<T: Zeroize + Clone + Default> Secret<T> {

@@ -22,8 +22,8 @@ const GUARD: usize = 256 * 1024;
 /// What is examined at once when looking for the deepest byte used: 512 bytes.
 type Block = [u64; 64];
 
-/// The part below the base that every [`FiberStack::wipe`] examines. Handshakes with RSA, ECDSA, EdDSA, X25519 and
-/// ML-KEM use about 30 KiB (60 KiB without optimisation).
+/// The part below the base that every [`FiberStack::wipe`] examines. Handshakes with RSA, ECDSA, EdDSA,
+/// X25519 and ML-KEM use about 30 KiB (60 KiB without optimisation).
 const SHALLOW: usize = GRANULE;
 
 /// Use of the lowest part of [`SHALLOW`], this many bytes, makes one expect use below it.
@@ -101,8 +101,8 @@ impl Drop for Mapping {
 }
 
 impl FiberStack {
-    /// A stack of at least `size` usable bytes, rounded up to a multiple of 64 KiB. Memory is committed by the
-    /// operating system page by page, as far down as the stack is used.
+    /// A stack of at least `size` usable bytes, rounded up to a multiple of 64 KiB. Memory is committed by
+    /// the operating system page by page, as far down as the stack is used.
     ///
     /// # Errors
     /// The operating system's, when it grants no memory or no more mappings.
@@ -123,16 +123,16 @@ impl FiberStack {
         self.size
     }
 
-    /// Zeroes what was written on the stack and returns how many bytes were found in use at the deepest point,
-    /// rounded up to 512.
+    /// Zeroes what was written on the stack and returns how many bytes were found in use at the deepest
+    /// point, rounded up to 512.
     ///
-    /// Frames leave holes, so the depth cannot be found from above. It is found from below: memory was zero before it
-    /// was used, hence everything under the lowest byte that is not zero now is clean, and everything above it is
-    /// zeroed. Looking costs 12 ns/KiB, which for a whole stack of 256 KiB would be 1 % of a handshake. So the
-    /// uppermost 64 KiB are cleaned every time, and what lies below
+    /// Frames leave holes, so the depth cannot be found from above. It is found from below: memory was zero
+    /// before it was used, hence everything under the lowest byte that is not zero now is clean, and
+    /// everything above it is zeroed. Looking costs 12 ns/KiB, which for a whole stack of 256 KiB would be 1
+    /// % of a handshake. So the uppermost 64 KiB are cleaned every time, and what lies below
     ///
-    /// * at once, if the lowest 16 KiB of these were in use: nothing less can be under a call that went deeper,
-    ///   except a frame that leaves all these 16 KiB unwritten;
+    /// * at once, if the lowest 16 KiB of these were in use: nothing less can be under a call that went
+    ///   deeper, except a frame that leaves all these 16 KiB unwritten;
     /// * otherwise at every 16th wipe, so that even under such a frame nothing stays for long.
     pub fn wipe(&mut self) -> usize {
         self.wipes = self.wipes.wrapping_add(1);

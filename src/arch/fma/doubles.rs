@@ -8,8 +8,8 @@ pub(super) const fn power(exponent: i32) -> f64 {
     f64::from_bits(((1023 + exponent) as u64) << 52)
 }
 
-/// 1.5·2^(52 + bits), in a binade whose unit in the last place is 2^bits: what added and taken away again rounds to
-/// multiples of that.
+/// 1.5·2^(52 + bits), in a binade whose unit in the last place is 2^bits: what added and taken away again
+/// rounds to multiples of that.
 pub(super) const fn round(bits: i32) -> f64 {
     1.5 * power(52 + bits)
 }

@@ -1,11 +1,12 @@
 //! The field of 2^255 − 19 elements in AVX2+FMA lanes: six signed digits of 43 bits, held exactly in doubles.
 //!
-//! 6 · 43 = 258 bits, and 2^258 = 152: what a multiplication carries out of the last column comes back into the first,
-//! times 152. Exact products are made as in [the Montgomery kernels](super::montgomery). What is different:
+//! 6 · 43 = 258 bits, and 2^258 = 152: what a multiplication carries out of the last column comes back into
+//! the first, times 152. Exact products are made as in [the Montgomery kernels](super::montgomery). What is
+//! different:
 //!
 //! 1. There is no reduction apart from that: the 36 products go into 6 columns at once.
-//! 2. The products are split at bit 45, not 43, because columns are longer by the factor 152. That leaves room for
-//!    operands that are sums, so that additions need no carries.
+//! 2. The products are split at bit 45, not 43, because columns are longer by the factor 152. That leaves
+//!    room for operands that are sums, so that additions need no carries.
 //! 3. A result's one carry step is parallel: digits may exceed half the radix by a little, [`EXCESS`].
 
 use super::doubles::{load, power, round, store};
@@ -123,8 +124,8 @@ impl Field25519Lanes for Avx2Fma {
     }
 
     fn mul(self, out: &mut Self::Reduced, a: &Self::Sum, b: &Self::Sum) {
-        // SAFETY: the token proves AVX2 and FMA; all three are 6 vectors, aligned to 32 bytes; the borrows prove that `out`
-        // overlaps nothing.
+        // SAFETY: the token proves AVX2 and FMA; all three are 6 vectors, aligned to 32 bytes; the borrows
+        // prove that `out` overlaps nothing.
         unsafe { kernels::mul(out.0.0.as_mut_ptr(), a.0.as_ptr(), b.0.as_ptr(), &CONSTANTS) }
     }
 
@@ -238,8 +239,8 @@ fn sub(out: &mut Digits, a: &Reduced<Vec4, DIGITS>, b: &Reduced<Vec4, DIGITS>) {
     }
 }
 
-/// Every product is below 2^61: `high` is its multiple of 2^43 next to it, and the FMA gives the exact rest. The
-/// parts above are carried once, in parallel.
+/// Every product is below 2^61: `high` is its multiple of 2^43 next to it, and the FMA gives the exact rest.
+/// The parts above are carried once, in parallel.
 #[target_feature(enable = "avx2,fma")]
 fn add_121665(out: &mut Digits, a: &Reduced<Vec4, DIGITS>, b: &Digits) {
     let (factor, round) = (_mm256_set1_pd(121_665.0), _mm256_set1_pd(ROUND));
@@ -257,8 +258,8 @@ fn add_121665(out: &mut Digits, a: &Reduced<Vec4, DIGITS>, b: &Digits) {
     }
 }
 
-/// Picks with logic and not with a blend: LLVM makes a masked store of a blend with what is in memory, which takes AMD's CPUs
-/// dozens of cycles.
+/// Picks with logic and not with a blend: LLVM makes a masked store of a blend with what is in memory, which
+/// takes AMD's CPUs dozens of cycles.
 #[target_feature(enable = "avx2,fma")]
 fn assign_if(out: &mut Digits, other: &Digits, mask: &Vec4) {
     let mask = load(mask);

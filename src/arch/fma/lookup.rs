@@ -13,7 +13,14 @@ use std::arch::x86_64::{
 macro_rules! lookups {
     ($($token:ty),*) => {$(
         impl LookupLanes<Vec4> for $token {
-            fn select_own(self, out: &mut [Vec4], table: &[Vec4], entry_len: usize, start: usize, index: &Vec4) {
+            fn select_own(
+                self,
+                out: &mut [Vec4],
+                table: &[Vec4],
+                entry_len: usize,
+                start: usize,
+                index: &Vec4,
+            ) {
                 assert!(table.len().is_multiple_of(entry_len) && start + out.len() <= entry_len);
                 // SAFETY: the token proves AVX2.
                 unsafe { own(out, table, (entry_len, start), load_words(index)) }
@@ -70,9 +77,9 @@ fn own_columns<const N: usize>(
     }
 }
 
-/// A table of `N` vectors a digit. The lowest bit of an index chooses one of two neighbouring words, by permutation inside
-/// halves of a vector, and each further bit halves the candidates. (Choosing one of four words needs a permutation
-/// across the halves, which costs twice as much as it saves on AMD's Zen 3.)
+/// A table of `N` vectors a digit. The lowest bit of an index chooses one of two neighbouring words, by
+/// permutation inside halves of a vector, and each further bit halves the candidates. (Choosing one of four
+/// words needs a permutation across the halves, which costs twice as much as it saves on AMD's Zen 3.)
 #[target_feature(enable = "avx2")]
 fn shared<const N: usize>(out: &mut [Vec4], table: &SharedTable<Vec4>, start: usize, index: __m256i) {
     // The permutation looks at bit 1, a blend at the sign bit.

@@ -3,12 +3,12 @@
 //! # Departures from textbook Montgomery multiplication
 //!
 //! 1. Digits are signed and balanced, because a rounded-off rest is: |d| ≤ 2^(K−1) plus a small excess.
-//! 2. Reduction is full-width: the quotient m = (T mod R)·n' mod R is one half-product instead of N digits that
-//!    wait for each other.
-//! 3. Nothing is ever subtracted at the end: R exceeds n by at least 4 bits, so results stay below n in absolute
-//!    value by themselves.
-//! 4. The code is rolled: a few routines for passes over 7 columns, and a table (`schedule.rs`) of what to call.
-//!    Unrolled code would not fit the instruction caches and is slower.
+//! 2. Reduction is full-width: the quotient m = (T mod R)·n' mod R is one half-product instead of N digits
+//!    that wait for each other.
+//! 3. Nothing is ever subtracted at the end: R exceeds n by at least 4 bits, so results stay below n in
+//!    absolute value by themselves.
+//! 4. The code is rolled: a few routines for passes over 7 columns, and a table (`schedule.rs`) of what to
+//!    call. Unrolled code would not fit the instruction caches and is slower.
 
 use super::doubles::{load_words, power, round, store};
 use crate::arch::lanes::{Moduli, MontLanes, Shape, Vec4};
@@ -43,9 +43,9 @@ impl Size {
     }
 }
 
-/// Radix 2^49 is dense, but a high accumulator then holds only two passes. Elsewhere the number of digits is the
-/// least that whole groups allow, and the radix the least that it allows: that leaves room never to rebase, and mostly
-/// to merge.
+/// Radix 2^49 is dense, but a high accumulator then holds only two passes. Elsewhere the number of digits is
+/// the least that whole groups allow, and the radix the least that it allows: that leaves room never to
+/// rebase, and mostly to merge.
 const SIZES: [Size; 5] = [
     dense(1024, 21, 49, false),
     roomy(1536, 33, 47),
@@ -94,8 +94,8 @@ impl MontLanes for Avx2Fma {
         assert_eq!(b.len(), acc.len());
         let (n, n_inv) = (m.n.as_ptr(), m.n_inv.as_ptr());
         let (acc, scratch) = (acc.as_mut_ptr(), scratch.as_mut_ptr());
-        // SAFETY: the token proves AVX2 and FMA; `check` and the assertion above prove the lengths; `Vec4` is aligned to
-        // 32 bytes; the borrows prove that `acc` and `scratch` overlap nothing.
+        // SAFETY: the token proves AVX2 and FMA; `check` and the assertion above prove the lengths; `Vec4` is
+        // aligned to 32 bytes; the borrows prove that `acc` and `scratch` overlap nothing.
         unsafe { kernels::mul(acc, b.as_ptr(), n, n_inv, scratch, constants_of(m.shape), digits) }
     }
 

@@ -1,24 +1,27 @@
 //! The fields of P-256 and P-384 in AVX2+FMA lanes: signed digits of 48 bits, held exactly in doubles.
 //!
-//! Exact products are made as in [the Montgomery kernels](super::montgomery). What is different, because the primes are sparse and
-//! known:
+//! Exact products are made as in [the Montgomery kernels](super::montgomery). What is different, because the
+//! primes are sparse and known:
 //!
-//! 1. There are no products with the prime. Modulo 2^48 times something it is −1, and its other terms are shifts.
-//! 2. Quotient digits are not cut down to 48 bits: a column's whole value, below 2^53, is one. That saves a carry
-//!    for each, and the time that the next would wait for it.
+//! 1. There are no products with the prime. Modulo 2^48 times something it is −1, and its other terms are
+//!    shifts.
+//! 2. Quotient digits are not cut down to 48 bits: a column's whole value, below 2^53, is one. That saves a
+//!    carry for each, and the time that the next would wait for it.
 //! 3. Products are split at bit 48 with room for operands that are sums, so that additions need no carries.
 //! 4. A result's one carry step is parallel: digits may exceed half the radix by a little, `EXCESS`.
 //!
 //! # How large elements are
 //!
-//! The digits of a reduced element are |d| ≤ 2^47 + `EXCESS`, and the last one is |d| ≤ `TOP`: that bounds the number, too.
-//! Chains of operations stay within, because every operation does, whatever reduced elements it is given: `range_proof`
-//! proves it for multiplications from their source, and for `combine` from the bounds.
+//! The digits of a reduced element are |d| ≤ 2^47 + `EXCESS`, and the last one is |d| ≤ `TOP`: that bounds
+//! the number, too. Chains of operations stay within, because every operation does, whatever reduced elements
+//! it is given: `range_proof` proves it for multiplications from their source, and for `combine` from the
+//! bounds.
 //!
 //! * P-256 has six digits, R = 2^288, and |x| < 20·p. R has 32 bits over p to absorb that.
-//! * P-384 has eight digits, R = 2^432, and |x| is hardly above p/2: eight digits are just enough, and a quotient of nine keeps
-//!   the product small.
-//! * `combine` folds what its last digit has above p, as a multiple of 2^256 or 2^384, back into lower digits.
+//! * P-384 has eight digits, R = 2^432, and |x| is hardly above p/2: eight digits are just enough, and a
+//!   quotient of nine keeps the product small.
+//! * `combine` folds what its last digit has above p, as a multiple of 2^256 or 2^384, back into lower
+//!   digits.
 
 use super::doubles::{load, power, round, store};
 use crate::arch::lanes::Vec4;
@@ -46,7 +49,8 @@ trait Field: Prime {
     #[cfg(test)]
     const TOP: i64;
 
-    /// A multiple of 2^`TOP_BITS` in the last digit can be folded: there it stands for 2^(64·limbs of p), a little more than p.
+    /// A multiple of 2^`TOP_BITS` in the last digit can be folded: there it stands for 2^(64·limbs of p), a
+    /// little more than p.
     const TOP_BITS: u32;
 
     /// That power of two modulo p: digits and their values.
@@ -98,7 +102,8 @@ macro_rules! prime_lanes {
             }
 
             fn get(out: &mut [u64], element: &Self::Reduced, lane: usize) {
-                digits::canonical::<$prime, $digits>(out, element.0.0.map(|v| f64::from_bits(v.0[lane]) as i64));
+                let digits = element.0.0.map(|v| f64::from_bits(v.0[lane]) as i64);
+                digits::canonical::<$prime, $digits>(out, digits);
             }
 
             fn add(self, out: &mut Self::Sum, a: &Self::Reduced, b: &Self::Reduced) {
@@ -124,8 +129,8 @@ macro_rules! prime_lanes {
             }
 
             fn mul(self, out: &mut Self::Reduced, a: &Self::Sum, b: &Self::Sum) {
-                // SAFETY: the token proves AVX2 and FMA; all three have as many vectors as the kernel wants, aligned by
-                // their type; the borrows prove that `out` overlaps nothing.
+                // SAFETY: the token proves AVX2 and FMA; all three have as many vectors as the kernel wants,
+                // aligned by their type; the borrows prove that `out` overlaps nothing.
                 unsafe { kernels::$mul(out.0.0.as_mut_ptr(), a.0.as_ptr(), b.0.as_ptr(), &$constants) }
             }
 
@@ -151,8 +156,8 @@ prime_lanes! {
     P384, 8, r: 432, mul_p384, sqr_p384, P384_CONSTANTS;
 }
 
-/// The assembly functions. All need AVX2 and FMA, and pointers to whole numbers, aligned as vectors are; `out` overlaps
-/// nothing else.
+/// The assembly functions. All need AVX2 and FMA, and pointers to whole numbers, aligned as vectors are;
+/// `out` overlaps nothing else.
 mod kernels {
     use super::{Constants, Vec4};
 
@@ -195,8 +200,8 @@ mod kernels {
     }
 }
 
-/// What kernels read, each number in four lanes; the order is that of the offsets in `asm/avx2fma_prime.S` and the field's
-/// own file.
+/// What kernels read, each number in four lanes; the order is that of the offsets in `asm/avx2fma_prime.S`
+/// and the field's own file.
 #[repr(C, align(32))]
 struct Constants<const N: usize>([[f64; 4]; N]);
 
@@ -233,8 +238,8 @@ fn sub<const D: usize>(out: &mut Sum<Vec4, D>, a: &Reduced<Vec4, D>, b: &Reduced
     }
 }
 
-/// The sums, and one carry step in parallel. What rounding to multiples of 2^`TOP_BITS` takes out of the last digit is folded
-/// into the digits of [`Field::FOLD`].
+/// The sums, and one carry step in parallel. What rounding to multiples of 2^`TOP_BITS` takes out of the last
+/// digit is folded into the digits of [`Field::FOLD`].
 #[target_feature(enable = "avx2,fma")]
 fn combine<F: Field, const D: usize, const A: i64, const B: i64, const C: i64>(
     out: &mut Reduced<Vec4, D>,
@@ -297,8 +302,9 @@ fn assign_if<const D: usize>(out: &mut Reduced<Vec4, D>, other: &Reduced<Vec4, D
     }
 }
 
-/// Of each lane the second where the mask is set, else the first. A blend that the compiler cannot merge with the store of its
-/// result into a masked store: what a mask switches off need not be written, and then the addresses would tell the mask.
+/// Of each lane the second where the mask is set, else the first. A blend that the compiler cannot merge with
+/// the store of its result into a masked store: what a mask switches off need not be written, and then the
+/// addresses would tell the mask.
 #[target_feature(enable = "avx2")]
 fn blend(first: __m256d, second: __m256d, mask: __m256d) -> __m256d {
     let chosen;

@@ -9,8 +9,8 @@ use crate::arch::testing::with_tier;
 use crate::arch::{Avx512Ifma, AvxIfma, TierKind};
 use num_bigint::BigUint;
 
-/// A sum whose digits are zero or at their bounds as the bits of `pattern` say, other ones in other lanes; and the numbers
-/// that it stands for.
+/// A sum whose digits are zero or at their bounds as the bits of `pattern` say, other ones in other lanes;
+/// and the numbers that it stands for.
 fn operand<V: LaneVec, const D: usize>(pattern: usize, last: u64) -> (Sum<V, D>, Vec<BigUint>) {
     let mut sum = Sum([V::default(); D]);
     let lanes = sum.0[0].as_ref().len();

@@ -1,9 +1,9 @@
 //! The field of 2^255 − 19 elements: five digits of 52 bits.
 //!
-//! 2^260 is 608: the upper five columns of a product come back into the lower ones, times 608, once they have carried
-//! among themselves. 2^255 is 19: before the lower columns carry, what the last of them has beyond 47 bits comes back
-//! into the first. So the last digit of whatever is multiplied is of 47 bits and a carry, and nothing is lost when the
-//! last of the upper columns is multiplied by 608.
+//! 2^260 is 608: the upper five columns of a product come back into the lower ones, times 608, once they have
+//! carried among themselves. 2^255 is 19: before the lower columns carry, what the last of them has beyond 47
+//! bits comes back into the first. So the last digit of whatever is multiplied is of 47 bits and a carry, and
+//! nothing is lost when the last of the upper columns is multiplied by 608.
 
 use crate::arch::field25519::Element;
 
@@ -218,7 +218,8 @@ pub(super) fn columns_121665<W: Words>(token: W::Token, mut a: [W; DIGITS], b: &
     a
 }
 
-/// What the columns of a minuend start with in the ladder: 514p, in even digits above all columns of a product.
+/// What the columns of a minuend start with in the ladder: 514p, in even digits above all columns of a
+/// product.
 pub(super) const SEEDS: [u64; DIGITS] = lifted(P, 514, 17);
 
 /// The points of the ladder, in columns that have not been carried: x and z of both. Minuends have [`SEEDS`].
@@ -250,8 +251,8 @@ pub(super) fn ladder_step<W: Words>(
     [x2, z2, x3, z3]
 }
 
-/// The whole ladder: bit 64·i + j of `swaps` says whether the step for that bit of the scalar doubles another point
-/// than the step before it.
+/// The whole ladder: bit 64·i + j of `swaps` says whether the step for that bit of the scalar doubles another
+/// point than the step before it.
 #[inline(always)]
 pub(super) fn ladder<W: Words>(
     token: W::Token,

@@ -1,18 +1,19 @@
-//! The group law of y² = x³ − 3x + b in Jacobian coordinates, one kernel for each sum: `double`, `add_affine` and `add` of
-//! `arith::weierstrass`, with their formulas.
+//! The group law of y² = x³ − 3x + b in Jacobian coordinates, one kernel for each sum: `double`, `add_affine`
+//! and `add` of `arith::weierstrass`, with their formulas.
 //!
 //! What makes them kernels of their own:
 //!
-//! * Nothing is stored in between, and a column carries only where it is multiplied: the columns of a product are
-//!   added to others as they are. Where they are subtracted, a [`lift`] has larger ones.
+//! * Nothing is stored in between, and a column carries only where it is multiplied: the columns of a product
+//!   are added to others as they are. Where they are subtracted, a [`lift`] has larger ones.
 //! * Products of which only the sum is wanted are reduced together.
-//! * Numbers are bounded by multiples of p, up to 11p, and not brought below 2p at each step. x and y are, in the end.
-//!   [`operand`] says of each number that it is not negative and fits the multiplier; the range proof checks it.
+//! * Numbers are bounded by multiples of p, up to 11p, and not brought below 2p at each step. x and y are, in
+//!   the end. [`operand`] says of each number that it is not negative and fits the multiplier; the range
+//!   proof checks it.
 //!
 //! Points are any reduced elements: up to 2p, and that is what they become.
 //!
-//! Only P-256 has these kernels. Those of P-384 would save a tenth to a sixth of the instructions, but be 16 to 26 KB long, each,
-//! where whatever a loop runs should stay in the first-level cache.
+//! Only P-256 has these kernels. Those of P-384 would save a tenth to a sixth of the instructions, but be 16
+//! to 26 KB long, each, where whatever a loop runs should stay in the first-level cache.
 
 use super::prime::{Modulus, cleaned, mul_columns, sqr_columns, subtract_multiple};
 use super::{RADIX, Words, add, carry, lifted, load, store, sub};
@@ -47,8 +48,8 @@ fn operand<W: Words, const D: usize>(mut x: Number<W, D>) -> Number<W, D> {
     x
 }
 
-/// An operand of the columns of products, perhaps with an element. These are not negative, whatever their last column
-/// has lent to the others.
+/// An operand of the columns of products, perhaps with an element. These are not negative, whatever their
+/// last column has lent to the others.
 #[inline(always)]
 fn product<W: Words, const D: usize>(mut x: Number<W, D>) -> Number<W, D> {
     carry(&mut x);
@@ -110,7 +111,8 @@ fn element<W: Words, const D: usize>(token: W::Token, from: &[W::Vec; D]) -> Num
     x
 }
 
-/// Stores columns as a reduced element. Those of products are small enough; others are brought below 2p first.
+/// Stores columns as a reduced element. Those of products are small enough; others are brought below 2p
+/// first.
 #[inline(always)]
 fn finish<M: Modulus<D, C>, W: Words, const D: usize, const C: usize>(
     token: W::Token,

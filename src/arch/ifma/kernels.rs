@@ -11,7 +11,9 @@ use crate::arch::tier::{Avx512Ifma, AvxIfma, TierKind};
 
 /// Functions with the features of a tier, and what it implements with them.
 macro_rules! fields {
-    ($module:ident, #[$attribute:meta], $token:ident, $kind:ident, $vec:ident, $words:ident, $lanes:literal) => {
+    (
+        $module:ident, #[$attribute:meta], $token:ident, $kind:ident, $vec:ident, $words:ident, $lanes:literal
+    ) => {
         mod $module {
             use crate::arch::ifma::prime::{self, Modulus};
             use crate::arch::ifma::{field25519, jacobian};
@@ -189,7 +191,13 @@ macro_rules! fields {
                 field25519::element(element.0.0.map(|v| v.0[lane]))
             }
 
-            fn add_sub(self, sum: &mut Self::Sum, difference: &mut Self::Sum, a: &Self::Reduced, b: &Self::Reduced) {
+            fn add_sub(
+                self,
+                sum: &mut Self::Sum,
+                difference: &mut Self::Sum,
+                a: &Self::Reduced,
+                b: &Self::Reduced,
+            ) {
                 // SAFETY: the token proves the features.
                 unsafe { $module::add_sub_25519(self, &mut sum.0, &mut difference.0, &a.0.0, &b.0.0) }
             }
@@ -239,7 +247,10 @@ macro_rules! fields {
 }
 
 macro_rules! prime_fields {
-    ($module:ident, $token:ident, $vec:ident, $lanes:literal: $($prime:ident, $d:literal, $c:literal $(, $double:ident)?;)*) => {$(
+    (
+        $module:ident, $token:ident, $vec:ident, $lanes:literal:
+        $($prime:ident, $d:literal, $c:literal $(, $double:ident)?;)*
+    ) => {$(
         impl PrimeLanes<$prime> for $token {
             const LANES: usize = $lanes;
             const R_BITS: usize = 52 * $d;
@@ -303,8 +314,9 @@ macro_rules! prime_fields {
 
             fn add_jacobian(self, p: &mut [Self::Reduced; 3], q: &[Self::Reduced; 5]) -> bool {
                 let p = p.each_mut().map(|c| &mut c.0.0);
+                let q = q.each_ref().map(|c| &c.0.0);
                 // SAFETY: the token proves the features.
-                unsafe { $module::prime_add_jacobian::<$prime, $d, $c>(self, p, q.each_ref().map(|c| &c.0.0)) }
+                unsafe { $module::prime_add_jacobian::<$prime, $d, $c>(self, p, q) }
                 true
             })?
 

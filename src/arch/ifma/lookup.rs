@@ -29,8 +29,8 @@ impl LookupLanes<Vec8> for Avx512Ifma {
     }
 }
 
-/// As many digits as there are registers for stay there while all entries pass by: a point's coordinates and powers of P-256
-/// are 25, those of P-384 twice 20.
+/// As many digits as there are registers for stay there while all entries pass by: a point's coordinates and
+/// powers of P-256 are 25, those of P-384 twice 20.
 #[target_feature(enable = "avx512f")]
 fn own(out: &mut [Vec8], table: &[Vec8], (entry_len, start): (usize, usize), index: __m512i) {
     match out.len() {
@@ -77,8 +77,8 @@ fn own_columns<const N: usize>(
     }
 }
 
-/// A table of `N` vectors a digit. The four low bits of an index choose a word of two vectors, by permutation, and each
-/// further bit halves the `HALF` candidates.
+/// A table of `N` vectors a digit. The four low bits of an index choose a word of two vectors, by
+/// permutation, and each further bit halves the `HALF` candidates.
 #[target_feature(enable = "avx512f")]
 fn shared<const N: usize, const HALF: usize>(
     out: &mut [Vec8],
@@ -116,15 +116,18 @@ fn load(v: &Vec8) -> __m512i {
     unsafe { _mm512_load_si512((v as *const Vec8).cast()) }
 }
 
-/// A load that the compiler cannot merge with a blend into a masked load: what a mask switches off need not be read, and then the
-/// addresses would tell the mask.
+/// A load that the compiler cannot merge with a blend into a masked load: what a mask switches off need not
+/// be read, and then the addresses would tell the mask.
 #[inline]
 #[target_feature(enable = "avx512f")]
 fn load_always(v: &Vec8) -> __m512i {
     let value;
     // SAFETY: reads a `Vec8`, 64 bytes aligned to 64, and writes a register.
     unsafe {
-        asm!("vmovdqa64 {}, [{}]", out(zmm_reg) value, in(reg) v, options(pure, readonly, nostack, preserves_flags));
+        asm!(
+            "vmovdqa64 {}, [{}]", out(zmm_reg) value, in(reg) v,
+            options(pure, readonly, nostack, preserves_flags)
+        );
     }
     value
 }

@@ -1,20 +1,21 @@
 //! The fields of the curves in IFMA lanes, for both tiers: unsigned digits of 52 bits.
 //!
-//! A kernel is written once, over [`Words`]: a register that holds one 64-bit word of every lane. It is compiled for
-//! either tier, inlined into functions that have the tier's features.
+//! A kernel is written once, over [`Words`]: a register that holds one 64-bit word of every lane. It is
+//! compiled for either tier, inlined into functions that have the tier's features.
 //!
 //! Four habits are common to all fields here:
 //!
-//! 1. **A digit's upper bits need not be cleared.** The multiplier reads the low 52 bits of its factors and nothing
-//!    else. So a [`Sum`](crate::arch::number::Sum), which is only ever multiplied, keeps in the upper 12 bits of each digit
-//!    what was already carried to the next one. The last digit, which carries to none, has to fit. The digits of a
-//!    [`Reduced`](crate::arch::number::Reduced) element are clean.
-//! 2. **Differences are lifted** by a multiple of p whose digits are larger than what is subtracted: all words are
-//!    unsigned, and shifts carry no sign.
-//! 3. **Multiples of p are subtracted before carries are propagated.** The last column alone tells how many, so one
-//!    chain of carries does for both.
-//! 4. **Bounds are code.** [`Words::below`] says how large a word can be. It compiles to nothing; the range proof runs
-//!    the same kernels on intervals, where it is checked, and where a word that could leave 64 bits is an error.
+//! 1. **A digit's upper bits need not be cleared.** The multiplier reads the low 52 bits of its factors and
+//!    nothing else. So a [`Sum`](crate::arch::number::Sum), which is only ever multiplied, keeps in the upper
+//!    12 bits of each digit what was already carried to the next one. The last digit, which carries to none,
+//!    has to fit. The digits of a [`Reduced`](crate::arch::number::Reduced) element are clean.
+//! 2. **Differences are lifted** by a multiple of p whose digits are larger than what is subtracted: all
+//!    words are unsigned, and shifts carry no sign.
+//! 3. **Multiples of p are subtracted before carries are propagated.** The last column alone tells how many,
+//!    so one chain of carries does for both.
+//! 4. **Bounds are code.** [`Words::below`] says how large a word can be. It compiles to nothing; the range
+//!    proof runs the same kernels on intervals, where it is checked, and where a word that could leave 64
+//!    bits is an error.
 
 #[cfg(all(test, target_os = "linux"))]
 mod counts;
@@ -79,8 +80,8 @@ trait Words: Copy {
     }
 }
 
-/// Repeats a block for every value of an index below 8 and below a bound, so that indices into arrays of registers are
-/// constants, however large the block is.
+/// Repeats a block for every value of an index below 8 and below a bound, so that indices into arrays of
+/// registers are constants, however large the block is.
 macro_rules! unrolled {
     ($i:ident < $end:expr => $block:block) => {
         unrolled!(@ $i $end, $block, 0 1 2 3 4 5 6 7)

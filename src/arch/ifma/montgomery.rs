@@ -1,7 +1,8 @@
-//! Montgomery multiplication in the two IFMA tiers: unsigned digits of 52 bits, numbers of whole blocks of ten digits.
+//! Montgomery multiplication in the two IFMA tiers: unsigned digits of 52 bits, numbers of whole blocks of
+//! ten digits.
 //!
-//! The assembly functions are written once (`asm/ifma_*.inc`) and assembled for either tier's instructions; the
-//! eight lanes of AVX-512 have room to do numbers of two blocks in registers.
+//! The assembly functions are written once (`asm/ifma_*.inc`) and assembled for either tier's instructions;
+//! the eight lanes of AVX-512 have room to do numbers of two blocks in registers.
 
 use crate::arch::lanes::{LaneVec, Moduli, MontLanes, Shape, Vec4, Vec8};
 use crate::arch::tier::{Avx512Ifma, AvxIfma, TierKind};
@@ -44,8 +45,8 @@ fn entries<V: LaneVec>(out: &[V], table: &[V], index: &[u64], lanes: usize) -> u
 global_asm!(include_str!(concat!(env!("OUT_DIR"), "/avx512ifma.S")), options(raw));
 global_asm!(include_str!(concat!(env!("OUT_DIR"), "/avxifma.S")), options(raw));
 
-/// A tier's assembly functions, and the trait that leads to them. All need the tier's features, and pointers to whole
-/// numbers, aligned as vectors are.
+/// A tier's assembly functions, and the trait that leads to them. All need the tier's features, and pointers
+/// to whole numbers, aligned as vectors are.
 macro_rules! montgomery {
     (
         $token:ident, $vec:ident, $lanes:literal,
@@ -115,8 +116,8 @@ macro_rules! montgomery {
                 let blocks = blocks(&[acc, b], m, scratch);
                 let (acc, scratch) = (acc.as_mut_ptr(), scratch.as_mut_ptr());
                 let (n, n_inv, b) = (m.n.as_ptr(), m.n_inv.as_ptr(), b.as_ptr());
-                // SAFETY: the token proves the features. `blocks` has checked the lengths; the borrows are exclusive
-                // where the kernel writes, and a vector is aligned by its type.
+                // SAFETY: the token proves the features. `blocks` has checked the lengths; the borrows are
+                // exclusive where the kernel writes, and a vector is aligned by its type.
                 unsafe {
                     $(if blocks == 2 {
                         return $mul20(acc, n, n_inv, scratch, b);
@@ -147,8 +148,8 @@ macro_rules! montgomery {
             fn select(self, out: &mut [$vec], table: &[$vec], index: &[u64]) {
                 let entries = entries(out, table, index, Self::LANES);
                 let digits = out.len();
-                // SAFETY: the token proves the features. `entries` has checked the lengths; the borrow of `out` is
-                // exclusive, and a vector is aligned by its type.
+                // SAFETY: the token proves the features. `entries` has checked the lengths; the borrow of
+                // `out` is exclusive, and a vector is aligned by its type.
                 unsafe { $kernels::select(out.as_mut_ptr(), table.as_ptr(), index.as_ptr(), digits, entries) }
             }
         }

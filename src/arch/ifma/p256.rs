@@ -1,7 +1,8 @@
 //! p = 2^256 − 2^224 + 2^192 + 2^96 − 1, in five digits; R = 2^260.
 //!
-//! p is −1 modulo 2^52, so the digit to be cancelled is itself the quotient digit q, and subtracting q from its column
-//! leaves what the column carries. The rest of q·p is q·2^96, q·2^192 and q·(2^256 − 2^224): one factor of 52 bits each.
+//! p is −1 modulo 2^52, so the digit to be cancelled is itself the quotient digit q, and subtracting q from
+//! its column leaves what the column carries. The rest of q·p is q·2^96, q·2^192 and q·(2^256 − 2^224): one
+//! factor of 52 bits each.
 
 use super::prime::{Modulus, digits, power};
 use super::{RADIX, Words};

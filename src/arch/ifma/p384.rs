@@ -1,9 +1,9 @@
 //! p = 2^384 − 2^128 − 2^96 + 2^32 − 1, in eight digits; R = 2^416.
 //!
-//! −1/p is 2^32 + 1 modulo 2^52: the quotient digit q of a column t is t + t·2^32. One product with accumulation gives
-//! s = t + (t·2^32 mod 2^52), of which q is the low digit. Then t + q·(2^32 − 1) is the 2^52-fold of what s has
-//! above that digit plus what q·2^32 has there: this is what the column carries. The negative parts of
-//! q·p, q·2^96 and q·2^128, are gathered apart, and subtracted once from each column.
+//! −1/p is 2^32 + 1 modulo 2^52: the quotient digit q of a column t is t + t·2^32. One product with
+//! accumulation gives s = t + (t·2^32 mod 2^52), of which q is the low digit. Then t + q·(2^32 − 1) is the
+//! 2^52-fold of what s has above that digit plus what q·2^32 has there: this is what the column carries. The
+//! negative parts of q·p, q·2^96 and q·2^128, are gathered apart, and subtracted once from each column.
 
 use super::prime::{Modulus, digits, power};
 use super::{RADIX, Words};

@@ -1,7 +1,8 @@
 //! What the fields of the NIST curves have in common: Montgomery arithmetic for R = 2^(52·D) ≥ 16p.
 //!
-//! Reduced elements are below 2p, sums below 4p: a product of two sums, below 16p², leaves the reduction below 2p.
-//! How multiples of the one prime or the other are made, [`Modulus`] says: no prime here needs a full product.
+//! Reduced elements are below 2p, sums below 4p: a product of two sums, below 16p², leaves the reduction
+//! below 2p. How multiples of the one prime or the other are made, [`Modulus`] says: no prime here needs a
+//! full product.
 
 use super::{MASK, RADIX, Words, add, carry, choose, clean, lifted, load, splat, store, sub, unrolled};
 
@@ -19,8 +20,8 @@ pub(super) trait Modulus<const D: usize, const C: usize> {
 
     fn start<W: Words>(token: W::Token) -> Self::Reduction<W>;
 
-    /// Adds the multiple of p·2^(52·i) for which column `i` becomes zero, and adds what that column carries to the
-    /// next one.
+    /// Adds the multiple of p·2^(52·i) for which column `i` becomes zero, and adds what that column carries
+    /// to the next one.
     fn step<W: Words>(reduction: &mut Self::Reduction<W>, t: &mut [W; C], i: usize);
 
     /// Finishes the columns from `D` on.
@@ -126,9 +127,9 @@ pub(super) fn cleaned<W: Words, const D: usize>(token: W::Token, mut x: [W; D]) 
     x
 }
 
-/// Takes from columns the multiple of p that their last one tells, about all of it: k times, where k is what that column
-/// has beyond p's bits. The rest is below 2^`TOP_BITS` in that column, and little enough in the others, which are at least
-/// 2^52.
+/// Takes from columns the multiple of p that their last one tells, about all of it: k times, where k is what
+/// that column has beyond p's bits. The rest is below 2^`TOP_BITS` in that column, and little enough in the
+/// others, which are at least 2^52.
 #[inline(always)]
 pub(super) fn subtract_multiple<M: Modulus<D, C>, W: Words, const D: usize, const C: usize>(
     token: W::Token,
@@ -152,8 +153,8 @@ pub(super) fn sum<W: Words, const D: usize>(
     store(x, out);
 }
 
-/// a − b, plus 2p: not negative, because b is below that. For the same reason the last digit is not, once the others
-/// have carried into it.
+/// a − b, plus 2p: not negative, because b is below that. For the same reason the last digit is not, once the
+/// others have carried into it.
 #[inline(always)]
 pub(super) fn difference<M: Modulus<D, C>, W: Words, const D: usize, const C: usize>(
     token: W::Token,

@@ -1,8 +1,8 @@
 //! The range proof: the kernels themselves, run on intervals in place of words.
 //!
-//! [`Bound`] is one of the [`Words`]: what a word can be, in whatever lane. An operation whose result might not fit 64
-//! bits panics, and so does a right shift or a product of what might be negative. What intervals of digits cannot show is said
-//! of whole numbers: see [`below`].
+//! [`Bound`] is one of the [`Words`]: what a word can be, in whatever lane. An operation whose result might
+//! not fit 64 bits panics, and so does a right shift or a product of what might be negative. What intervals
+//! of digits cannot show is said of whole numbers: see [`below`].
 
 use super::field25519::{self, DIGITS};
 use super::jacobian;
@@ -134,8 +134,8 @@ fn below<const D: usize>(end: &BigUint) -> Number<D> {
     digits
 }
 
-/// The digits of a sum, computed on intervals, whose last one is that of a number below `end`: all others may have kept
-/// what they carried.
+/// The digits of a sum, computed on intervals, whose last one is that of a number below `end`: all others may
+/// have kept what they carried.
 #[track_caller]
 fn sum_below<const D: usize>(mut digits: Number<D>, end: &BigUint) -> Number<D> {
     let last = below::<D>(end)[D - 1];

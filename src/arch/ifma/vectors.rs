@@ -1,7 +1,8 @@
 //! The registers of the two tiers.
 //!
-//! A value of either type comes from `load` or `splat`, which want the tier's token, or from other such values. So
-//! whoever holds one has the proof that the CPU has the instructions: that is what every block below relies on.
+//! A value of either type comes from `load` or `splat`, which want the tier's token, or from other such
+//! values. So whoever holds one has the proof that the CPU has the instructions: that is what every block
+//! below relies on.
 
 use super::Words;
 use crate::arch::lanes::{Vec4, Vec8};
@@ -99,5 +100,6 @@ words!(Zmm, Vec8, Avx512Ifma, __m512i:
 
 words!(Ymm, Vec4, AvxIfma, __m256i:
     _mm256_load_si256, _mm256_store_si256, _mm256_set1_epi64x, _mm256_add_epi64, _mm256_sub_epi64,
-    _mm256_and_si256, _mm256_sllv_epi64, _mm256_srlv_epi64, _mm256_madd52lo_avx_epu64, _mm256_madd52hi_avx_epu64,
+    _mm256_and_si256, _mm256_sllv_epi64, _mm256_srlv_epi64, _mm256_madd52lo_avx_epu64,
+    _mm256_madd52hi_avx_epu64,
     |x| _mm256_cmpgt_epi64(_mm256_setzero_si256(), x), |a, b, mask| _mm256_blendv_epi8(a, b, mask));

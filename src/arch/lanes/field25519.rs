@@ -1,10 +1,10 @@
 //! The lane trait for the field of p = 2^255 − 19 elements: one element per lane.
 //!
-//! Algorithms above this layer are written once over [`Field25519Lanes`]; a tier supplies the representation and the
-//! kernels. What the two types of elements mean, [`number`](super::number) says.
+//! Algorithms above this layer are written once over [`Field25519Lanes`]; a tier supplies the representation
+//! and the kernels. What the two types of elements mean, [`number`](super::number) says.
 //!
-//! All kernels are constant-time: no branch and no address depends on an element or on a mask. Unused lanes hold
-//! the element zero, and give it.
+//! All kernels are constant-time: no branch and no address depends on an element or on a mask. Unused lanes
+//! hold the element zero, and give it.
 
 mod element;
 
@@ -75,12 +75,12 @@ pub trait Field25519Lanes: Copy + Debug + Send + 'static {
     /// out ← a + 121665 · b: (A − 2) / 4 of curve25519.
     fn add_121665(self, out: &mut Self::Sum, a: &Self::Reduced, b: &Self::Sum);
 
-    /// All 255 steps of the Montgomery ladder (RFC 7748 §5), where a tier has one kernel for them: else nothing is done,
-    /// and the answer is `false`.
+    /// All 255 steps of the Montgomery ladder (RFC 7748 §5), where a tier has one kernel for them: else
+    /// nothing is done, and the answer is `false`.
     ///
-    /// `points` are x and z of the point that is doubled first, and of the other one; `u` is the x-coordinate of their
-    /// difference. Bit 64·i + j of `swaps` says for each lane whether the step of that bit of the scalar doubles the
-    /// other point than the step before it. In the end the doubled point comes first.
+    /// `points` are x and z of the point that is doubled first, and of the other one; `u` is the x-coordinate
+    /// of their difference. Bit 64·i + j of `swaps` says for each lane whether the step of that bit of the
+    /// scalar doubles the other point than the step before it. In the end the doubled point comes first.
     fn ladder(self, _points: [&mut Self::Reduced; 4], _u: &Self::Reduced, _swaps: &[Self::Mask; 4]) -> bool {
         false
     }

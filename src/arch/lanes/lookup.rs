@@ -1,8 +1,8 @@
-//! Look-ups in tables whose index is a secret: every entry is read, so neither the instruction nor the address trace
-//! depends on it.
+//! Look-ups in tables whose index is a secret: every entry is read, so neither the instruction nor the
+//! address trace depends on it.
 //!
-//! A table entry is a sequence of digits: a reduced element, or the coordinates of a point. Look-ups move digits and
-//! know nothing of what they stand for.
+//! A table entry is a sequence of digits: a reduced element, or the coordinates of a point. Look-ups move
+//! digits and know nothing of what they stand for.
 
 use super::LaneVec;
 
@@ -11,8 +11,8 @@ const MAX_ENTRIES: usize = 64;
 
 /// Constant-time look-ups, one in each lane.
 pub trait LookupLanes<V: LaneVec>: Copy + Send + 'static {
-    /// out ← digits `start..start + out.len()` of entry `index[lane]` of the lane's own table. `table` is a sequence of
-    /// entries of `entry_len` vectors each, and has more than any index.
+    /// out ← digits `start..start + out.len()` of entry `index[lane]` of the lane's own table. `table` is a
+    /// sequence of entries of `entry_len` vectors each, and has more than any index.
     fn select_own(self, out: &mut [V], table: &[V], entry_len: usize, start: usize, index: &V);
 
     /// out ← digits `start..start + out.len()` of entry `index[lane]` of the table that all lanes share.

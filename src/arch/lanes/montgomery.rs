@@ -1,9 +1,9 @@
 //! The lane trait: Montgomery arithmetic on one operand per lane, each lane with a modulus of its own.
 //!
-//! Algorithms above this layer are written once over [`MontLanes`]; a tier supplies the representation and the
-//! three kernels. Numbers are stored **limb-major**: a number of `d` digits for `L` lanes is a slice of `d`
-//! vectors, vector `i` holding digit `i` of every lane. All kernels are constant-time: their instruction and
-//! address traces depend on the lengths alone.
+//! Algorithms above this layer are written once over [`MontLanes`]; a tier supplies the representation and
+//! the three kernels. Numbers are stored **limb-major**: a number of `d` digits for `L` lanes is a slice of
+//! `d` vectors, vector `i` holding digit `i` of every lane. All kernels are constant-time: their instruction
+//! and address traces depend on the lengths alone.
 
 use crate::arch::tier::TierKind;
 use std::fmt::Debug;
@@ -71,7 +71,8 @@ pub struct Moduli<'a, V> {
     pub n_inv: &'a [V],
 }
 
-/// How much further from zero than half the radix a reduced balanced digit may be: what one parallel carry step leaves.
+/// How much further from zero than half the radix a reduced balanced digit may be: what one parallel carry
+/// step leaves.
 pub const EXCESS: i64 = 128;
 
 /// Montgomery multiplication of `LANES` independent numbers at once.
@@ -99,8 +100,8 @@ pub trait MontLanes: Copy + Debug + Send + 'static {
     /// Vectors of scratch space that [`MontLanes::mul`] and [`MontLanes::sqr`] need. The caller wipes it.
     fn scratch_len(shape: Shape) -> usize;
 
-    /// Stores a digit of one lane. `digit` is reduced, or any integer below 2^52 in absolute value that a later
-    /// kernel's contract allows.
+    /// Stores a digit of one lane. `digit` is reduced, or any integer below 2^52 in absolute value that a
+    /// later kernel's contract allows.
     fn set(v: &mut Self::Vec, lane: usize, digit: i64);
 
     /// Reads a digit of one lane.
@@ -118,8 +119,8 @@ pub trait MontLanes: Copy + Debug + Send + 'static {
     /// acc ← acc² · R⁻¹ mod n in every lane.
     fn sqr(self, acc: &mut [Self::Vec], m: Moduli<'_, Self::Vec>, scratch: &mut [Self::Vec]);
 
-    /// Squares `times` times in a row: acc ← acc^(2^times) · R^(1 − 2^times) mod n. Tiers that can keep the number
-    /// in registers from one squaring to the next do.
+    /// Squares `times` times in a row: acc ← acc^(2^times) · R^(1 − 2^times) mod n. Tiers that can keep the
+    /// number in registers from one squaring to the next do.
     fn sqr_times(
         self,
         acc: &mut [Self::Vec],
@@ -133,7 +134,7 @@ pub trait MontLanes: Copy + Debug + Send + 'static {
     }
 
     /// out ← entry `index[lane]` of `table` in every lane. `table` is a sequence of entries of `out.len()`
-    /// vectors each, their digits reduced, and has more than any index; every entry is read, so the address trace
-    /// does not depend on `index`.
+    /// vectors each, their digits reduced, and has more than any index; every entry is read, so the address
+    /// trace does not depend on `index`.
     fn select(self, out: &mut [Self::Vec], table: &[Self::Vec], index: &[u64]);
 }

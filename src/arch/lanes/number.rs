@@ -3,8 +3,8 @@
 //! An element is never canonical inside the lanes: it is digits of a representative.
 //!
 //! * A [`Reduced`] one is what multiplications and carries give.
-//! * A [`Sum`] is what the sum or difference of two reduced elements gives, and what multiplications take. Every
-//!   reduced element is one, by dereferencing.
+//! * A [`Sum`] is what the sum or difference of two reduced elements gives, and what multiplications take.
+//!   Every reduced element is one, by dereferencing.
 //!
 //! So the compiler refuses a chain of additions that would leave the range for which the kernels are proven.
 
@@ -91,8 +91,8 @@ impl<V: LaneVec, const D: usize> Digits for Reduced<V, D> {
     }
 
     fn all_digits_mut(elements: &mut [Self]) -> &mut [V] {
-        // SAFETY: both types are transparent: an element is an array of `D` vectors, and so many are the whole slice.
-        // The borrow is exclusive.
+        // SAFETY: both types are transparent: an element is an array of `D` vectors, and so many are the
+        // whole slice. The borrow is exclusive.
         unsafe { std::slice::from_raw_parts_mut(elements.as_mut_ptr().cast(), D * elements.len()) }
     }
 }

@@ -1,12 +1,12 @@
 //! The lane trait for the fields of the NIST curves: one element per lane, in Montgomery form.
 //!
-//! Algorithms above this layer are written once over [`PrimeLanes`]; a tier supplies the representation and the kernels.
-//! What the two types of elements mean, [`number`](super::number) says. Where digits are unsigned, a reduced element
-//! is below 2p and a sum below 4p; where they are signed, their absolute values are bounded, by the kernels' range
-//! proofs.
+//! Algorithms above this layer are written once over [`PrimeLanes`]; a tier supplies the representation and
+//! the kernels. What the two types of elements mean, [`number`](super::number) says. Where digits are
+//! unsigned, a reduced element is below 2p and a sum below 4p; where they are signed, their absolute values
+//! are bounded, by the kernels' range proofs.
 //!
-//! All kernels are constant-time: no branch and no address depends on an element or on a mask. What comes out of unused
-//! lanes means nothing.
+//! All kernels are constant-time: no branch and no address depends on an element or on a mask. What comes out
+//! of unused lanes means nothing.
 
 pub use super::number::{Digits, Number, Reduced, Sum};
 
@@ -41,7 +41,8 @@ impl Prime for P384 {
 /// The most that the coefficients of one [`PrimeLanes::combine`] may add up to, as absolute values.
 pub const MAX_COMBINED: u64 = 12;
 
-/// Montgomery arithmetic modulo p on independent elements, one in each lane, for R = 2^[`R_BITS`](Self::R_BITS).
+/// Montgomery arithmetic modulo p on independent elements, one in each lane, for R =
+/// 2^[`R_BITS`](Self::R_BITS).
 ///
 /// Outputs are never inputs: the borrows see to it, and kernels may use an output as their scratch space.
 pub trait PrimeLanes<P: Prime>: LookupLanes<Self::Vec> + Copy + Debug + Send + 'static {
@@ -89,9 +90,9 @@ pub trait PrimeLanes<P: Prime>: LookupLanes<Self::Vec> + Copy + Debug + Send + '
     /// out ← a² / R.
     fn sqr(self, out: &mut Self::Reduced, a: &Self::Sum);
 
-    /// p ← 2·p on a curve y² = x³ − 3x + b, in Jacobian coordinates, where a tier has one kernel for it: else nothing is
-    /// done, and the answer is `false`. The formulas, and what they are not defined for, are those of
-    /// `arith::weierstrass`.
+    /// p ← 2·p on a curve y² = x³ − 3x + b, in Jacobian coordinates, where a tier has one kernel for it: else
+    /// nothing is done, and the answer is `false`. The formulas, and what they are not defined for, are those
+    /// of `arith::weierstrass`.
     fn double(self, _p: &mut [Self::Reduced; 3]) -> bool {
         false
     }
@@ -106,8 +107,8 @@ pub trait PrimeLanes<P: Prime>: LookupLanes<Self::Vec> + Copy + Debug + Send + '
         false
     }
 
-    /// out ← −out in the lanes where `mask` is all ones. Where digits are unsigned, −0 is 2p, the one element that is not
-    /// below that: sums and multiplications take it as any other.
+    /// out ← −out in the lanes where `mask` is all ones. Where digits are unsigned, −0 is 2p, the one element
+    /// that is not below that: sums and multiplications take it as any other.
     fn negate_if(self, out: &mut Self::Reduced, mask: &Self::Vec);
 
     /// out ← `other` in the lanes where `mask` is all ones.

@@ -1,7 +1,7 @@
 //! The executable specification of the lane kernels: plain Rust, one lane after the other.
 //!
-//! Unsigned limbs of 51 bits. Reduced ones are below 2^52, those of sums below 2^54: a difference is kept positive
-//! by adding 4p.
+//! Unsigned limbs of 51 bits. Reduced ones are below 2^52, those of sums below 2^54: a difference is kept
+//! positive by adding 4p.
 
 use crate::arch::field25519::{Element, FOUR_P, Field25519Lanes, Reduced, Sum};
 use crate::arch::lanes::Vec4;

@@ -60,8 +60,8 @@ impl MontLanes for Portable {
     }
 }
 
-/// One lane of acc ← acc · b · R⁻¹ mod n: for every digit of b, add its multiple of acc, then the multiple of n
-/// that clears the lowest digit, and drop that digit.
+/// One lane of acc ← acc · b · R⁻¹ mod n: for every digit of b, add its multiple of acc, then the multiple of
+/// n that clears the lowest digit, and drop that digit.
 fn mul_lane(acc: &mut [Vec4], b: &[Vec4], m: Moduli<'_, Vec4>, lane: usize) {
     let digits = m.shape.digits;
     let n0_inv = m.n_inv[0].0[lane];

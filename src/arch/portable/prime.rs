@@ -1,7 +1,7 @@
 //! The executable specification of the lane kernels: plain Rust, one lane after the other.
 //!
-//! Unsigned digits of 52 bits, with R at least 16p: then a product of two sums, below 16p², comes out of the Montgomery
-//! reduction below 2p.
+//! Unsigned digits of 52 bits, with R at least 16p: then a product of two sums, below 16p², comes out of the
+//! Montgomery reduction below 2p.
 
 use crate::arch::lanes::{LaneVec, Moduli, MontLanes, Shape, Vec4};
 use crate::arch::prime::{MAX_COMBINED, P256, P384, Prime, PrimeLanes, Reduced, Sum};
@@ -102,7 +102,8 @@ fn subtract_unless_negative<const D: usize>(x: &mut Wide<D>, p: &Wide<D>, times:
     }
 }
 
-/// x, with digits that may be negative, modulo p and below 2p, for −[`MAX_COMBINED`]·2p < x < [`MAX_COMBINED`]·2p.
+/// x, with digits that may be negative, modulo p and below 2p, for −[`MAX_COMBINED`]·2p < x <
+/// [`MAX_COMBINED`]·2p.
 fn reduce<const D: usize>(mut x: Wide<D>, p: &Wide<D>) -> Wide<D> {
     let lift = 2 * MAX_COMBINED as i128;
     x.iter_mut().zip(p).for_each(|(x, p)| *x += lift * p);

@@ -32,9 +32,9 @@ const MXCSR_CONTROL: u64 = 0xffc0;
 /// The x87 control word with which Linux starts processes.
 const X87_CONTROL: u64 = 0x037f;
 
-/// Calls `function` with the stack at each alignment that the convention allows, and names the rules of the System V
-/// calling convention that it broke, and `dirty vectors` where it left the upper halves of vector registers to slow down
-/// whatever runs next.
+/// Calls `function` with the stack at each alignment that the convention allows, and names the rules of the
+/// System V calling convention that it broke, and `dirty vectors` where it left the upper halves of vector
+/// registers to slow down whatever runs next.
 ///
 /// # Safety
 /// This machine has AVX2 and what the function needs; the function may be called with these arguments.
@@ -77,7 +77,8 @@ unsafe fn violations_at(function: *const (), arguments: [usize; 7], lower: usize
 #[test]
 fn violations_are_found() {
     super::testing::with_tier(crate::arch::TierKind::Avx2Fma, crate::arch::Avx2Fma::detect(), |_| {
-        // SAFETY: the tier has AVX2. The function takes no arguments, and abi_check puts right what it breaks.
+        // SAFETY: the tier has AVX2. The function takes no arguments, and abi_check puts right what it
+        // breaks.
         let found = unsafe { violations_at(abi_breaker as *const (), [0; 7], 0) };
         let registers = ["rbx", "rbp", "r12", "r13", "r14", "r15"];
         let others = ["direction flag", "dirty vectors", "MXCSR", "caller's frame", "x87 control word"];

@@ -1,5 +1,5 @@
-//! Calls of kernels, as data: every tier lists those of its assembly functions, for tests of what all of them have to
-//! keep to.
+//! Calls of kernels, as data: every tier lists those of its assembly functions, for tests of what all of them
+//! have to keep to.
 
 use super::testing::Random;
 use crate::arch::lanes::LaneVec;
@@ -63,7 +63,8 @@ impl Argument {
 }
 
 impl Call {
-    /// The arguments, of which registers hold six and the stack the seventh, `place` giving each memory an address.
+    /// The arguments, of which registers hold six and the stack the seventh, `place` giving each memory an
+    /// address.
     pub(in crate::arch) fn words<'a>(&'a self, mut place: impl FnMut(&'a Argument) -> usize) -> [usize; 7] {
         let mut words = [0; 7];
         for (word, argument) in words.iter_mut().zip(&self.arguments) {

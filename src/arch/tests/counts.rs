@@ -1,6 +1,8 @@
-//! What the Montgomery kernels do, instruction by instruction: counts, and traces that must not depend on secrets.
+//! What the Montgomery kernels do, instruction by instruction: counts, and traces that must not depend on
+//! secrets.
 //!
-//! `.ci/instructions` compares the counts with a table, `.ci/traces` the traces with each other: see [`counting`].
+//! `.ci/instructions` compares the counts with a table, `.ci/traces` the traces with each other: see
+//! [`counting`].
 //!
 //! [`counting`]: super::counting
 
@@ -54,7 +56,8 @@ impl Work for Counts {
     }
 }
 
-/// Runs every kernel with several secrets in the same places; and two that leak, to see that it would be seen.
+/// Runs every kernel with several secrets in the same places; and two that leak, to see that it would be
+/// seen.
 struct Traces;
 
 impl Work for Traces {
@@ -124,8 +127,8 @@ impl<L: MontLanes> Operands<L> {
         operands
     }
 
-    /// Other digits for every seed: zeros for 0, ones for 1, anything for others. What kernels do with them is
-    /// of no meaning here.
+    /// Other digits for every seed: zeros for 0, ones for 1, anything for others. What kernels do with them
+    /// is of no meaning here.
     fn fill(&mut self, seed: u64) {
         let mut random = Random(seed);
         let mut digit = || [0, (1 << 52) - 1, random.word() >> 12][seed.min(2) as usize];

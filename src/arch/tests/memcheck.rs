@@ -1,5 +1,5 @@
-//! Valgrind's memcheck as a check of constant time: it follows undefined bits and reports every branch and every
-//! address that depends on one. Whatever is marked secret here is undefined to it.
+//! Valgrind's memcheck as a check of constant time: it follows undefined bits and reports every branch and
+//! every address that depends on one. Whatever is marked secret here is undefined to it.
 //!
 //! Tests only. Outside valgrind the requests do nothing.
 
@@ -60,7 +60,8 @@ pub(crate) fn drawn(random: &[u8]) {
     }
 }
 
-/// Runs `test` of this program, the caller, in valgrind with `options`, and nothing else; it must succeed there.
+/// Runs `test` of this program, the caller, in valgrind with `options`, and nothing else; it must succeed
+/// there.
 pub(crate) fn run(test: &str, options: &[&str]) {
     let mut command = Command::new("valgrind");
     command.arg("-q").args(options).arg(std::env::current_exe().expect("this program"));
@@ -75,8 +76,8 @@ pub(crate) fn errors() -> u64 {
     request(COUNT_ERRORS, [0; 3])
 }
 
-/// Asserts that no branch and no address in `work` depends on a secret. What it gives, which is to be secret, then becomes an
-/// address: that leak must be found, or the check is blind.
+/// Asserts that no branch and no address in `work` depends on a secret. What it gives, which is to be secret,
+/// then becomes an address: that leak must be found, or the check is blind.
 pub(crate) fn assert_constant_time(what: &str, work: impl FnOnce() -> u64) {
     let before = errors();
     let secret = work();
@@ -97,7 +98,8 @@ pub(crate) fn assert_finds_bad_access() {
     request(MEMCHECK + 2, [forbidden.as_ptr() as u64, 64, 0]);
 }
 
-/// Makes a stack's memory, which valgrind forgets when a call returns, known again: it is about to be looked at and wiped.
+/// Makes a stack's memory, which valgrind forgets when a call returns, known again: it is about to be looked
+/// at and wiped.
 pub(crate) fn mark_readable<T>(memory: &[T]) {
     // VALGRIND_MAKE_MEM_DEFINED
     request(MEMCHECK + 2, [memory.as_ptr() as u64, size_of_val(memory) as u64, 0]);
@@ -133,8 +135,8 @@ fn request(code: u64, [first, second, third]: [u64; 3]) -> u64 {
     let mut answer = 0u64;
     #[cfg(lanes)]
     // SAFETY: the rotations of rdi add up to 128 bits and the exchange is one of rbx with itself: nothing
-    // changes but the flags. Valgrind recognizes the sequence, reads the request that rax points to, changes nothing in
-    // the memory that this names but its own notes, and puts its answer into rdx.
+    // changes but the flags. Valgrind recognizes the sequence, reads the request that rax points to, changes
+    // nothing in the memory that this names but its own notes, and puts its answer into rdx.
     unsafe {
         core::arch::asm!(
             "rol rdi, 3", "rol rdi, 13", "rol rdi, 61", "rol rdi, 51", "xchg rbx, rbx",

@@ -5,10 +5,12 @@ use crate::arch::lanes::{MontLanes, Shape};
 use crate::arch::{Avx2Fma, Avx512Ifma, AvxIfma, Portable, Tier, TierKind};
 use num_bigint::{BigInt, BigUint};
 
-/// The sizes that RSA needs: halves of 2048, 3072 and 4096 bits for private operations, whole for public ones.
+/// The sizes that RSA needs: halves of 2048, 3072 and 4096 bits for private operations, whole for public
+/// ones.
 const SIZES: [usize; 5] = [1024, 1536, 2048, 3072, 4096];
 
-/// Sizes of one and of five blocks, which the IFMA kernels have too: odd and even numbers of blocks take other ways.
+/// Sizes of one and of five blocks, which the IFMA kernels have too: odd and even numbers of blocks take
+/// other ways.
 const OTHER_BLOCKS: [usize; 2] = [512, 2560];
 
 macro_rules! lane_tests {

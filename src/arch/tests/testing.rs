@@ -8,11 +8,12 @@ use std::io::Write;
 
 /// Runs `test` with the tier's token, or says on standard error that this machine cannot, or was told not to.
 ///
-/// The environment variable `ONLY_TIERS`, a comma-separated list of tier names, leaves all others out: an emulator would
-/// spend most of its time on tiers that run anywhere.
+/// The environment variable `ONLY_TIERS`, a comma-separated list of tier names, leaves all others out: an
+/// emulator would spend most of its time on tiers that run anywhere.
 ///
 /// # Panics
-/// If the machine cannot run the tier although `REQUIRE_TIERS` names it, or `ONLY_TIERS` leaves out what that requires.
+/// If the machine cannot run the tier although `REQUIRE_TIERS` names it, or `ONLY_TIERS` leaves out what that
+/// requires.
 pub(crate) fn with_tier<T>(kind: TierKind, detected: Option<T>, test: impl FnOnce(T)) {
     let required = std::env::var("REQUIRE_TIERS").unwrap_or_default();
     let left_out = std::env::var("ONLY_TIERS").is_ok_and(|only| !is_named(&only, kind));
@@ -32,7 +33,8 @@ pub(crate) fn with_tier<T>(kind: TierKind, detected: Option<T>, test: impl FnOnc
     writeln!(std::io::stderr(), "not run: {kind} (not offered by this CPU or operating system)").unwrap();
 }
 
-/// Whether the comma-separated `list` names the tier. A name that no tier has is a mistake, not a tier to skip.
+/// Whether the comma-separated `list` names the tier. A name that no tier has is a mistake, not a tier to
+/// skip.
 fn is_named(list: &str, kind: TierKind) -> bool {
     let names = list.split(',').map(str::trim).filter(|name| !name.is_empty());
     names.fold(false, |found, name| found | (name.parse::<TierKind>().expect("REQUIRE_TIERS") == kind))

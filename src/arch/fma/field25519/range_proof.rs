@@ -1,10 +1,10 @@
 //! The range proof of the kernels, checked mechanically: interval arithmetic over the digit bounds.
 //!
-//! The kernels compute with exact integers in doubles. That is true if and only if, for operands that are sums of two
-//! reduced elements, whose digits are |d| ≤ 2·(2^42 + [`EXCESS`]):
+//! The kernels compute with exact integers in doubles. That is true if and only if, for operands that are
+//! sums of two reduced elements, whose digits are |d| ≤ 2·(2^42 + [`EXCESS`]):
 //!
-//! 1. every high accumulator stays in the binade of chi: |H − chi| ≤ 2^(S+51), where S = 45 is the bit at which products
-//!    are split;
+//! 1. every high accumulator stays in the binade of chi: |H − chi| ≤ 2^(S+51), where S = 45 is the bit at
+//!    which products are split;
 //! 2. every low accumulator, every wrapped digit and every column value stays below 2^53;
 //! 3. S is not below the radix, so that H is a whole number of carries;
 //! 4. the digits that come out are reduced.
@@ -236,7 +236,8 @@ fn the_light_kernels_stay_exact() {
     // `reduce`: of a sum.
     let sum = KERNEL.carry([KERNEL.operand(); DIGITS]);
     assert!(sum.iter().all(|digit| *digit <= KERNEL.reduced()), "{sum:x?}");
-    // `set` gives balanced digits; the last one keeps what is left of 255 bits, and the raised number's carry.
+    // `set` gives balanced digits; the last one keeps what is left of 255 bits, and the raised number's
+    // carry.
     assert!((1 << 40) < KERNEL.half());
     // `get`: 8p makes every digit positive, and a digit and its carry fit 128 bits with what is pending.
     assert!(EIGHT_P.iter().all(|d| *d > KERNEL.reduced() as i64));

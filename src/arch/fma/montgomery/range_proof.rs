@@ -1,7 +1,7 @@
 //! The range proof of the AVX2+FMA kernels, checked mechanically: interval arithmetic over the digit bounds.
 //!
-//! The kernels compute with exact integers in doubles. That is true if and only if, for inputs whose digits are
-//! reduced, |d| ≤ B = 2^(K−1) + [`EXCESS`]:
+//! The kernels compute with exact integers in doubles. That is true if and only if, for inputs whose digits
+//! are reduced, |d| ≤ B = 2^(K−1) + [`EXCESS`]:
 //!
 //! 1. every high accumulator stays in the binade of chi: |H − chi| ≤ 2^(K+51);
 //! 2. every low accumulator, and every column value when a group is finished, stays below 2^53;
@@ -9,10 +9,11 @@
 //! 4. the guard column is determined within 2^(K−1), so that rounding finds its carry;
 //! 5. the digits that come out are reduced again, and the top one absorbs its carry.
 //!
-//! A product of x and y adds |x·y| + 2^(K−1) to the bound of H (what it adds is x·y rounded) and 2^(K−1) to that of L
-//! (what it adds is the rest). The proof runs the schedule that the assembly runs (`schedule.rs`), group by group and
-//! pass by pass, and asserts each point at each step. What no interval can show, that the assembly's passes are those
-//! of the proof, `digits_at_their_bounds` below and the lane tests show on numbers.
+//! A product of x and y adds |x·y| + 2^(K−1) to the bound of H (what it adds is x·y rounded) and 2^(K−1) to
+//! that of L (what it adds is the rest). The proof runs the schedule that the assembly runs (`schedule.rs`),
+//! group by group and pass by pass, and asserts each point at each step. What no interval can show, that the
+//! assembly's passes are those of the proof, `digits_at_their_bounds` below and the lane tests show on
+//! numbers.
 
 use super::schedule::{Close, Group, NARROW, Schedule};
 use super::*;
@@ -96,8 +97,8 @@ impl<'a> Accumulators<'a> {
         self.rebased = true;
     }
 
-    /// The passes of `group`, in the order of `mbf_group` and `mbf_lower_group`, over operands with these digits. A
-    /// digit out of range panics.
+    /// The passes of `group`, in the order of `mbf_group` and `mbf_lower_group`, over operands with these
+    /// digits. A digit out of range panics.
     fn run(&mut self, group: &Group, x: &[u128], y: &[u128]) {
         let columns = group.columns();
         let (mut row, mut base) = (group.x as usize / 32, group.y as usize / 32);
@@ -129,7 +130,8 @@ impl<'a> Accumulators<'a> {
         }
     }
 
-    /// The pairs i ≤ j of a diagonal block with base ≤ i + j < base + columns and j ≤ top, as `MBF_PAIRS` makes them.
+    /// The pairs i ≤ j of a diagonal block with base ≤ i + j < base + columns and j ≤ top, as `MBF_PAIRS`
+    /// makes them.
     fn diagonal(&mut self, weight: u8, base: usize, columns: usize, top: usize, digits: &[u128]) {
         self.spend(weight);
         for i in 0..BLOCK {
@@ -256,8 +258,8 @@ fn no_accumulator_overflows() {
     }
 }
 
-/// Every product of two digits is made exactly once, in its column; in a square, those of different digits once,
-/// doubled.
+/// Every product of two digits is made exactly once, in its column; in a square, those of different digits
+/// once, doubled.
 #[test]
 fn the_schedule_is_complete() {
     for size in &SIZES {
@@ -285,8 +287,8 @@ fn results_stay_small_and_top_digits_absorb_their_carry() {
     for size in &SIZES {
         let Shape { digits, radix_bits } = size.shape;
         assert!(size.shape.r_bits() >= size.bits + 4, "R ≥ 16·2^bits");
-        // |result| ≤ |a·b|/R + |m|·n/R ≤ 4n²/16n + n·(1/2 + 2^−30) < n: the top digit is what n leaves above the
-        // others, and must round to a carry of zero.
+        // |result| ≤ |a·b|/R + |m|·n/R ≤ 4n²/16n + n·(1/2 + 2^−30) < n: the top digit is what n leaves above
+        // the others, and must round to a carry of zero.
         let top = size.bits as i64 - (radix_bits as usize * (digits - 1)) as i64;
         assert!(top < i64::from(radix_bits) - 1);
         let m = digit(size) as f64 / ((1u64 << radix_bits) - 1) as f64;

@@ -138,8 +138,8 @@ const fn square_upper(digits: usize, column: usize, narrow: bool) -> Group {
     Group { full, close: diagonal(base, narrow, last), ..group }
 }
 
-/// How many whole row blocks from `row` on have i < j for every product of columns from `column` on, and the first
-/// i + j of the diagonal after them, counted from twice its first row.
+/// How many whole row blocks from `row` on have i < j for every product of columns from `column` on, and the
+/// first i + j of the diagonal after them, counted from twice its first row.
 const fn rows_before_diagonal(mut row: usize, column: usize) -> (u8, usize) {
     let mut full = 0;
     while 2 * (row + BLOCK - 1) < column {

@@ -14,8 +14,8 @@ const fn bits(limbs: &[u64], i: usize) -> i64 {
     ((low as u128 | (high as u128) << 64) >> shift) as i64 & ((1 << RADIX) - 1)
 }
 
-/// Digits of a number below p, or of that number less p: reduced, and the number closer to zero than 2^(64·limbs of p)/2 and
-/// a little.
+/// Digits of a number below p, or of that number less p: reduced, and the number closer to zero than
+/// 2^(64·limbs of p)/2 and a little.
 pub(super) fn balanced<F: Field, const D: usize>(limbs: &[u64]) -> [i64; D] {
     let mut carry = 0;
     let mut digits = std::array::from_fn(|i| {

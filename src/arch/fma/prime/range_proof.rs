@@ -1,15 +1,17 @@
-//! The proof of the kernels, checked mechanically: that every operation is exact, that results are right, and reduced.
+//! The proof of the kernels, checked mechanically: that every operation is exact, that results are right, and
+//! reduced.
 //!
-//! The kernels compute with exact integers in doubles. The proof executes their assembly sources, every instruction, on
-//! *linear forms* ([`form`]): what a register holds, as Σ coefficient·symbol, where a symbol is a digit of an operand,
-//! a product of two of them, or what one rounding added. Symbols have bounds, so forms have. Of each instruction [`machine`]
-//! asserts that its result is either a whole multiple of some 2^m below 2^(m + 53), which a double holds, or is known to be
-//! in one binade, and is then rounded to a known unit: a new symbol. So a rest `x·y − rounded(x·y)` is known to be small,
-//! where intervals would know nothing.
+//! The kernels compute with exact integers in doubles. The proof executes their assembly sources, every
+//! instruction, on *linear forms* ([`form`]): what a register holds, as Σ coefficient·symbol, where a symbol
+//! is a digit of an operand, a product of two of them, or what one rounding added. Symbols have bounds, so
+//! forms have. Of each instruction [`machine`] asserts that its result is either a whole multiple of some 2^m
+//! below 2^(m + 53), which a double holds, or is known to be in one binade, and is then rounded to a known
+//! unit: a new symbol. So a rest `x·y − rounded(x·y)` is known to be small, where intervals would know
+//! nothing.
 //!
-//! What comes out are forms for the digits of the result. Their bounds must be those of reduced digits; and each symbol's
-//! coefficients, summed up modulo p with the weights of the digits and R, must be those of a·b: roundings cancel. That is
-//! the result's congruence, for all operands within bounds.
+//! What comes out are forms for the digits of the result. Their bounds must be those of reduced digits; and
+//! each symbol's coefficients, summed up modulo p with the weights of the digits and R, must be those of a·b:
+//! roundings cancel. That is the result's congruence, for all operands within bounds.
 //!
 //! What is left to the lane tests is that the assembler and the processor do what the sources say.
 
@@ -110,7 +112,8 @@ fn p384_is_exact_right_and_reduced() {
     p384().iter().for_each(|kernel| prove::<P384, 8>(kernel, 2));
 }
 
-/// Asserts that the proof notices operands that are too large, other constants, and sources that do something else.
+/// Asserts that the proof notices operands that are too large, other constants, and sources that do something
+/// else.
 fn every_fault_is_noticed<F: Field, const D: usize>([mul, sqr]: [Kernel; 2], faults: &[(&str, &str)]) {
     let fails = |kernel: &Kernel, terms| std::panic::catch_unwind(|| prove::<F, D>(kernel, terms)).is_err();
     assert!(!fails(&mul, 2) && !fails(&sqr, 2));

@@ -69,8 +69,8 @@ impl Element {
         Self(limbs)
     }
 
-    /// The element Σ xᵢ·2^(51·i), for xᵢ < 2^118, with its carries propagated: limbs 0 and 2 to 4 below 2^51, limb 1
-    /// below 2^51 + 2^22.
+    /// The element Σ xᵢ·2^(51·i), for xᵢ < 2^118, with its carries propagated: limbs 0 and 2 to 4 below 2^51,
+    /// limb 1 below 2^51 + 2^22.
     pub(in crate::arch) fn carried(mut x: [u128; 5]) -> Self {
         for i in 0..4 {
             x[i + 1] += x[i] >> RADIX;

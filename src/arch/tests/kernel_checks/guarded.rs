@@ -1,8 +1,10 @@
-//! Kernels with every argument between two pages that may not be touched, at the one page's edge and at the other's;
-//! what is only read is in a page that may only be read. A kernel that goes astray ends the process with SIGSEGV.
+//! Kernels with every argument between two pages that may not be touched, at the one page's edge and at the
+//! other's; what is only read is in a page that may only be read. A kernel that goes astray ends the process
+//! with SIGSEGV.
 //!
-//! The emulator in which the IFMA tiers are tested maps everything. There, and here as well, the surroundings of each
-//! argument are filled, with other words in another round: they must stay, and results must not depend on them.
+//! The emulator in which the IFMA tiers are tested maps everything. There, and here as well, the surroundings
+//! of each argument are filled, with other words in another round: they must stay, and results must not
+//! depend on them.
 
 use super::{Argument, Avx2Fma, Avx512Ifma, AvxIfma, Call, TierKind, abi, fma, ifma, with_tier};
 use std::process::Command;
@@ -46,8 +48,8 @@ impl Guarded {
     }
 
     fn protect(&self, first: usize, count: usize, protection: i32) {
-        // SAFETY: pages of this mapping, to which no reference is alive: those of `all` end in the functions that
-        // take them.
+        // SAFETY: pages of this mapping, to which no reference is alive: those of `all` end in the functions
+        // that take them.
         let status = unsafe { libc::mprotect(self.base.add(first * PAGE).cast(), count * PAGE, protection) };
         assert_eq!(status, 0);
     }
@@ -58,8 +60,8 @@ impl Guarded {
 
     /// Everything between the guards.
     fn all(&mut self) -> &mut [u64] {
-        // SAFETY: these pages are mapped, readable, written as zero by the system, page-aligned, and `self` is borrowed
-        // as long as the slice. Callers write before `make_read_only` only.
+        // SAFETY: these pages are mapped, readable, written as zero by the system, page-aligned, and `self`
+        // is borrowed as long as the slice. Callers write before `make_read_only` only.
         unsafe { slice::from_raw_parts_mut(self.base.add(PAGE).cast(), self.pages * PAGE / 8) }
     }
 

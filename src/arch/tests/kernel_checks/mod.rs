@@ -1,7 +1,8 @@
-//! What is checked of every assembly kernel, whatever it computes: that it keeps to the calling convention, and that it
-//! reads and writes nothing but its arguments.
+//! What is checked of every assembly kernel, whatever it computes: that it keeps to the calling convention,
+//! and that it reads and writes nothing but its arguments.
 //!
-//! Each tier lists [`Call`]s of its kernels. A kernel of `asm/` that nobody lists fails `no_kernel_is_forgotten`.
+//! Each tier lists [`Call`]s of its kernels. A kernel of `asm/` that nobody lists fails
+//! `no_kernel_is_forgotten`.
 
 #[cfg(target_os = "linux")]
 mod guarded;

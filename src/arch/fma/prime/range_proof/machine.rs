@@ -18,8 +18,8 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    /// Runs the kernel `text`. `operands` are the registers that point to the operands, whose digits are below
-    /// `digits`; rcx points to `constants`, four of each; rdi to the result.
+    /// Runs the kernel `text`. `operands` are the registers that point to the operands, whose digits are
+    /// below `digits`; rcx points to `constants`, four of each; rdi to the result.
     pub(super) fn run(text: &str, operands: &[&str], digits: &[u64], constants: &[f64]) -> Self {
         let mut memory = HashMap::new();
         for (operand, register) in operands.iter().enumerate() {
@@ -107,8 +107,8 @@ impl Machine {
 
     /// Writes what an instruction makes of the exact `value`.
     ///
-    /// A double holds every multiple of 2^m up to 2^(m + 53). Otherwise the value must be known to lie in one binade, [2^e,
-    /// 2^(e+1)]: then it is rounded to a multiple of 2^(e − 52), the nearest.
+    /// A double holds every multiple of 2^m up to 2^(m + 53). Otherwise the value must be known to lie in one
+    /// binade, [2^e, 2^(e+1)]: then it is rounded to a multiple of 2^(e − 52), the nearest.
     fn exact_or_rounded(&mut self, source: &Source, to: &str, mut value: Form, line: &str) {
         let limit = i64::from(SCALE) + i64::from(value.multiple_of) + 53;
         if self.bound(&value) > BigUint::from(1u8) << limit {
