@@ -106,7 +106,7 @@
 .macro MBF_SPEND passes
     sub cl, \passes
     jnc 77f
-    call rustls_multibuffer_mbf_rebase
+    CALL mbf_rebase
     sub cl, \passes
 77:
 .endm
@@ -116,13 +116,14 @@
 # first forms open a group: their row 0 starts the accumulators.
 .macro MBF_DEFINE_PASSES w, top
 .p2align 6
-rustls_multibuffer_mbf_full_first_\w:
+ROUTINE mbf_full_first_\w
     MBF_FIRST_ROW \w
-    jmp rustls_multibuffer_mbf_full_rest_\w
+    JUMP mbf_full_rest_\w
+END mbf_full_first_\w
 .p2align 6
-rustls_multibuffer_mbf_full_\w:
+ROUTINE mbf_full_\w
     MBF_ROW 0, 0, \top
-rustls_multibuffer_mbf_full_rest_\w:
+ENTRY mbf_full_rest_\w
     MBF_ROW 1, 0, \top
     MBF_ROW 2, 0, \top
     MBF_ROW 3, 0, \top
@@ -132,24 +133,27 @@ rustls_multibuffer_mbf_full_rest_\w:
     add rsi, 224
     sub rdx, 224
     ret
+END mbf_full_\w
 
 .p2align 6
-rustls_multibuffer_mbf_lower_first_\w:
+ROUTINE mbf_lower_first_\w
     MBF_FIRST_ROW \w
-    jmp rustls_multibuffer_mbf_lower_rest_\w
+    JUMP mbf_lower_rest_\w
+END mbf_lower_first_\w
 .p2align 6
-rustls_multibuffer_mbf_lower_\w:
+ROUTINE mbf_lower_\w
     MBF_ROW 0, 0, \top
-rustls_multibuffer_mbf_lower_rest_\w:
+ENTRY mbf_lower_rest_\w
     .irp t, 1,2,3,4,5,6
     .if \t < \w
     MBF_ROW \t, \t, \top
     .endif
     .endr
     ret
+END mbf_lower_\w
 
 .p2align 6
-rustls_multibuffer_mbf_upper_\w:
+ROUTINE mbf_upper_\w
     .irp t, 1,2,3,4,5,6
     .if \t < \w
     MBF_ROW \t, 0, (\t-1)
@@ -158,6 +162,7 @@ rustls_multibuffer_mbf_upper_\w:
     add rsi, 32*\w
     sub rdx, 32*\w
     ret
+END mbf_upper_\w
 .endm
 
 .macro MBF_FIRST_ROW w
@@ -194,13 +199,14 @@ MBF_DEFINE_PASSES 5, 4
 
 .macro MBF_DEFINE_DIAGONAL name, base, w, first, last, top
 .p2align 6
-rustls_multibuffer_mbf_\name:
+ROUTINE mbf_\name
     .irp i, 0,1,2,3,4,5,6
     .if (\i >= \first) && (\i <= \last)
     MBF_PAIRS \base, \w, \i, \top
     .endif
     .endr
     ret
+END mbf_\name
 .endm
 
 # Even: the block meets itself. Odd: it meets itself and the next. Last: as odd, where there is no next block.
@@ -212,7 +218,7 @@ MBF_DEFINE_DIAGONAL odd_5, 9, 5, 0, 6, 13
 
 # Accumulators start from chi and from zero; "acc": the low ones from the digits at r15.
 .p2align 6
-rustls_multibuffer_mbf_init_acc:
+ROUTINE mbf_init_acc
     vmovapd ymm0, [r11 + MBF_CHI]
     vmovapd ymm7, [r15]
     vmovapd ymm8, [r15 + 32]
@@ -221,20 +227,21 @@ rustls_multibuffer_mbf_init_acc:
     vmovapd ymm11, [r15 + 128]
     vmovapd ymm12, [r15 + 160]
     vmovapd ymm13, [r15 + 192]
-    jmp rustls_multibuffer_mbf_init_high
-.p2align 5
-rustls_multibuffer_mbf_init:
+    JUMP mbf_init_high
+END mbf_init_acc
+ROUTINE mbf_init
     vmovapd ymm0, [r11 + MBF_CHI]
     .irp l, 7,8,9,10,11,12,13
     vxorps xmm\l, xmm\l, xmm\l
     .endr
-rustls_multibuffer_mbf_init_high:
+ENTRY mbf_init_high
     .irp c, 1,2,3,4,5,6
     vmovapd ymm\c, ymm0
     .endr
     mov ecx, [r11 + MBF_BUDGET]
     xor eax, eax
     ret
+END mbf_init
 
 # Rebase: H has taken all that its binade holds. Move it to X and start again from chi. Where a column is so
 # long that L could leave the exact integers, its multiples of 2^K move to X as well.
@@ -246,7 +253,7 @@ rustls_multibuffer_mbf_init_high:
     vmovapd [r10 + MBF_X + 32*\c], ymm14
 .endm
 .p2align 6
-rustls_multibuffer_mbf_rebase:
+ROUTINE mbf_rebase
     vmovapd ymm15, [r11 + MBF_CHI]
     test eax, eax
     jnz 31f
@@ -277,6 +284,7 @@ rustls_multibuffer_mbf_rebase:
     MBF_REBASE_LOW 6, 13
 33:
     ret
+END mbf_rebase
 
 # Finish a group. First the columns' values: v[c] = L[c] + (H[c-1] - chi) / 2^K, column 0 taking the previous
 # group's last H; then one parallel carry step that leaves digits |d| <= 2^(K-1) + (a few), stored to rdi,
@@ -292,7 +300,7 @@ rustls_multibuffer_mbf_rebase:
     vfmadd231pd ymm\l, ymm\h, ymm15
 .endm
 .p2align 6
-rustls_multibuffer_mbf_finish:
+ROUTINE mbf_finish
     vmovapd ymm14, [r11 + MBF_CHI]
     vmovapd ymm15, [r11 + MBF_INV]
     cmp byte ptr [r9 + MBF_E_NARROW], 0
@@ -396,6 +404,7 @@ rustls_multibuffer_mbf_finish:
     vmovapd [rdi + 128], ymm11
     add rdi, 160
     ret
+END mbf_finish
 
 # rsi and rdx, on entry the operands, become the group's row block and column base.
 .macro MBF_SEEK
@@ -411,23 +420,22 @@ rustls_multibuffer_mbf_finish:
 .macro MBF_LOWER_GROUP w
     test r8d, r8d
     jz 34f
-    call rustls_multibuffer_mbf_full_first_\w
+    CALL mbf_full_first_\w
     jmp 33f
 32:
     MBF_SPEND 1
-    call rustls_multibuffer_mbf_full_\w
+    CALL mbf_full_\w
 33:
     dec r8d
     jnz 32b
     MBF_SPEND 1
-    call rustls_multibuffer_mbf_lower_\w
-    jmp rustls_multibuffer_mbf_finish
+    CALL mbf_lower_\w
+    JUMP mbf_finish
 34:
-    call rustls_multibuffer_mbf_lower_first_\w
-    jmp rustls_multibuffer_mbf_finish
+    CALL mbf_lower_first_\w
+    JUMP mbf_finish
 .endm
-.p2align 5
-rustls_multibuffer_mbf_lower_group:
+ROUTINE mbf_lower_group
     MBF_SEEK
     xor eax, eax
     mov ecx, [r11 + MBF_BUDGET]
@@ -437,17 +445,18 @@ rustls_multibuffer_mbf_lower_group:
     MBF_LOWER_GROUP 7
 39:
     MBF_LOWER_GROUP 5
+END mbf_lower_group
 
 # The passes of any group into accumulators that are in use. In: r9 entry, rsi and rdx operands.
 .macro MBF_OPEN w
     cmp byte ptr [r9 + MBF_E_TRIANGLE], 0
     je 32f
     MBF_SPEND [r9+MBF_E_WEIGHT]
-    call rustls_multibuffer_mbf_upper_\w
+    CALL mbf_upper_\w
     jmp 32f
 33:
     MBF_SPEND [r9+MBF_E_WEIGHT]
-    call rustls_multibuffer_mbf_full_\w
+    CALL mbf_full_\w
 32:
     dec r8d
     jns 33b
@@ -461,8 +470,7 @@ rustls_multibuffer_mbf_lower_group:
     add rsi, r13
     cmp byte ptr [r9 + MBF_E_CLOSE], 3
 .endm
-.p2align 5
-rustls_multibuffer_mbf_group:
+ROUTINE mbf_group
     MBF_SEEK
     cmp byte ptr [r9 + MBF_E_NARROW], 0
     jne 39f
@@ -470,19 +478,20 @@ rustls_multibuffer_mbf_group:
     jb 35f
     ja 36f
     MBF_SPEND 2
-    jmp rustls_multibuffer_mbf_odd_7
+    JUMP mbf_odd_7
 35:
     MBF_SPEND 1
-    jmp rustls_multibuffer_mbf_even_7
+    JUMP mbf_even_7
 36:
     MBF_SPEND 1
-    jmp rustls_multibuffer_mbf_last_7
+    JUMP mbf_last_7
 39:
     MBF_OPEN 5
     jb 37f
-    jmp rustls_multibuffer_mbf_odd_5
+    JUMP mbf_odd_5
 37:
-    jmp rustls_multibuffer_mbf_even_5
+    JUMP mbf_even_5
+END mbf_group
 
 # Clears what groups hand to each other.
 .macro MBF_CLEAR_CARRIES

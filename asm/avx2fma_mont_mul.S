@@ -11,10 +11,10 @@ FUNCTION avx2fma_mont_mul
 31:
     mov rsi, r12
     mov rdx, r13
-    call rustls_multibuffer_mbf_lower_group
+    CALL mbf_lower_group
     add r9, MBF_ENTRY
     dec r15d
     jnz 31b
-    call rustls_multibuffer_mbf_upper_half
+    CALL mbf_upper_half
     MBF_EPILOGUE
 END avx2fma_mont_mul

@@ -15,7 +15,7 @@
 #
 # Registers as in avx2fma_columns.S.
 .p2align 6
-rustls_multibuffer_mbf_upper_half:
+ROUTINE mbf_upper_half
     mov [r10 + MBF_UPPER], r9
     vmovapd ymm0, [r10 + MBF_PH]
     vmovapd ymm1, [r10 + MBF_PC]
@@ -24,11 +24,11 @@ rustls_multibuffer_mbf_upper_half:
     # The upper half of T goes to D, and its carries with it.
     mov r15d, [r11 + MBF_GROUPS]
 31:
-    call rustls_multibuffer_mbf_init
+    CALL mbf_init
     mov rsi, r12
     mov rdx, r13
-    call rustls_multibuffer_mbf_group
-    call rustls_multibuffer_mbf_finish
+    CALL mbf_group
+    CALL mbf_finish
     add r9, MBF_ENTRY
     dec r15d
     jnz 31b
@@ -48,7 +48,7 @@ rustls_multibuffer_mbf_upper_half:
 33:
     lea rsi, [r10 + MBF_D]
     mov rdx, rbp
-    call rustls_multibuffer_mbf_lower_group
+    CALL mbf_lower_group
     add r9, MBF_ENTRY
     dec r15d
     jnz 33b
@@ -117,31 +117,32 @@ rustls_multibuffer_mbf_upper_half:
     shl eax, 4
     lea r9, [r11 + rax + MBF_SCHEDULE]
     add rax, r9
-    push rax
+    SAVE rax
     lea r15, [r10 + r14 + MBF_D]
 36:
     cmp dword ptr [r11 + MBF_MERGED], 0
     jne 37f
-    call rustls_multibuffer_mbf_init_acc
+    CALL mbf_init_acc
     add r15, 224
     jmp 38f
 37:
-    call rustls_multibuffer_mbf_init
-    push r9
+    CALL mbf_init
+    SAVE r9
     mov r9, [r10 + MBF_UPPER]
     mov rsi, r12
     mov rdx, r13
-    call rustls_multibuffer_mbf_group
+    CALL mbf_group
     add r9, MBF_ENTRY
     mov [r10 + MBF_UPPER], r9
-    pop r9
+    RESTORE r9
 38:
     lea rsi, [r10 + 2*r14 + MBF_D + 32]
     mov rdx, rbx
-    call rustls_multibuffer_mbf_group
-    call rustls_multibuffer_mbf_finish
+    CALL mbf_group
+    CALL mbf_finish
     add r9, MBF_ENTRY
     cmp r9, [rsp]
     jne 36b
-    pop rax
+    RESTORE rax
     ret
+END mbf_upper_half

@@ -40,14 +40,14 @@ FUNCTION avx2fma_mont_sqr
     shl r9d, 5
     lea r9, [r11 + r9 + MBF_SCHEDULE]
 32:
-    call rustls_multibuffer_mbf_init
+    CALL mbf_init
     mov rsi, r12
     mov rdx, r13
-    call rustls_multibuffer_mbf_group
-    call rustls_multibuffer_mbf_finish
+    CALL mbf_group
+    CALL mbf_finish
     add r9, MBF_ENTRY
     dec r15d
     jnz 32b
-    call rustls_multibuffer_mbf_upper_half
+    CALL mbf_upper_half
     MBF_EPILOGUE
 END avx2fma_mont_sqr
