@@ -56,7 +56,7 @@
 //! | `spiffe-authority` | [`spiffe::authority`]: an authority for tests and demonstrations |
 //! | `sidecar` | the program `mtls-sidecar` |
 //! | `bench` | the program `handshake-bench` |
-//! | `internals` | what this crate's own tests and benchmarks reach into; not covered by semantic versioning |
+//! | `internals` | what our own tests and benchmarks reach into; not covered by semantic versioning |
 //!
 //! Without any of them there is [`provider`] alone.
 //!
@@ -87,7 +87,7 @@
 //! | 2 | `ops` | one public-key operation over one batch; the same one by one through aws-lc-rs |
 //! | 3 | `batch`, `fiber` | the queue that forms batches; stacks that park |
 //! | 4 | [`provider`] | what rustls sees: a `CryptoProvider`, signing keys, key exchanges, verification |
-//! | 4 | `validation` | what of Envoy's validation context is enforced; PEM files (features `config`, `spiffe`) |
+//! | 4 | `validation` | what of Envoy's validation context is enforced; PEM (features `config`, `spiffe`) |
 //! | 5 | [`handshake`] | the engines, the acceptor and the connector (feature `tokio`) |
 //! | 6 | [`spiffe`] | SPIFFE identities that rotate (feature `spiffe`) |
 //! | 7 | [`config`] | the configuration of Envoy, Istio and ASM (feature `config`) |

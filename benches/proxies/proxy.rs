@@ -125,7 +125,8 @@ listeners:
   direction: inbound
   address: {address}
   target: {application}
-  tls_identity: {{files: {{certificate_chain: {dir}/chain.pem, private_key: {dir}/key.pem, trusted_ca: {dir}/ca.pem}}}}
+  tls_identity:
+    files: {{certificate_chain: {dir}/chain.pem, private_key: {dir}/key.pem, trusted_ca: {dir}/ca.pem}}
   peers: {{any: true}}
 "
     )

@@ -12,7 +12,8 @@ pub(crate) const GNUTLS_CLI: ClientProgram =
 
 fn gnutls_cli(case: Case, with_certificate: bool, port: u16) -> Vec<String> {
     let mut args = peer::words(&format!(
-        "--port {port} --sni-hostname localhost --verify-hostname localhost --alpn http/1.1 --priority {} 127.0.0.1",
+        "--port {port} --sni-hostname localhost --verify-hostname localhost --alpn http/1.1 --priority {} \
+         127.0.0.1",
         priority(case)
     ));
     args.extend(["--x509cafile".into(), PKI.ca_file.clone()]);

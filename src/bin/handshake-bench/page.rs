@@ -81,7 +81,8 @@ fn page(title: &str, conditions: &[(&str, String)], sections: &[Section]) -> Res
     for section in sections {
         section_html(&mut html, section)?;
     }
-    html.push_str("<p>The same figures, for programs: <a href=\"results.jsonl\">results.jsonl</a></p></main></body></html>\n");
+    html.push_str("<p>The same figures, for programs: <a href=\"results.jsonl\">results.jsonl</a></p>");
+    html.push_str("</main></body></html>\n");
     Ok(html)
 }
 

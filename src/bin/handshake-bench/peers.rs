@@ -84,7 +84,8 @@ fn describe(samples: &[Sample], elapsed: Duration) -> String {
     let finished = sum(|s| s.finished);
     let cpu = samples.iter().map(|s| s.cpu).sum::<Duration>();
     let mut text = format!(
-        "{finished} handshakes ({} of them resumed, {} with a byte sent back) and {} refused in {:.1} s; open: {}\n",
+        "{finished} handshakes ({} of them resumed, {} with a byte sent back) and {} refused in {:.1} s; \
+         open: {}\n",
         sum(|s| s.resumed),
         sum(|s| s.echoed),
         sum(|s| s.refused),

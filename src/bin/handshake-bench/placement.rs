@@ -67,8 +67,8 @@ impl Placement {
         match self.shared {
             false => format!("server threads on cores {servers}, clients on cores {clients}"),
             true => format!(
-                "server threads on cores {servers} at nice {nice}, clients on cores {clients}: too few cores to \
-                 keep them apart, so handshakes/s and latency include the clients' work; server CPU does not",
+                "server threads on cores {servers} at nice {nice}, clients on cores {clients}: too few cores \
+                 to keep them apart, so handshakes/s and latency include the clients' work; server CPU does not",
                 nice = self.nice
             ),
         }

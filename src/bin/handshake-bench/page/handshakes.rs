@@ -40,9 +40,11 @@ fn section(heading: String, plots: Vec<Plot>, results: &[&ScenarioResult]) -> Se
     Section { heading, note: NOTE, plots, head, rows: rows.collect() }
 }
 
-const NOTE: &str = "Baseline is stock rustls with aws-lc-rs, or, in scenarios against-fixed, this crate without rotation; both implementations took turns in one run. A handshake counts \
-when the first application byte has come back; latency runs to that byte from connecting, or, where handshakes are due at a rate, \
-from the time at which one was due. Handshakes a second and CPU time are medians of the slots, their ratio to the baseline that of neighbouring slots; percentiles are of all handshakes.";
+const NOTE: &str = "Baseline is stock rustls with aws-lc-rs, or, in scenarios against-fixed, this crate without \
+rotation; both implementations took turns in one run. A handshake counts when the first application byte has \
+come back; latency runs to that byte from connecting, or, where handshakes are due at a rate, from the time at \
+which one was due. Handshakes per second and CPU time are medians of the slots, their ratio to the baseline is \
+that of neighbouring slots; percentiles are of all handshakes.";
 
 /// One bar for each scenario and implementation.
 fn bars(results: &[&ScenarioResult]) -> Section {

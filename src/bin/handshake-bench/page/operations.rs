@@ -11,8 +11,8 @@ pub(crate) fn sections(rows: &[Row]) -> Vec<Section> {
     let plots = names.iter().map(|name| plot(name, rows)).collect();
     vec![Section {
         heading: "Single operations".into(),
-        note: "Operations a second of one thread, in batches of each fill, against other libraries one by one in the same run. An \
-               RSA signature occupies two lanes. Medians of interleaved measurements.",
+        note: "Operations per second of one thread, in batches of each fill, against other libraries one by \
+               one in the same run. An RSA signature occupies two lanes. Medians of interleaved measurements.",
         plots,
         head: head().map(str::to_owned).to_vec(),
         rows: rows.iter().map(|row| cells(row).to_vec()).collect(),

@@ -40,7 +40,8 @@ pub(crate) fn table(results: &[ScenarioResult]) -> String {
 }
 
 const LEGEND: &str = "
-handshakes/s, server CPU per handshake: medians of the slots; ratios: medians over pairs of neighbouring slots.
+handshakes/s, server CPU per handshake: medians of the slots.
+ratios: medians over pairs of neighbouring slots.
 p50, p99: from connecting to the first application byte coming back, of all handshakes of all slots.
 fill: operations in a batch on average, of those that have lanes, `-` where there were none.
 busy: CPU seconds of the server a second.
@@ -79,13 +80,15 @@ pub(crate) fn points(results: &[ScenarioResult]) -> String {
 }
 
 const POINTS_LEGEND: &str = "
-load: clients that each make one handshake after the other, or handshakes that are due a second at random times.
-handshakes/s, server CPU per handshake: medians of the slots; ratios: medians over pairs of neighbouring slots.
+load: clients that each make one handshake after the other, or handshakes per second at random times.
+handshakes/s, server CPU per handshake: medians of the slots.
+ratios: medians over pairs of neighbouring slots.
 of baseline: the server CPU of a handshake, by that of the baseline.
 reached: whether 95 % of the rate was made and every handshake could start in the slot it was due in.
-p50 to max: of all handshakes of all slots, to the first application byte coming back; from connecting, with a rate from the
-time at which a handshake was due. What could not be started counts with the time it has waited.
-fill: operations in a batch on average; full to drain: the share of batches that left for each reason, in percent.
+p50 to max: of all handshakes of all slots, to the first application byte coming back; from connecting, or,
+with a rate, from the time at which a handshake was due. What could not be started counts with its waiting time.
+fill: operations in a batch on average.
+full to drain: the share of batches that left for each reason, in percent.
 ";
 
 /// The heads of the columns of [`point`].
