@@ -2,11 +2,11 @@
 //!
 //! Nothing here belongs to the program: `benches/ops.rs` measures the same.
 
+mod ecdsa;
 mod ed25519;
-mod nist;
+mod kx;
 mod rsa;
 mod rsa_verify;
-mod x25519;
 
 use rustls_multibuffer::internals::ops::{Op, Request, Response, Runner};
 
@@ -54,9 +54,9 @@ type Make = fn(&str) -> Result<Box<dyn Case>, String>;
 const MODULES: [(&[&str], Make); 5] = [
     (&rsa::NAMES, rsa::case),
     (&rsa_verify::NAMES, rsa_verify::case),
-    (&x25519::NAMES, x25519::case),
+    (&kx::NAMES, kx::case),
     (&ed25519::NAMES, ed25519::case),
-    (&nist::NAMES, nist::case),
+    (&ecdsa::NAMES, ecdsa::case),
 ];
 
 /// The names of all operations.
