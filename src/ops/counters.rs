@@ -1,6 +1,6 @@
 //! What a runner counts.
 
-/// What a [`Runner`](super::Runner) has done so far.
+/// How requests were answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {
