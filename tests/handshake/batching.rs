@@ -102,9 +102,9 @@ for_each_engine! {
     }
 
     async fn company_ends_a_poll_delay<E>() {
-        let engine = E::start(gathering().gather(4).poll_delay(Duration::from_secs(3600)));
+        let engine = E::start(gathering().poll_delay(Duration::from_secs(3600)));
         let (acceptor, connector) = acceptor_and_client(&engine, Setup::TLS13);
-        let handshakes = (0..4).map(|_| {
+        let handshakes = (0..8).map(|_| {
             let (acceptor, connector) = (acceptor.clone(), connector.clone());
             tokio::task::spawn_local(async move {
                 connect(|io| acceptor.accept(io), |io| connector.connect(localhost(), io)).await
@@ -114,7 +114,7 @@ for_each_engine! {
             handshake.await.unwrap();
         }
         let stats = rsa2048(&engine.stats());
-        assert_eq!((stats.fills[4], stats.left(Reason::Full)), (1, 1));
+        assert_eq!((stats.fills[8], stats.left(Reason::Full)), (1, 1));
         assert_all_returned(&engine).await;
     }
 }
