@@ -31,7 +31,11 @@ const BYTES: usize = 16 << 20;
 const RECENT: u64 = 1 << 14;
 
 /// A table, for one tier: the type tells which.
-type Table = Arc<dyn Any + Send + Sync>;
+struct Table {
+    table: Arc<dyn Any + Send + Sync>,
+    size: Size,
+    bytes: usize,
+}
 
 /// How large a table is to be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,30 +50,40 @@ pub(super) struct Known {
     uses: AtomicU64,
     /// When it was last used, in uses of all keys.
     last: AtomicU64,
-    /// With its size and its bytes.
-    table: RwLock<Option<(Table, Size, usize)>>,
+    /// One for each tier that has verified with the key often.
+    tables: RwLock<Vec<Table>>,
 }
 
 impl Known {
     /// The table, if there is one of this type.
     pub(super) fn table<T: Any + Send + Sync>(&self) -> Option<Arc<T>> {
-        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-        table.as_ref().and_then(|(table, ..)| table.clone().downcast().ok())
+        self.read().iter().find_map(|table| table.table.clone().downcast().ok())
     }
 
-    /// The bytes of its table, zero without one.
+    /// The bytes of its tables, zero without one.
     fn bytes(&self) -> usize {
-        self.table.read().unwrap_or_else(PoisonError::into_inner).as_ref().map_or(0, |(.., bytes)| *bytes)
+        self.read().iter().map(|table| table.bytes).sum()
     }
 
-    /// Which table is due after so many uses. A large one for which there was no room is due again later.
-    fn due(&self, uses: u64) -> Option<Size> {
-        let table = self.table.read().unwrap_or_else(PoisonError::into_inner);
-        match (uses, table.as_ref().map(|(_, size, _)| *size)) {
-            (SMALL, None) => Some(Size::Small),
-            (uses, None | Some(Size::Small)) if uses.is_multiple_of(LARGE) => Some(Size::Large),
+    /// Which table of this type is due after so many uses. One for which there was no room is due again later.
+    fn due<T: Any>(&self, uses: u64) -> Option<Size> {
+        let size = self.read().iter().find(|table| table.table.is::<T>()).map(|table| table.size);
+        match size {
+            None | Some(Size::Small) if uses.is_multiple_of(LARGE) => Some(Size::Large),
+            None if uses.is_multiple_of(SMALL) => Some(Size::Small),
             _ => None,
         }
+    }
+
+    /// Keeps a table in the place of that of the same type.
+    fn keep<T: Any>(&self, table: Table) {
+        let mut tables = self.tables.write().unwrap_or_else(PoisonError::into_inner);
+        tables.retain(|other| !other.table.is::<T>());
+        tables.push(table);
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Vec<Table>> {
+        self.tables.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -159,10 +173,10 @@ impl Registry {
         let Some(known) = known else { return self.insert(curve, key, now) };
         known.last.store(now, Relaxed);
         // Exactly one use has that number.
-        let due = known.due(known.uses.fetch_add(1, Relaxed) + 1);
+        let due = known.due::<T>(known.uses.fetch_add(1, Relaxed) + 1);
         if let Some(size) = due.filter(|_| self.has_room(now)) {
             let (table, bytes) = make(size);
-            self.keep(key, &known, (Arc::new(table), size, bytes));
+            self.keep::<T>(key, &known, Table { table: Arc::new(table), size, bytes });
         }
     }
 
@@ -176,12 +190,12 @@ impl Registry {
 
     /// Gives a key its table, if it is still counted. The least recently used tables are displaced until there is
     /// room.
-    fn keep(&self, key: &[u8], known: &Arc<Known>, table: (Table, Size, usize)) {
+    fn keep<T: Any>(&self, key: &[u8], known: &Arc<Known>, table: Table) {
         let mut keys = self.write();
         if !keys.get(key).is_some_and(|other| Arc::ptr_eq(other, known)) {
             return;
         }
-        *known.table.write().unwrap_or_else(PoisonError::into_inner) = Some(table);
+        known.keep::<T>(table);
         self.made.fetch_add(1, Relaxed);
         while keys.values().map(|known| known.bytes()).sum::<usize>() > self.limit.load(Relaxed) {
             remove_oldest(&mut keys, |known| known.bytes() > 0);
@@ -199,7 +213,7 @@ impl Registry {
             remove_oldest(&mut keys, |known| known.bytes() == 0);
         }
         let (uses, last) = (AtomicU64::new(1), AtomicU64::new(now));
-        keys.insert(key.into(), Arc::new(Known { curve, uses, last, table: RwLock::default() }));
+        keys.insert(key.into(), Arc::new(Known { curve, uses, last, tables: RwLock::default() }));
     }
 
     fn statistics(&self) -> KnownKeys {
@@ -278,6 +292,22 @@ mod tests {
         assert!(known.table::<()>().is_some() && known.table::<u8>().is_none());
         let expected = KnownKeys { keys: 1, tables: 1, bytes: 2 * TABLE, made: 2, displaced: 0 };
         assert_eq!(registry.statistics(), expected);
+    }
+
+    #[test]
+    fn each_tier_gets_a_table_of_its_own() {
+        let registry = Registry::new();
+        assert!(meet(&registry, 1));
+        let mut made = 0;
+        for _ in 0..SMALL {
+            registry.count(CURVE, &key(1), |_| {
+                made += 1;
+                (0_u8, TABLE)
+            });
+        }
+        let known = registry.prepared(CURVE, &key(1)).unwrap();
+        assert!(made == 1 && known.table::<()>().is_some() && known.table::<u8>().is_some());
+        assert_eq!(known.bytes(), 2 * TABLE);
     }
 
     #[test]
