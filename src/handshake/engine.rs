@@ -70,7 +70,7 @@ impl Engine {
                 if let Some(cpu) = &cpu {
                     cpu.bind();
                 }
-                let runner = Runner::new(tier).with_break_even(config.break_even);
+                let runner = Runner::new(tier).measuring().with_break_even(config.break_even);
                 Worker::new(&config, runner, messages, on_thread).serve();
             };
             handles.push(std::thread::Builder::new().name(format!("tls-batch-{i}")).spawn(serve)?);

@@ -68,7 +68,7 @@ impl LocalEngine {
     /// An engine for the calling thread. `threads` and `pin` of the configuration have no meaning here.
     pub fn new(config: EngineConfig) -> Self {
         let detection = report::detect(&config);
-        let runner = Runner::new(detection.tier).with_break_even(config.break_even);
+        let runner = Runner::new(detection.tier).measuring().with_break_even(config.break_even);
         Self(Rc::new(Shared {
             gate: Gate::new(config.max_in_flight),
             fibers: Fibers::new(config.stack_size),

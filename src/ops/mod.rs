@@ -32,6 +32,7 @@ mod shared_secret;
 pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
+mod timings;
 #[cfg(all(test, lanes, target_os = "linux"))]
 mod traces;
 

@@ -48,40 +48,42 @@ macro_rules! operations {
     };
 }
 
-// A batch costs the same however many of its lanes are filled, so below some fill aws-lc-rs is faster one by
-// one. From the fills here on lanes are not slower, shared core or not. Those on AVX2 with FMA are measured
-// with `handshake-bench ops`; `benches/record/` has the figures. No machine with IFMA was at hand: there they
-// are calculated from the instructions of a batch (`ops::counts`), two a cycle, and from what aws-lc-rs takes
-// for one operation.
+// A batch costs much the same however many of its lanes are filled, so below some fill aws-lc-rs is faster one
+// by one. From the fills here on lanes are not slower, shared core or not, until an engine has measured its own
+// batches (`timings`). Those on AVX2 with FMA (Zen 3) and on AVX-512 with IFMA (Zen 4) are measured with
+// `handshake-bench ops`; `benches/record/` has the figures. No machine with AVX-IFMA was at hand: there they are
+// calculated from the instructions of a batch (`ops::counts`), two a cycle, and from what aws-lc-rs takes for
+// one operation.
 operations! {
     // A batch of two signatures costs about 0.9 of one, but 1.1 and more while somebody else uses the same
     // core: aws-lc-rs leaves execution units idle that the other then has, and lanes leave none. aws-lc-rs
-    // uses IFMA for RSA where AVX-512 has it: one signature of four is not worth a batch there.
+    // uses IFMA for RSA where AVX-512 has it: a batch of signatures costs two and a half of one there, and a
+    // batch of verifications one and two thirds.
 
     /// RSA private operation with a 2048-bit modulus (any padding, any hash).
-    RsaSign2048: "rsa2048-sign", Rsa, 2, [2, 1, 2];
+    RsaSign2048: "rsa2048-sign", Rsa, 2, [2, 1, 3];
     /// RSA private operation with a 3072-bit modulus.
-    RsaSign3072: "rsa3072-sign", Rsa, 2, [2, 1, 2];
+    RsaSign3072: "rsa3072-sign", Rsa, 2, [2, 1, 3];
     /// RSA private operation with a 4096-bit modulus.
-    RsaSign4096: "rsa4096-sign", Rsa, 2, [2, 1, 2];
+    RsaSign4096: "rsa4096-sign", Rsa, 2, [2, 1, 3];
     /// Verification of an RSA signature with a 2048-bit modulus (any padding, hash and exponent).
-    RsaVerify2048: "rsa2048-verify", Rsa, 1, [2, 1, 1];
+    RsaVerify2048: "rsa2048-verify", Rsa, 1, [2, 1, 2];
     /// Verification of an RSA signature with a 3072-bit modulus.
-    RsaVerify3072: "rsa3072-verify", Rsa, 1, [2, 1, 1];
+    RsaVerify3072: "rsa3072-verify", Rsa, 1, [2, 1, 2];
     /// Verification of an RSA signature with a 4096-bit modulus.
-    RsaVerify4096: "rsa4096-verify", Rsa, 1, [2, 1, 1];
+    RsaVerify4096: "rsa4096-verify", Rsa, 1, [2, 1, 2];
 
     // Multiplications of fixed points are split: a request alone has all lanes, and costs less than one in
-    // aws-lc-rs, but for those on curve25519 in AVX2, which are short and cost as much. A batch of other
+    // aws-lc-rs, but for those on curve25519, which are short and cost as much. A batch of other
     // operations costs there one and a half to two operations, and one of Ed25519's verifications a little
     // more than two.
 
     /// X25519 key agreement.
-    X25519: "x25519", Curve25519, 1, [2, 2, 2];
+    X25519: "x25519", Curve25519, 1, [2, 2, 3];
     /// Generation of an X25519 key pair, the key share of a handshake.
-    X25519Keygen: "x25519-keygen", Curve25519, 1, [2, 1, 1];
+    X25519Keygen: "x25519-keygen", Curve25519, 1, [2, 1, 2];
     /// An Ed25519 signature.
-    Ed25519Sign: "ed25519-sign", Curve25519, 1, [2, 1, 1];
+    Ed25519Sign: "ed25519-sign", Curve25519, 1, [2, 1, 2];
     /// Verification of an Ed25519 signature.
     Ed25519Verify: "ed25519-verify", Curve25519, 1, [3, 3, 3];
     /// ECDSA signature with P-256 and SHA-256.

@@ -1,11 +1,13 @@
 //! Runs batches: in lanes where that is faster, through aws-lc-rs where it is not, and again after a panic.
 
 use super::lanes::{self, LaneRunner};
+use super::timings::Timings;
 use super::{Counters, Op, Request, Response, ecdsa, scalar};
 use crate::arch::mxcsr::in_default_environment;
-use crate::arch::{Tier, wiping_stack};
+use crate::arch::{Tier, TierKind, wiping_stack};
 use crate::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Instant;
 
 /// Runs batches on one thread: owns the kernels' workspace, wiped after every batch.
 #[derive(Debug)]
@@ -14,8 +16,10 @@ pub struct Runner {
     /// By [`Family`](super::op::Family).
     pub(super) lanes: Option<[Box<dyn LaneRunner>; 4]>,
     counters: Counters,
-    /// In place of the measured fills.
+    /// In place of the table's fills, and of the measured ones.
     break_even: Option<usize>,
+    /// What batches took, if that decides.
+    timings: Option<Timings>,
 }
 
 impl Runner {
@@ -23,7 +27,8 @@ impl Runner {
     /// aws-lc's random generator seeded, which takes 30 to 70 ms.
     pub fn new(tier: Tier) -> Self {
         scalar::seed();
-        Self { tier, lanes: lanes::of_tier(tier), counters: Counters::default(), break_even: None }
+        let lanes = lanes::of_tier(tier);
+        Self { tier, lanes, counters: Counters::default(), break_even: None, timings: None }
     }
 
     /// The tier that runs the batches.
@@ -36,20 +41,41 @@ impl Runner {
         op.capacity(self.tier.kind().lanes())
     }
 
-    /// The smallest fill at which lanes are faster than aws-lc-rs, one by one; a smaller batch goes there.
+    /// The smallest fill at which lanes are faster than aws-lc-rs, one by one; a smaller batch goes there. Above
+    /// [`Runner::capacity`] if lanes are not faster even when they are full.
     pub fn break_even(&self, op: Op) -> usize {
-        match self.break_even {
-            Some(fill) => fill.clamp(1, self.capacity(op)),
-            None => op.break_even(self.tier.kind()),
+        let table = op.break_even(self.tier.kind());
+        match (self.break_even, &self.timings) {
+            (Some(fill), _) => fill.clamp(1, self.capacity(op)),
+            (None, Some(timings)) => timings.fill(op, self.capacity(op), table),
+            (None, None) => table,
         }
     }
 
-    /// The same runner with `fill` in place of the measured break-even fills; full batches still run in
-    /// lanes. `None` leaves the measured ones.
+    /// The same runner with `fill` in place of the break-even fills of table and measurement; full batches still
+    /// run in lanes. `None` leaves them.
     #[must_use]
     pub fn with_break_even(mut self, fill: Option<usize>) -> Self {
         self.break_even = fill;
         self
+    }
+
+    /// The same runner that measures what its batches take, and goes by that as soon as it has seen a few of
+    /// each kind. The portable tier, which is a specification and no competitor, is not measured.
+    #[must_use]
+    pub fn measuring(mut self) -> Self {
+        self.timings = (self.tier.kind() != TierKind::Portable).then(Timings::default);
+        self
+    }
+
+    /// Whether so many requests of `op` are worth their lanes.
+    fn lanes_pay(&self, op: Op, fill: usize) -> bool {
+        match &self.timings {
+            Some(timings) if self.break_even.is_none() => {
+                timings.lanes_pay(op, fill, self.capacity(op), op.break_even(self.tier.kind()))
+            }
+            _ => fill >= self.break_even(op),
+        }
     }
 
     /// What was done so far.
@@ -76,7 +102,8 @@ impl Runner {
         let Some(op) = requests.first().map(|r| r.op()) else { return };
         assert!(requests.len() <= self.capacity(op) && requests.iter().all(|r| r.op() == op));
         let least = self.break_even(op);
-        let worthwhile = requests.len() >= least;
+        let worthwhile = self.lanes_pay(op, requests.len());
+        let started = self.timings.is_some().then(Instant::now);
         match self.lanes.as_mut().filter(|_| worthwhile) {
             Some(lanes) => {
                 let (counters, answered) = (self.counters, results.len());
@@ -86,12 +113,17 @@ impl Runner {
                     results.truncate(answered);
                     self.counters = counters;
                     self.redo(requests, results);
+                } else if let (Some(timings), Some(started)) = (&mut self.timings, started) {
+                    timings.lanes(op, requests.len(), started.elapsed());
                 }
             }
             None => {
                 self.counters.scalar += requests.len() as u64;
                 let answered = results.len();
                 requests[0].wiping(|| results.extend(requests.iter().map(|r| r.answer())));
+                if let (Some(timings), Some(started)) = (&mut self.timings, started) {
+                    timings.scalar(op, requests.len(), started.elapsed());
+                }
                 let answers = requests.iter().zip(&results[answered..]);
                 self.count_valid(
                     op,
