@@ -5,7 +5,7 @@
 
 use metrics::{Label, counter, describe_counter, describe_gauge, gauge};
 use rustls_multibuffer::handshake::{EngineStats, Reason};
-use rustls_multibuffer::provider::unaccelerated_signatures;
+use rustls_multibuffer::provider::{known_keys, unaccelerated_signatures};
 use std::collections::HashMap;
 
 /// How long requests waited. The facade's counters are whole numbers, so that it is told microseconds; they
@@ -23,6 +23,10 @@ pub(crate) fn describe() {
         ("batch_requests_total", "Requests that left in batches."),
         ("batch_cancelled_total", "Requests that were withdrawn before their batch ran."),
         ("batch_refused_total", "Requests for which the queue had no room."),
+        ("verified_at_once_total", "Verifications that were answered without waiting for a batch."),
+        ("long_calls_total", "Calls into rustls that held a thread for over 10 ms without parking."),
+        ("known_key_tables_made_total", "Tables made for public keys that are met often."),
+        ("known_key_tables_displaced_total", "Tables of public keys that made room for others."),
     ] {
         describe_counter!(format!("mtls_sidecar_{name}"), help);
     }
@@ -34,6 +38,9 @@ pub(crate) fn describe() {
         ("fibers", "Fibers that are alive."),
         ("fiber_stacks", "Stacks of fibers, those in the pool included."),
         ("fiber_stack_deepest_bytes", "The most that a fiber has used of its stack."),
+        ("known_keys", "Public keys whose uses are counted."),
+        ("known_key_tables", "Public keys that are met often and have a table."),
+        ("known_key_table_bytes", "The bytes of these tables."),
     ] {
         describe_gauge!(format!("mtls_sidecar_{name}"), help);
     }
@@ -62,9 +69,19 @@ impl Reported {
             "mtls_sidecar_fiber_stack_deepest_bytes",
             workers.iter().map(|s| s.deepest_stack).max().unwrap_or(0),
         );
+        let known = known_keys();
+        set("mtls_sidecar_known_keys", known.keys);
+        set("mtls_sidecar_known_key_tables", known.tables);
+        set("mtls_sidecar_known_key_table_bytes", known.bytes);
         let mut sums = HashMap::new();
         workers.iter().for_each(|stats| add(&mut sums, stats));
-        sums.insert(("mtls_sidecar_unaccelerated_signatures_total", Vec::new()), unaccelerated_signatures());
+        for (name, sum) in [
+            ("mtls_sidecar_unaccelerated_signatures_total", unaccelerated_signatures()),
+            ("mtls_sidecar_known_key_tables_made_total", known.made),
+            ("mtls_sidecar_known_key_tables_displaced_total", known.displaced),
+        ] {
+            sums.insert((name, Vec::new()), sum);
+        }
         for (key, now) in sums {
             let labels: Vec<_> = key.1.iter().map(|(name, value)| Label::new(*name, value.clone())).collect();
             // Less than before: a worker was too busy to answer. Its share is in the counters, and is not
@@ -94,6 +111,8 @@ fn add(sums: &mut HashMap<Key, u64>, stats: &EngineStats) {
     ] {
         count("mtls_sidecar_engine_handshakes_total", &[("result", result)], n);
     }
+    count("mtls_sidecar_verified_at_once_total", &[], stats.verified_at_once);
+    count("mtls_sidecar_long_calls_total", &[], stats.long_calls);
     let runner = &stats.runner;
     for (path, n) in [("lanes", runner.in_lanes), ("scalar", runner.scalar), ("redone", runner.redone)] {
         count("mtls_sidecar_operations_total", &[("path", path)], n);
