@@ -162,7 +162,8 @@ fn a_planted_division_is_found_by_its_source_line() {
 fn planted_assembly_is_found_by_its_symbol() {
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let (source, object) = (directory.join("planted.s"), directory.join("planted.so"));
-    let text = "rustls_multibuffer_planted:\n vpgatherqq %ymm2, (%rax,%ymm1,8), %ymm0\n div %rcx\n vdivpd %ymm0, %ymm1, %ymm2\n vmovdqa64 (%rax), %zmm0{%k1}\n ret\n";
+    let text = "rustls_multibuffer_planted:\n vpgatherqq %ymm2, (%rax,%ymm1,8), %ymm0\n div %rcx\n vdivpd \
+        %ymm0, %ymm1, %ymm2\n vmovdqa64 (%rax), %zmm0{%k1}\n ret\n";
     std::fs::write(&source, text).expect("the target directory");
     let [source, to] = [&source, &object].map(|path| path.to_str().expect("UTF-8"));
     output("cc", &["-shared", "-nostdlib", "-o", to, source]);

@@ -1,7 +1,7 @@
 //! Labels of metrics: what there is to say of a value, and everything that may be said of its type.
 
-/// Gives a type `as_label`, and `labels`, which cannot forget one. A variant that says what another type says has that
-/// type's labels.
+/// Gives a type `as_label`, and `labels`, which cannot forget one. A variant that says what another type says
+/// has that type's labels.
 macro_rules! labels {
     ($type:ident $(with $variant:ident($inner:ty))?, $($pattern:pat => $label:literal,)*) => {
         impl $type {

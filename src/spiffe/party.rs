@@ -45,12 +45,12 @@ impl<E: HandshakeEngine, C: Send + Sync + 'static> Party<E, C> {
         Self { engine, identity, authorizer, live, algorithms, side, configs }
     }
 
-    /// Lets `begin` begin a handshake with the configuration of the generation that is current now, and `run` run it.
-    /// `tls` shows rustls' state of the stream that comes out of it.
+    /// Lets `begin` begin a handshake with the configuration of the generation that is current now, and `run`
+    /// run it. `tls` shows rustls' state of the stream that comes out of it.
     ///
     /// # Errors
-    /// Those of the handshake, with the peer's refusal in words; [`Unavailable`], if there is no identity: then nothing
-    /// was sent.
+    /// Those of the handshake, with the peer's refusal in words; [`Unavailable`], if there is no identity:
+    /// then nothing was sent.
     pub(super) fn handshake<H, S, F, R>(
         &self,
         begin: fn(E, Arc<C>) -> H,

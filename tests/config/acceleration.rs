@@ -18,8 +18,8 @@ fn engine(text: &str) -> EngineConfig {
 #[test]
 fn everything_that_can_be_said() {
     let config = engine(
-        "tls_acceleration: {enabled: true, max_tier: avx2-fma, poll_delay: 50us, break_even: 2, max_parked: 64, \
-         threads: 3, pin: false}",
+        "tls_acceleration: {enabled: true, max_tier: avx2-fma, poll_delay: 50us, break_even: 2, \
+         max_parked: 64, threads: 3, pin: false}",
     );
     let expected = EngineConfig::default()
         .max_tier(TierKind::Avx2Fma)
@@ -31,7 +31,8 @@ fn everything_that_can_be_said() {
     assert_eq!(config, expected);
     assert_eq!(
         engine(
-            "tlsAcceleration: {maxTier: avx2-fma, pollDelay: 50us, breakEven: 2, maxParked: 64, threads: 3, pin: false}"
+            "tlsAcceleration: {maxTier: avx2-fma, pollDelay: 50us, breakEven: 2, maxParked: 64, threads: \
+             3, pin: false}"
         ),
         expected
     );

@@ -130,7 +130,9 @@ fn parameters_become_rustls_own() {
     );
     let versions = |low: &str, high: &str| {
         let text = format!(
-            "common_tls_context: {{tls_params: {{tls_minimum_protocol_version: {low}, tls_maximum_protocol_version: {high}}}, tls_certificates: [{{certificate_chain: {{filename: /c}}, private_key: {{filename: /k}}}}]}}"
+            "common_tls_context: {{tls_params: {{tls_minimum_protocol_version: {low}, \
+             tls_maximum_protocol_version: {high}}}, tls_certificates: [{{certificate_chain: {{filename: \
+             /c}}, private_key: {{filename: /k}}}}]}}"
         );
         let versions = downstream(&text).unwrap().value.common.params.protocol_versions();
         versions.iter().map(|version| version.version).collect::<Vec<_>>()
@@ -183,8 +185,8 @@ fn names_that_envoy_knows_and_rustls_does_not_are_left_out() {
     }
     const SUITES: &str =
         "[\"[ECDHE-ECDSA-AES128-GCM-SHA256|ECDHE-ECDSA-CHACHA20-POLY1305]\", ECDHE-RSA-AES256-GCM-SHA384]";
-    let istios = "[ECDHE-ECDSA-AES256-GCM-SHA384, ECDHE-RSA-AES256-GCM-SHA384, ECDHE-ECDSA-AES128-GCM-SHA256, \
-                  ECDHE-RSA-AES128-GCM-SHA256, AES256-GCM-SHA384, AES128-GCM-SHA256]";
+    let istios = "[ECDHE-ECDSA-AES256-GCM-SHA384, ECDHE-RSA-AES256-GCM-SHA384, \
+        ECDHE-ECDSA-AES128-GCM-SHA256, ECDHE-RSA-AES128-GCM-SHA256, AES256-GCM-SHA384, AES128-GCM-SHA256]";
     let read = with(SUITES, istios).unwrap();
     assert_eq!((read.value.common.params.cipher_suites.len(), read.warnings.len()), (4, 2));
     for suites in
@@ -270,7 +272,8 @@ common_tls_context:
 
 fn matcher(text: &str) -> Result<UriMatcher, String> {
     let text = format!(
-        "common_tls_context: {{validation_context: {{trusted_ca: {{filename: /ca}}, match_typed_subject_alt_names: [{{san_type: URI, matcher: {text}}}]}}}}"
+        "common_tls_context: {{validation_context: {{trusted_ca: {{filename: /ca}}, \
+         match_typed_subject_alt_names: [{{san_type: URI, matcher: {text}}}]}}}}"
     );
     let read = upstream(&text).map_err(|e| e.problems()[0].message.clone())?;
     Ok(read.value.common.validation.unwrap().uri_matchers.remove(0))
@@ -310,15 +313,16 @@ fn who_is_admitted_by_roots_alone_is_a_warning() {
     let none = upstream("common_tls_context: {validation_context: {}}").unwrap_err();
     assert_eq!(
         problems(&none)[0],
-        "common_tls_context.validation_context.trusted_ca: it is required: nothing else says which certificates to trust"
+        "common_tls_context.validation_context.trusted_ca: it is required: nothing else says which \
+         certificates to trust"
     );
 }
 
 #[test]
 fn what_says_nothing_new_about_peers_is_accepted() {
     let defaults = "trust_chain_verification: VERIFY_TRUST_CHAIN, allow_expired_certificate: false, \
-        require_signed_certificate_timestamp: false, max_verify_depth: 100, only_verify_leaf_cert_crl: false, \
-        verify_certificate_hash: []";
+        require_signed_certificate_timestamp: false, max_verify_depth: 100, only_verify_leaf_cert_crl: \
+        false, verify_certificate_hash: []";
     let read = upstream(&format!(
         "common_tls_context: {{validation_context: {{trusted_ca: {{filename: /ca}}, {defaults}}}}}"
     ))
@@ -403,8 +407,10 @@ fn servers_of_secrets_are_checked() {
         let e = downstream(&text).unwrap_err().to_string();
         assert!(e.contains(expected), "{fields}: {e}");
     }
-    let text = "common_tls_context: {tls_certificate_sds_secret_configs: [{name: x, sds_config: {api_config_source: \
-                {api_type: GRPC, grpc_services: [{google_grpc: {target_uri: 'unix:/run/agent.sock', stat_prefix: sds}}]}}}]}";
+    let text = "common_tls_context: {tls_certificate_sds_secret_configs: [{name: x, sds_config: \
+        {api_config_source: \
+                {api_type: GRPC, grpc_services: [{google_grpc: {target_uri: 'unix:/run/agent.sock', \
+        stat_prefix: sds}}]}}}]}";
     let CertificateSource::Sds(secret) = &downstream(text).unwrap().value.common.certificates[0] else {
         panic!()
     };
@@ -422,7 +428,8 @@ fn contexts_are_found_wherever_they_are() {
         .map(|line| format!("        {line}\n"))
         .collect::<String>();
     let text = format!(
-        "static_resources:\n  clusters:\n  - transport_socket:\n      typed_config:\n{upstream}  listeners:\n  - x:\n{}",
+        "static_resources:\n  clusters:\n  - transport_socket:\n      typed_config:\n{upstream}  \
+         listeners:\n  - x:\n{}",
         crate::support::indent(YAML, 6)
     );
     let found = envoy::find(&Document::parse("bootstrap.yaml", &text).unwrap(), Mode::Strict);

@@ -40,7 +40,8 @@ surprise: 1
 common_tls_context:
   tls_certificates:
   - private_key: {filename: /k.pem, inline_string: x}
-  tls_params: {tls_minimum_protocol_version: TLSv1_3, tls_maximum_protocol_version: TLSv1_2, cipher_suites: [RC4]}
+  tls_params: {tls_minimum_protocol_version: TLSv1_3, tls_maximum_protocol_version: TLSv1_2, \
+         cipher_suites: [RC4]}
 ",
     )
     .unwrap_err();
@@ -48,13 +49,23 @@ common_tls_context:
     assert_eq!(
         problems(&e),
         [
-            "require_client_certificate: there is no validation context to verify the client's certificate with".to_owned(),
+            "require_client_certificate: there is no validation context to verify the client's \
+             certificate with"
+                .to_owned(),
             "surprise: this field is not supported".to_owned(),
             format!("{path}.tls_certificates[0].certificate_chain: it is required"),
-            format!("{path}.tls_certificates[0].private_key: expected one of filename, inline_string, inline_bytes and environment_variable, found 2"),
+            format!(
+                "{path}.tls_certificates[0].private_key: expected one of filename, inline_string, \
+                inline_bytes and environment_variable, found 2"
+            ),
             format!("{path}.tls_params.tls_maximum_protocol_version: below the minimum"),
             format!("{path}.tls_params.cipher_suites: no cipher suite of this list is supported"),
-            format!("{path}.tls_params.cipher_suites[0]: no such cipher suite; known are ECDHE-ECDSA-AES128-GCM-SHA256, ECDHE-ECDSA-AES256-GCM-SHA384, ECDHE-ECDSA-CHACHA20-POLY1305, ECDHE-RSA-AES128-GCM-SHA256, ECDHE-RSA-AES256-GCM-SHA384, ECDHE-RSA-CHACHA20-POLY1305"),
+            format!(
+                "{path}.tls_params.cipher_suites[0]: no such cipher suite; known are \
+                ECDHE-ECDSA-AES128-GCM-SHA256, ECDHE-ECDSA-AES256-GCM-SHA384, \
+                ECDHE-ECDSA-CHACHA20-POLY1305, ECDHE-RSA-AES128-GCM-SHA256, ECDHE-RSA-AES256-GCM-SHA384, \
+                ECDHE-RSA-CHACHA20-POLY1305"
+            ),
         ]
     );
 }
@@ -83,7 +94,8 @@ fn types_that_are_wrong() {
     }
 }
 
-const GOOD: &str = "common_tls_context: {tls_certificates: [{certificate_chain: {filename: /c}, private_key: {filename: /k}}], ";
+const GOOD: &str = "common_tls_context: {tls_certificates: [{certificate_chain: {filename: /c}, \
+    private_key: {filename: /k}}], ";
 
 #[test]
 fn unknown_fields_are_errors_or_warnings() {
@@ -175,7 +187,8 @@ fn values_are_never_repeated() {
         assert!(!format!("{:?}", document(&text)).contains("MIGH"));
     }
     let text = format!(
-        "common_tls_context: {{tls_certificates: [{{certificate_chain: {{inline_string: '{secret}'}}, private_key: {{inline_string: '{secret}'}}}}]}}"
+        "common_tls_context: {{tls_certificates: [{{certificate_chain: {{inline_string: '{secret}'}}, \
+         private_key: {{inline_string: '{secret}'}}}}]}}"
     );
     let read = downstream(&text).unwrap();
     assert!(!format!("{read:?}").contains("MIGH"));

@@ -26,8 +26,10 @@ max_session_keys: 10
 tls_acceleration: {poll_delay: {seconds: 1, nanos: 5}, break_even: auto, threads: 2, max_tier: avx2-fma}
 tls_identity: {sds: {address: 'unix:/x', certificate: default}}
 ",
-    "{\"@type\": \"x/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext\", \"commonTlsContext\": {\"tlsCertificateSdsSecretConfigs\":\
-     [{\"name\": \"a\", \"sdsConfig\": {\"apiConfigSource\": {\"apiType\": \"GRPC\", \"grpcServices\": [{\"envoyGrpc\": {\"clusterName\": \"c\"}}]}}}]}}",
+    "{\"@type\": \"x/envoy.extensions.transport_sockets.tls.v3.DownstreamTlsContext\", \
+     \"commonTlsContext\": {\"tlsCertificateSdsSecretConfigs\":\
+     [{\"name\": \"a\", \"sdsConfig\": {\"apiConfigSource\": {\"apiType\": \"GRPC\", \"grpcServices\": \
+     [{\"envoyGrpc\": {\"clusterName\": \"c\"}}]}}}]}}",
     "meshConfig: {defaultConfig: {privateKeyProvider: {cryptomb: {pollDelay: 1m30.5s}}, concurrency: 4}}
 ---
 kind: ProxyConfig

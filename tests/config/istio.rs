@@ -31,9 +31,9 @@ fn a_second_stays_a_second() {
 #[test]
 fn everything_of_the_mesh() {
     let config = of_mesh(
-        "privateKeyProvider: {cryptomb: {pollDelay: 2ms, fallback: true}}, concurrency: 0, drainDuration: 1m, \
-         parentShutdownDuration: 1m30s, terminationDrainDuration: 15s, holdApplicationUntilProxyStarts: true, \
-         proxyMetadata: {A: '1'}, image: {imageType: distroless}",
+        "privateKeyProvider: {cryptomb: {pollDelay: 2ms, fallback: true}}, concurrency: 0, drainDuration: \
+         1m, parentShutdownDuration: 1m30s, terminationDrainDuration: 15s, holdApplicationUntilProxyStarts: \
+         true, proxyMetadata: {A: '1'}, image: {imageType: distroless}",
     );
     assert_eq!(config.drain_duration, Some(Duration::from_secs(60)));
     assert_eq!(config.parent_shutdown_duration, Some(Duration::from_secs(90)));
@@ -67,35 +67,75 @@ fn fallback_decides_where_there_are_no_lanes() {
 fn what_is_refused() {
     let provider = "meshConfig.defaultConfig.privateKeyProvider";
     let cases = [
-        ("meshConfig: {defaultConfig: {privateKeyProvider: {}}}", format!("{provider}: a provider is required: cryptomb")),
+        (
+            "meshConfig: {defaultConfig: {privateKeyProvider: {}}}",
+            format!("{provider}: a provider is required: cryptomb"),
+        ),
         (
             "meshConfig: {defaultConfig: {privateKeyProvider: {qat: {pollDelay: 1ms}}}}",
             format!("{provider}.qat: QuickAssist is not supported; cryptomb is"),
         ),
         (
             "meshConfig: {defaultConfig: {privateKeyProvider: {cryptomb: {pollDelay: 10}}}}",
-            format!("{provider}.cryptomb.pollDelay: expected a duration with its unit, such as \"0.002s\" or \"10ms\", found a number"),
+            format!(
+                "{provider}.cryptomb.pollDelay: expected a duration with its unit, such as \"0.002s\" \
+                or \"10ms\", found a number"
+            ),
         ),
-        ("meshConfig: {defaultConfig: {concurrency: -1}}", "meshConfig.defaultConfig.concurrency: the value is out of range: expected a whole number from 0 to 4294967295".to_owned()),
-        ("meshConfig: {defaultConfig: {concurrency: 1.5}}", "meshConfig.defaultConfig.concurrency: expected a whole number, found a number with a fraction".to_owned()),
-        ("meshConfig: {defaultConfig: {tracng: {}}}", "meshConfig.defaultConfig.tracng: there is no such field; did you mean tracing?".to_owned()),
-        ("meshConfig: {acessLogFile: x}", "meshConfig.acessLogFile: there is no such field; did you mean accessLogFile?".to_owned()),
-        ("meshConfig: {trustDomain: x, extensionProviders: [{name: x, zipkn: {}}]}", "meshConfig.extensionProviders[0].zipkn: there is no such field; did you mean zipkin?".to_owned()),
-        ("{kind: ProxyConfig, spec: {selector: {labels: {app: a}}}}", "spec.selector.labels: there is no such field".to_owned()),
-        ("{kind: ProxyConfig, spek: {concurrency: 2}}", "spek: there is no such field; did you mean spec?".to_owned()),
-        ("{kind: ProxyConfig, spec: {drainDuration: 2s}}", "spec.drainDuration: there is no such field".to_owned()),
-        ("{kind: ASMCustomProxyConfigInjectionTemplate, spec: {configPatches: {logLevl: debug}}}", "spec.configPatches.logLevl: there is no such field; did you mean logLevel?".to_owned()),
+        (
+            "meshConfig: {defaultConfig: {concurrency: -1}}",
+            "meshConfig.defaultConfig.concurrency: the \
+            value is out of range: expected a whole number from 0 to 4294967295"
+                .to_owned(),
+        ),
+        (
+            "meshConfig: {defaultConfig: {concurrency: 1.5}}",
+            "meshConfig.defaultConfig.concurrency: expected a whole number, found a number with a fraction"
+                .to_owned(),
+        ),
+        (
+            "meshConfig: {defaultConfig: {tracng: {}}}",
+            "meshConfig.defaultConfig.tracng: there is no such field; did you mean tracing?".to_owned(),
+        ),
+        (
+            "meshConfig: {acessLogFile: x}",
+            "meshConfig.acessLogFile: there is no such field; did you mean accessLogFile?".to_owned(),
+        ),
+        (
+            "meshConfig: {trustDomain: x, extensionProviders: [{name: x, zipkn: {}}]}",
+            "meshConfig.extensionProviders[0].zipkn: there is no such field; did you mean zipkin?".to_owned(),
+        ),
+        (
+            "{kind: ProxyConfig, spec: {selector: {labels: {app: a}}}}",
+            "spec.selector.labels: there is no such field".to_owned(),
+        ),
+        (
+            "{kind: ProxyConfig, spek: {concurrency: 2}}",
+            "spek: there is no such field; did you mean spec?".to_owned(),
+        ),
+        (
+            "{kind: ProxyConfig, spec: {drainDuration: 2s}}",
+            "spec.drainDuration: there is no such field".to_owned(),
+        ),
+        (
+            "{kind: ASMCustomProxyConfigInjectionTemplate, spec: {configPatches: {logLevl: debug}}}",
+            "spec.configPatches.logLevl: there is no such field; did you mean logLevel?".to_owned(),
+        ),
         (
             "{kind: ProxyConfig, spec: {privateKeyProvider: {cryptomb: {}}}}",
-            "spec.privateKeyProvider: a ProxyConfig object cannot carry it: use meshConfig.defaultConfig or the annotation proxy.istio.io/config".to_owned(),
+            "spec.privateKeyProvider: a ProxyConfig object cannot carry it: use meshConfig.defaultConfig \
+             or the annotation proxy.istio.io/config"
+                .to_owned(),
         ),
         (
             "{kind: ProxyConfig, metadata: {creationTimestamp: yesterday}, spec: {}}",
             "metadata.creationTimestamp: not a time of RFC 3339".to_owned(),
         ),
         (
-            "{kind: ASMCustomProxyConfigInjectionTemplate, spec: {configPatches: {lifecycle: {preStop: {exec: {}}}}}}",
-            "spec.configPatches.lifecycle.preStop: expected one of exec, with a command, and sleep".to_owned(),
+            "{kind: ASMCustomProxyConfigInjectionTemplate, spec: {configPatches: {lifecycle: {preStop: \
+             {exec: {}}}}}}",
+            "spec.configPatches.lifecycle.preStop: expected one of exec, with a command, and sleep"
+                .to_owned(),
         ),
         ("a: 1", ": expected an object with a kind, meshConfig, defaultConfig or metadata".to_owned()),
     ];
@@ -108,9 +148,8 @@ fn what_is_refused() {
         .unwrap_err();
     assert_eq!(
         problems(&two),
-        [
-            "defaultConfig: there is a mesh configuration already, at objects.yaml:1:29: meshConfig.defaultConfig"
-        ]
+        ["defaultConfig: there is a mesh configuration already, at objects.yaml:1:29: \
+             meshConfig.defaultConfig"]
     );
 }
 
@@ -178,7 +217,8 @@ fn a_config_map_holds_the_mesh_as_text() {
     let e = read(&broken, Mode::Strict).map(|_| ()).unwrap_err();
     assert_eq!(
         e.to_string(),
-        "objects.yaml, data.mesh:2:15: defaultConfig.konkurrenz: there is no such field; did you mean concurrency?"
+        "objects.yaml, data.mesh:2:15: defaultConfig.konkurrenz: there is no such field; did you mean \
+         concurrency?"
     );
 }
 

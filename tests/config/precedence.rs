@@ -23,7 +23,8 @@ fn object(kind: &str, place: &str, selector: Option<&str>, age: &str, concurrenc
     let selector = selector.map_or(String::new(), |labels| format!("{key}: {{matchLabels: {{{labels}}}}}, "));
     let age = if age.is_empty() { String::new() } else { format!(", creationTimestamp: '{age}'") };
     format!(
-        "{{kind: {kind}, metadata: {{namespace: {namespace}, name: {name}{age}}}, spec: {{{selector}{settings}}}}}"
+        "{{kind: {kind}, metadata: {{namespace: {namespace}, name: {name}{age}}}, spec: \
+         {{{selector}{settings}}}}}"
     )
 }
 
@@ -125,10 +126,14 @@ fn the_oldest_counts() {
 #[test]
 fn siblings_are_not_merged_and_rows_are_field_by_field() {
     let parts = [
-        "meshConfig: {defaultConfig: {drainDuration: 1s, concurrency: 3, proxyMetadata: {A: mesh, B: mesh}}}".to_owned(),
+        "meshConfig: {defaultConfig: {drainDuration: 1s, concurrency: 3, proxyMetadata: {A: mesh, B: mesh}}}"
+            .to_owned(),
         "{kind: ProxyConfig, metadata: {namespace: shop, name: a}, spec: {concurrency: 4}}".to_owned(),
-        "{kind: ProxyConfig, metadata: {namespace: shop, name: b}, spec: {environmentVariables: {A: b}}}".to_owned(),
-        "{kind: ProxyConfig, metadata: {namespace: shop, name: c}, spec: {selector: {matchLabels: {app: cart}}, environmentVariables: {B: c}}}".to_owned(),
+        "{kind: ProxyConfig, metadata: {namespace: shop, name: b}, spec: {environmentVariables: {A: b}}}"
+            .to_owned(),
+        "{kind: ProxyConfig, metadata: {namespace: shop, name: c}, spec: {selector: {matchLabels: {app: \
+         cart}}, environmentVariables: {B: c}}}"
+            .to_owned(),
     ];
     let config = Resolver::default().resolve(&objects(&parts), &pod()).config;
     assert_eq!((config.concurrency, config.drain_duration.unwrap().as_secs()), (Some(4), 1));
@@ -284,7 +289,8 @@ proxyMetadata.A = \"x\"
 terminationDrainDuration = \"5s\"
     from built-in
 without a say:
-    ASMCustomProxyConfigInjectionTemplate shop/asm (objects.yaml:7:93): not looked at: the precedence is Istio's
+    ASMCustomProxyConfigInjectionTemplate shop/asm (objects.yaml:7:93): not looked at: the precedence is \
+         Istio's
     ProxyConfig shop/pay (objects.yaml:5:67): its selector does not match
 "
     );

@@ -93,7 +93,8 @@ fn empty_and_huge_files_are_refused() {
 
 #[test]
 fn what_is_no_base64_is_refused() {
-    let text = "common_tls_context: {tls_certificates: [{certificate_chain: {inline_bytes: '!'}, private_key: {filename: ''}}]}";
+    let text = "common_tls_context: {tls_certificates: [{certificate_chain: {inline_bytes: '!'}, \
+        private_key: {filename: ''}}]}";
     let at = "common_tls_context.tls_certificates[0]";
     let expected = [
         format!("{at}.certificate_chain.inline_bytes: this is not base64"),

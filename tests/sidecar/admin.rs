@@ -176,7 +176,10 @@ fn signatures_of_keys_without_lanes_are_counted() {
 #[test]
 fn every_field_is_explained() {
     let home = Home::new();
-    home.configure("listeners: [{name: l, direction: inbound, address: '127.0.0.1:1', target: '127.0.0.1:2', identity: default, peers: {any: true}}]");
+    home.configure(
+        "listeners: [{name: l, direction: inbound, address: '127.0.0.1:1', target: \
+        '127.0.0.1:2', identity: default, peers: {any: true}}]",
+    );
     let explain = |how: &str| {
         let config = home.dir.join("config.yaml");
         let defaults = "concurrency: 7\nprivateKeyProvider: {cryptomb: {fallback: true}}";
@@ -203,7 +206,8 @@ fn a_listener_waits_for_its_identity() {
         let target = echo_application().await;
         home.configure(&format!(
             "listeners:
-- {{name: in, direction: inbound, address: '127.0.0.1:0', target: '{target}', identity: default, peers: {{any: true}}}}"
+- {{name: in, direction: inbound, address: '127.0.0.1:0', target: '{target}', identity: default, peers: \
+             {{any: true}}}}"
         ));
         let sidecar = home.launch(&[]);
         sidecar.until("it answers", || sidecar.try_http("GET", "/ready").is_some());
@@ -227,7 +231,8 @@ fn without_an_identity_that_peers_accept_it_is_not_ready() {
         write_identity(&home.dir, &server, &authority);
         home.configure(
             "listeners:
-- {name: in, direction: inbound, address: '127.0.0.1:0', target: '127.0.0.1:9', identity: default, peers: {any: true}}",
+- {name: in, direction: inbound, address: '127.0.0.1:0', target: '127.0.0.1:9', identity: default, peers: \
+             {any: true}}",
         );
         let sidecar = home.start();
         let ready = || sidecar.http("GET", "/ready");
@@ -318,7 +323,8 @@ fn the_configuration_is_checked() {
     let home = Home::new();
     home.configure(
         "listeners:
-- {name: l, direction: inbound, address: '127.0.0.1:1', target: '127.0.0.1:2', identity: default, peers: {any: true}}",
+- {name: l, direction: inbound, address: '127.0.0.1:1', target: '127.0.0.1:2', identity: default, peers: \
+         {any: true}}",
     );
     let file = home.dir.join("config.yaml");
     let check = || {

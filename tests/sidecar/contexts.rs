@@ -178,7 +178,10 @@ fn compare(variant: &Variant, number: usize, envoy: &Path, dir: &str) -> Option<
     };
     let Variant { side, place, field, value, freedom } = variant;
     (!is_as_it_may).then(|| {
-        format!("{side:?} {place:?} {field}: {value} ({freedom:?})\n  ours {ours}: {we_say}\n  Envoy {theirs}: {envoy_says}")
+        format!(
+            "{side:?} {place:?} {field}: {value} ({freedom:?})\n  ours {ours}: {we_say}\n  Envoy \
+            {theirs}: {envoy_says}"
+        )
     })
 }
 

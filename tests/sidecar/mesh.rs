@@ -122,7 +122,8 @@ impl Mesh {
             "log: {{access: true}}
 drain: {{parent_shutdown_time: 1000s}}
 listeners:
-- {{name: {name}, direction: {direction}, address: '127.0.0.1:0', target: '{target}', tls_identity: {identity},
+- {{name: {name}, direction: {direction}, address: '127.0.0.1:0', target: '{target}', tls_identity: \
+             {identity},
    limits: {{max_connections: 10000, max_pending: 10000}},
    timeouts: {{connect: 100s, handshake: 100s}}, {options}}}"
         ));

@@ -43,7 +43,8 @@ impl Home {
         self.configure_bare(&format!(
             "identities:
   default:
-    tls_identity: {{files: {{certificate_chain: {dir}/chain.pem, private_key: {dir}/key.pem, trusted_ca: {dir}/bundle.pem}}}}
+    tls_identity: {{files: {{certificate_chain: {dir}/chain.pem, private_key: {dir}/key.pem, trusted_ca: \
+             {dir}/bundle.pem}}}}
 {rest}"
         ));
     }

@@ -109,7 +109,8 @@ fn contexts_of_envoy_carry_connections() {
         ));
         let inbound = home.start();
         let home = crate::process::Home::new();
-        let sds = "sds_config: {api_config_source: {api_type: GRPC, grpc_services: {envoy_grpc: {cluster_name: sds}}}}";
+        let sds = "sds_config: {api_config_source: {api_type: GRPC, grpc_services: {envoy_grpc: \
+            {cluster_name: sds}}}}";
         home.configure_bare(&format!(
             "clusters: {{sds: 'unix://{}'}}
 listeners:
@@ -124,7 +125,8 @@ listeners:
       combined_validation_context:
         validation_context_sds_secret_config: {{name: ROOTCA, {sds}}}
         default_validation_context:
-          match_typed_subject_alt_names: [{{san_type: URI, matcher: {{exact: 'spiffe://mesh.example/server'}}}}]
+          match_typed_subject_alt_names: [{{san_type: URI, matcher: {{exact: \
+             'spiffe://mesh.example/server'}}}}]
 ",
             mesh.socket(Source::Sds, "client").display(),
             inbound.address("in"),
@@ -152,7 +154,8 @@ async fn of_envoy(authority: &Authority, validation: &str) -> Sidecar {
   tls:
     require_client_certificate: true
     common_tls_context:
-      tls_certificates: [{{certificate_chain: {{filename: {dir}/chain.pem}}, private_key: {{filename: {dir}/key.pem}}}}]
+      tls_certificates: [{{certificate_chain: {{filename: {dir}/chain.pem}}, private_key: {{filename: \
+         {dir}/key.pem}}}}]
       validation_context: {}
 ",
         echo_application().await,
@@ -191,7 +194,8 @@ fn envoys_spiffe_validator_verifies_each_domain_with_its_own_bundle() {
         let message =
             "type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig";
         let validator = format!(
-            "{{custom_validator_config: {{name: envoy.tls.cert_validator.spiffe, typed_config: {{'@type': {message}, \
+            "{{custom_validator_config: {{name: envoy.tls.cert_validator.spiffe, typed_config: {{'@type': \
+             {message}, \
              trust_domains: [{{name: mesh.example, trust_bundle: {{filename: '{{dir}}/bundle.pem'}}}}, \
              {{name: other.example, trust_bundle: {{filename: '{{dir}}/other.pem'}}}}]}}}}}}"
         );

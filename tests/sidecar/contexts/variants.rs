@@ -101,7 +101,8 @@ pub(super) const VARIANTS: &[Variant] = &[
         Downstream,
         Params,
         "cipher_suites",
-        "[\"ECDHE-ECDSA-AES256-GCM-SHA384\", \"ECDHE-RSA-AES256-GCM-SHA384\", \"ECDHE-ECDSA-AES128-GCM-SHA256\", \
+        "[\"ECDHE-ECDSA-AES256-GCM-SHA384\", \"ECDHE-RSA-AES256-GCM-SHA384\", \
+         \"ECDHE-ECDSA-AES128-GCM-SHA256\", \
           \"ECDHE-RSA-AES128-GCM-SHA256\", \"AES256-GCM-SHA384\", \"AES128-GCM-SHA256\"]",
         Same,
     ),
@@ -179,7 +180,8 @@ pub(super) const VARIANTS: &[Variant] = &[
         Downstream,
         Certificate,
         "private_key_provider",
-        "{\"provider_name\": \"other\", \"typed_config\": {\"@type\": \"type.googleapis.com/google.protobuf.Struct\"}}",
+        "{\"provider_name\": \"other\", \"typed_config\": {\"@type\": \
+         \"type.googleapis.com/google.protobuf.Struct\"}}",
         Same,
     ),
     // Envoy's ordinary build has no cryptomb.
@@ -187,7 +189,8 @@ pub(super) const VARIANTS: &[Variant] = &[
         Downstream,
         Certificate,
         "private_key_provider",
-        "{\"provider_name\": \"cryptomb\", \"fallback\": true, \"typed_config\": {\"@type\": \"type.googleapis.com/\
+        "{\"provider_name\": \"cryptomb\", \"fallback\": true, \"typed_config\": {\"@type\": \
+         \"type.googleapis.com/\
           envoy.extensions.private_key_providers.cryptomb.v3alpha.CryptoMbPrivateKeyMethodConfig\", \
           \"private_key\": {\"filename\": \"DIR/key.pem\"}, \"poll_delay\": \"0.002s\"}}",
         Wider,
@@ -196,7 +199,8 @@ pub(super) const VARIANTS: &[Variant] = &[
         Downstream,
         Certificate,
         "private_key_provider",
-        "{\"provider_name\": \"cryptomb\", \"fallback\": true, \"typed_config\": {\"@type\": \"type.googleapis.com/\
+        "{\"provider_name\": \"cryptomb\", \"fallback\": true, \"typed_config\": {\"@type\": \
+         \"type.googleapis.com/\
           envoy.extensions.private_key_providers.cryptomb.v3alpha.CryptoMbPrivateKeyMethodConfig\", \
           \"private_key\": {\"filename\": \"DIR/key.pem\"}}}",
         Wider,

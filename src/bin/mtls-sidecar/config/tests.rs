@@ -38,8 +38,8 @@ fn errors_name_the_path() {
         (
             "address: 127.0.0.1:15006",
             "address: localhost:15006",
-            "listeners[0].address: expected an IP address and a port, such as 127.0.0.1:15006 or [::1]:15006, \
-             and no name",
+            "listeners[0].address: expected an IP address and a port, such as 127.0.0.1:15006 or \
+             [::1]:15006, and no name",
         ),
         ("identity: default", "identity: other", "listeners[0].identity: there is no identity \"other\""),
         ("peers: {trust_domains: [example.org]}", "peers: {}", "listeners[0].peers: say who"),
@@ -311,10 +311,12 @@ listeners:
     common_tls_context:
       tls_certificate_sds_secret_configs:
       - name: default
-        sds_config: {api_config_source: {api_type: GRPC, grpc_services: {envoy_grpc: {cluster_name: sds-grpc}}}}
+        sds_config: {api_config_source: {api_type: GRPC, grpc_services: {envoy_grpc: {cluster_name: \
+    sds-grpc}}}}
       validation_context_sds_secret_config:
         name: ROOTCA
-        sds_config: {api_config_source: {api_type: GRPC, grpc_services: {envoy_grpc: {cluster_name: sds-grpc}}}}
+        sds_config: {api_config_source: {api_type: GRPC, grpc_services: {envoy_grpc: {cluster_name: \
+    sds-grpc}}}}
 ";
 
 #[test]
