@@ -17,6 +17,9 @@
 mod application;
 #[path = "../../tests/support/credulous.rs"]
 mod credulous;
+#[path = "../../tests/support/pki.rs"]
+#[expect(dead_code, reason = "nobody is revoked here")]
+mod issuing;
 mod load;
 mod pki;
 mod proxy;

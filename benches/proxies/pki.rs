@@ -1,12 +1,13 @@
 //! Certificates, in files and for the clients.
 
-use rcgen::{
-    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
-    KeyUsagePurpose, RsaKeySize, SanType,
-};
+use crate::issuing;
+use rcgen::{CertificateParams, Issuer, KeyPair, RsaKeySize};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use std::error::Error;
 use std::path::{Path, PathBuf};
+
+/// The trust domain that everybody here belongs to.
+const DOMAIN: &str = "bench.example";
 
 /// The kind of the proxies' key. The clients' is P-256 always, so that the load is light.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -63,36 +64,25 @@ pub(crate) struct Pki {
 impl Pki {
     /// Issues everything, and writes `ca.pem`, `chain.pem`, `key.pem`, and `both.pem` as haproxy wants it.
     pub(crate) fn generate(kind: KeyKind, folder: &Folder) -> Result<Self, Box<dyn Error>> {
-        let mut params = CertificateParams::default();
-        params.distinguished_name.push(DnType::CommonName, "bench root");
-        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-        let root_key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
+        let params = issuing::authority(DOMAIN);
+        let root_key = issuing::key();
         let root = params.self_signed(&root_key)?;
         let issuer = Issuer::new(params, root_key);
         let server_key = match kind {
             KeyKind::Rsa2048 => KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, RsaKeySize::_2048)?,
-            KeyKind::P256 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?,
+            KeyKind::P256 => issuing::key(),
         };
-        let server = leaf("server")?.signed_by(&server_key, &issuer)?;
+        let server = leaf("server").signed_by(&server_key, &issuer)?;
         folder.write("ca.pem", &root.pem())?;
         folder.write("chain.pem", &server.pem())?;
         folder.write("key.pem", &server_key.serialize_pem())?;
         folder.write("both.pem", &(server.pem() + &server_key.serialize_pem()))?;
-        let key = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256)?;
-        let client = leaf("client")?.signed_by(&key, &issuer)?;
+        let key = issuing::key();
+        let client = leaf("client").signed_by(&key, &issuer)?;
         Ok(Self { chain: vec![client.der().clone()], key: PrivateKeyDer::try_from(key.serialize_der())? })
     }
 }
 
-fn leaf(name: &str) -> Result<CertificateParams, rcgen::Error> {
-    let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, name);
-    let id = format!("spiffe://bench.example/{name}");
-    params.subject_alt_names =
-        vec![SanType::URI(id.try_into()?), SanType::DnsName(format!("{name}.test").try_into()?)];
-    params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-    params.extended_key_usages =
-        vec![ExtendedKeyUsagePurpose::ServerAuth, ExtendedKeyUsagePurpose::ClientAuth];
-    Ok(params)
+fn leaf(name: &str) -> CertificateParams {
+    issuing::leaf(&format!("{name}.test"), [&format!("spiffe://{DOMAIN}/{name}")])
 }
