@@ -33,9 +33,12 @@ pub(crate) type Answer = Result<Response, Error>;
 /// Parks the fiber of an engine until there is a reply.
 ///
 /// # Errors
-/// Off a fiber it gives back what was asked; a handshake that is given up gets no reply.
-pub(crate) fn park(ask: Ask) -> Result<Reply, NotParked<Ask>> {
-    fiber::park(ask)
+/// The caller is on no fiber, or its handshake is given up.
+pub(crate) fn park(ask: Ask) -> Result<Reply, NotParked<()>> {
+    fiber::park(ask).map_err(|e| match e {
+        NotParked::NotOnFiber(_) => NotParked::NotOnFiber(()),
+        NotParked::Cancelled => NotParked::Cancelled,
+    })
 }
 
 /// The answer to a request: from a batch if the caller runs on a fiber, else at once. It is also made at once
