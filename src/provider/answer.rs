@@ -4,6 +4,7 @@
 //! the engine, in `handshake/local.rs` on a thread of the application, in `handshake/worker.rs` on one of its
 //! own. It queues the request, runs the batch that the queue lets go, and resumes the fiber with the reply.
 
+use super::unaccelerated;
 use crate::error::Error;
 use crate::fiber::{self, NotParked, is_unlocked};
 use crate::ops::{Request, Response};
@@ -15,7 +16,7 @@ pub(crate) enum Ask {
     InBatch(Request),
     /// A verification that is answered before anything else runs on the thread.
     AtOnce(Request),
-    /// A future of the application's, to be polled by the task of the handshake.
+    /// A future of the application's, to be polled in the runtime of the handshake.
     Await(Pin<Box<dyn Future<Output = ()> + Send>>),
 }
 
@@ -47,6 +48,7 @@ pub(crate) fn park(ask: Ask) -> Result<Reply, NotParked<()>> {
 pub(super) fn answer(request: impl Fn() -> Result<Request, Error>) -> Answer {
     let request_for_batch = request()?;
     if !is_on_engine() {
+        unaccelerated::count_off_engine();
         return request_for_batch.run_scalar();
     }
     match ask(Ask::InBatch(request_for_batch)) {
@@ -73,7 +75,7 @@ pub(super) fn verdict(request: impl FnOnce() -> Option<Request>) -> Option<Resul
 }
 
 /// Whether [`ask`] finds an engine.
-fn is_on_engine() -> bool {
+pub(crate) fn is_on_engine() -> bool {
     fiber::on_fiber::<Ask, Reply>()
 }
 

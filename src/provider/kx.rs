@@ -2,8 +2,8 @@
 //!
 //! A server parks twice, one time after the other: rustls' `start_and_complete` calls [`Kx::start`] for the
 //! share and [`Started::complete`] for the agreement with the client's. A client makes its share when its
-//! connection is made, before anything is sent: so the connection itself is made on a fiber (`Work::Connect`
-//! in `handshake/work.rs`).
+//! connection is made, before anything is sent: so the connection itself is made on a fiber
+//! (`TlsConnector::connect` in `handshake/connector.rs`).
 
 use super::answer::answer;
 use super::rustls_error;

@@ -13,6 +13,7 @@
 //! P-256 and P-384, and with Ed25519 keys; the key exchanges secp256r1, secp384r1, and X25519, alone and in
 //! the hybrid X25519MLKEM768. Everything else is rustls' own aws-lc-rs provider.
 
+mod accelerate;
 pub(crate) mod answer;
 mod batch_verifications;
 mod hybrid;
@@ -22,8 +23,9 @@ mod unaccelerated;
 mod verify;
 
 pub use crate::ops::ecdsa::{KnownKeys, known_keys, limit_table_bytes};
+pub use accelerate::accelerate;
 pub use batch_verifications::{BatchVerifications, batch_verifications};
-pub use unaccelerated::unaccelerated_signatures;
+pub use unaccelerated::{operations_off_engine, unaccelerated_signatures};
 
 use crate::arch::wiping_stack;
 use crate::error::{Error, KeyError};

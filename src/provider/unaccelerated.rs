@@ -1,4 +1,4 @@
-//! Keys without lanes: served by aws-lc-rs, told once, and counted.
+//! What is not accelerated: counted, and said in the log.
 
 use crate::error::KeyError;
 use rustls::pki_types::SubjectPublicKeyInfoDer;
@@ -8,11 +8,29 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 static SIGNATURES: AtomicU64 = AtomicU64::new(0);
+static OFF_ENGINE: AtomicU64 = AtomicU64::new(0);
 
 /// Signatures that this process has made with keys for which there are no lanes, on whatever tier. They never
 /// reach an engine's queues, so that no engine's statistics have them.
 pub fn unaccelerated_signatures() -> u64 {
     SIGNATURES.load(Relaxed)
+}
+
+/// Signatures and key exchanges of this provider that the process has done on no engine, by aws-lc-rs:
+/// there they are as fast as rustls' own, and no faster.
+pub fn operations_off_engine() -> u64 {
+    OFF_ENGINE.load(Relaxed)
+}
+
+/// Counts an operation that runs on no engine; the log says once what to change.
+pub(super) fn count_off_engine() {
+    if OFF_ENGINE.fetch_add(1, Relaxed) == 0 {
+        log::warn!(
+            "an operation of rustls-multibuffer's provider runs on no engine, so that nothing is batched: accept and \
+             connect with its handshake::TlsAcceptor and TlsConnector, or give the handshake's future to Engine::run \
+             (told once)"
+        );
+    }
 }
 
 /// The key with its signatures counted; the log says why it is not accelerated.

@@ -16,13 +16,16 @@ type Algorithm = &'static dyn SignatureVerificationAlgorithm;
 /// ours.
 pub(super) fn supported_algorithms() -> WebPkiSupportedAlgorithms {
     // Made once and never freed, because rustls wants lists that live as long as the process.
-    static ALGORITHMS: LazyLock<WebPkiSupportedAlgorithms> = LazyLock::new(|| {
-        let stock = aws_lc_rs::default_provider().signature_verification_algorithms;
-        let mapping = stock.mapping.iter().map(|(scheme, algorithms)| (*scheme, replaced(algorithms)));
-        let mapping: Vec<(SignatureScheme, &'static [Algorithm])> = mapping.collect();
-        WebPkiSupportedAlgorithms { all: replaced(stock.all), mapping: mapping.leak() }
-    });
+    static ALGORITHMS: LazyLock<WebPkiSupportedAlgorithms> =
+        LazyLock::new(|| accelerated(aws_lc_rs::default_provider().signature_verification_algorithms));
     *ALGORITHMS
+}
+
+/// These algorithms in their order, the ones that have lanes replaced by ours. What is made is never freed.
+pub(super) fn accelerated(stock: WebPkiSupportedAlgorithms) -> WebPkiSupportedAlgorithms {
+    let mapping = stock.mapping.iter().map(|(scheme, algorithms)| (*scheme, replaced(algorithms)));
+    let mapping: Vec<(SignatureScheme, &'static [Algorithm])> = mapping.collect();
+    WebPkiSupportedAlgorithms { all: replaced(stock.all), mapping: mapping.leak() }
 }
 
 fn replaced(stock: &[Algorithm]) -> &'static [Algorithm] {
