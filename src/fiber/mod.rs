@@ -1,15 +1,17 @@
 //! Stacks that can be parked in the middle of a call and resumed with an answer.
 //!
-//! A *fiber* runs a closure on a stack of its own. Anywhere below that closure, however deep and whatever code
-//! lies between, [`park`] hands a request `Q` out to whoever started or resumed the fiber, and returns when that
-//! one resumes it with an answer `A`. Nothing here knows what the requests are.
+//! A *fiber* runs a closure on a stack of its own. Anywhere below that closure, however deep and whatever
+//! code lies between, [`park`] hands a request `Q` out to whoever started or resumed the fiber, and returns
+//! when that one resumes it with an answer `A`. Nothing here knows what the requests are.
 //!
 //! * **A fiber stays on its thread**: none of the types is `Send`.
-//! * **Suspended fibers are never unwound from outside and never leaked.** Dropping a [`Parked`] resumes it with
-//!   the news that it was cancelled, again and again until its closure has returned.
+//! * **Suspended fibers are never unwound from outside and never leaked.** Dropping a [`Parked`] resumes it
+//!   with the news that it was cancelled, again and again until its closure has returned.
 //! * **A panic on a fiber ends that fiber**: it is caught at the fiber's root and becomes [`Step::Panicked`].
-//! * **Stacks are pooled**, and wiped at one point: [`Fibers`]' `put_back`, when a fiber has ended. A signature's
-//!   intermediate values may lie on them. Which part was used, and how that is found out: [`FiberStack::wipe`].
+//! * **Stacks are pooled**, and wiped at one point: [`Fibers`]' `put_back`, when a fiber has ended. A
+//!   signature's intermediate values may lie on them. Which part was used, and how that is found out:
+//!   [`FiberStack::wipe`]. Only a poll that has asked for nothing and is pending ([`Fibers::poll`]) leaves
+//!   its stack as it is: it has done what any thread's stack keeps.
 //! * **Nothing runs on a fiber once its thread's thread-locals are being destroyed** ([`thread_end`]): a
 //!   fiber that is still suspended then stays so for ever, with its stack.
 
@@ -26,7 +28,8 @@ pub(crate) use unlocked::{is_unlocked, unlocked};
 
 use crate::arch::{FiberStack, loan};
 use corosensei::{Coroutine, CoroutineResult, Yielder};
-use std::fmt;
+use std::task::Poll;
+use std::{fmt, io};
 
 /// What a fiber is resumed with.
 enum Signal<A> {
@@ -66,8 +69,8 @@ pub(crate) fn on_fiber<Q: 'static, A: 'static>() -> bool {
 /// Suspends the fiber that the caller runs on, handing out `request`, until it is resumed with an answer.
 ///
 /// # Errors
-/// [`NotParked::NotOnFiber`] at once, when there is nothing to suspend; [`NotParked::Cancelled`] when the fiber is
-/// resumed by being dropped.
+/// [`NotParked::NotOnFiber`] at once, when there is nothing to suspend; [`NotParked::Cancelled`] when the
+/// fiber is resumed by being dropped.
 pub(crate) fn park<Q: 'static, A: 'static>(request: Q) -> Result<A, NotParked<Q>> {
     if std::thread::panicking() {
         return Err(NotParked::NotOnFiber(request));
@@ -87,8 +90,8 @@ pub(crate) fn park<Q: 'static, A: 'static>(request: Q) -> Result<A, NotParked<Q>
 
 /// A suspended fiber.
 ///
-/// Dropping it cancels it: its [`park`] returns [`NotParked::Cancelled`], and so does every later one, until its
-/// closure has returned; all of that happens within the drop.
+/// Dropping it cancels it: its [`park`] returns [`NotParked::Cancelled`], and so does every later one,
+/// until its closure has returned; all of that happens within the drop.
 pub(crate) struct Parked<Q: 'static, A: 'static, R: 'static> {
     routine: Option<Routine<Q, A, R>>,
     fibers: Fibers<Q, A>,
@@ -98,7 +101,7 @@ impl<Q, A, R> Parked<Q, A, R> {
     /// Runs the fiber on, [`park`] returning `answer`.
     pub(crate) fn resume(mut self, answer: A) -> Step<Q, A, R> {
         let routine = self.routine.take().expect("only resume and drop take it, and both end self");
-        self.fibers.clone().run(routine, Signal::Answer(answer))
+        self.fibers.clone().run(routine, Signal::Answer(answer), |_| false)
     }
 }
 
@@ -106,7 +109,7 @@ impl<Q, A, R> Drop for Parked<Q, A, R> {
     fn drop(&mut self) {
         let mut rest = self.routine.take();
         while let Some(routine) = rest {
-            rest = match self.fibers.run(routine, Signal::Cancelled) {
+            rest = match self.fibers.run(routine, Signal::Cancelled, |_| false) {
                 Step::Parked(mut again, _) => again.routine.take(),
                 Step::Done(_) | Step::Panicked(_) => None,
             };
@@ -116,10 +119,31 @@ impl<Q, A, R> Drop for Parked<Q, A, R> {
 
 impl<Q: 'static, A: 'static> Fibers<Q, A> {
     /// Runs `body` on a fiber until it parks or ends.
+    #[cfg(test)]
+    pub(crate) fn start<R, F>(&self, body: F) -> io::Result<Step<Q, A, R>>
+    where
+        R: 'static,
+        F: FnOnce() -> R + 'static,
+    {
+        self.begin(body, |_| false)
+    }
+
+    /// Runs `poll` of a future on a fiber until it parks or ends; it gives the future back with what came
+    /// of it.
     ///
     /// # Errors
     /// The operating system's, when there is no pooled stack and it grants no new one.
-    pub(crate) fn start<R, F>(&self, body: F) -> std::io::Result<Step<Q, A, R>>
+    pub(crate) fn poll<T, O, F>(&self, poll: F) -> io::Result<Step<Q, A, (T, Poll<O>)>>
+    where
+        T: 'static,
+        O: 'static,
+        F: FnOnce() -> (T, Poll<O>) + 'static,
+    {
+        self.begin(poll, |(_, poll)| poll.is_pending())
+    }
+
+    /// A stack on which nothing has parked and whose result `is_harmless` is not wiped.
+    fn begin<R, F>(&self, body: F, is_harmless: fn(&R) -> bool) -> io::Result<Step<Q, A, R>>
     where
         R: 'static,
         F: FnOnce() -> R + 'static,
@@ -129,10 +153,15 @@ impl<Q: 'static, A: 'static> Fibers<Q, A> {
         let routine = Coroutine::with_stack(stack, move |yielder: &Yields<Q, A>, _start| {
             contained(|| loan::lend(yielder, body))
         });
-        Ok(self.run(routine, Signal::Start))
+        Ok(self.run(routine, Signal::Start, is_harmless))
     }
 
-    fn run<R>(&self, mut routine: Routine<Q, A, R>, signal: Signal<A>) -> Step<Q, A, R> {
+    fn run<R>(
+        &self,
+        mut routine: Routine<Q, A, R>,
+        signal: Signal<A>,
+        is_harmless: fn(&R) -> bool,
+    ) -> Step<Q, A, R> {
         if thread_end::has_come() {
             std::mem::forget(routine);
             return Step::Panicked(Panic::of("the fiber's thread has ended"));
@@ -145,7 +174,7 @@ impl<Q: 'static, A: 'static> Fibers<Q, A> {
                 Step::Parked(Parked { routine: Some(routine), fibers: self.clone() }, request)
             }
             CoroutineResult::Return(result) => {
-                self.put_back(routine.into_stack());
+                self.put_back(routine.into_stack(), !result.as_ref().is_ok_and(is_harmless));
                 result.map_or_else(Step::Panicked, Step::Done)
             }
         }

@@ -65,33 +65,40 @@ impl<Q, A> Fibers<Q, A> {
         self.pool.counts.clone()
     }
 
-    /// A wiped stack from the pool, or a new one.
+    /// A stack from the pool, or a new one.
     pub(super) fn take(&self) -> io::Result<FiberStack> {
         let counts = &self.pool.counts;
         let pooled = self.pool.free.borrow_mut().pop();
         let stack = match pooled {
             Some(stack) => {
-                counts.pooled.fetch_sub(1, Relaxed);
+                add(&counts.pooled, -1);
                 stack
             }
             None => {
                 let stack = FiberStack::new(self.pool.size)?;
-                counts.stacks.fetch_add(1, Relaxed);
+                add(&counts.stacks, 1);
                 stack
             }
         };
-        counts.live.fetch_add(1, Relaxed);
+        add(&counts.live, 1);
         Ok(stack)
     }
 
     /// Ends a fiber: the one place where stacks are wiped.
-    pub(super) fn put_back(&self, mut stack: FiberStack) {
+    pub(super) fn put_back(&self, mut stack: FiberStack, wipe: bool) {
         let counts = &self.pool.counts;
-        counts.deepest.fetch_max(stack.wipe(), Relaxed);
+        if wipe {
+            counts.deepest.fetch_max(stack.wipe(), Relaxed);
+        }
         self.pool.free.borrow_mut().push(stack);
-        counts.pooled.fetch_add(1, Relaxed);
-        counts.live.fetch_sub(1, Relaxed);
+        add(&counts.pooled, 1);
+        add(&counts.live, -1);
     }
+}
+
+/// Changes a counter. Only its own thread does, so that nothing has to be atomic but what the others read.
+fn add(counter: &AtomicUsize, change: isize) {
+    counter.store(counter.load(Relaxed).wrapping_add_signed(change), Relaxed);
 }
 
 impl<Q, A> Clone for Fibers<Q, A> {
@@ -112,8 +119,8 @@ impl<Q, A> fmt::Debug for Fibers<Q, A> {
 impl Drop for Pool {
     fn drop(&mut self) {
         // Whoever still holds the counts sees the stacks gone.
-        let free = self.free.get_mut().len();
-        self.counts.stacks.fetch_sub(free, Relaxed);
-        self.counts.pooled.fetch_sub(free, Relaxed);
+        let free = self.free.get_mut().len().cast_signed();
+        add(&self.counts.stacks, -free);
+        add(&self.counts.pooled, -free);
     }
 }

@@ -191,6 +191,12 @@ fn go_deep(levels: usize) -> u8 {
     if levels == 0 { frame[0] } else { frame[levels % 1024].wrapping_add(go_deep(levels - 1)) }
 }
 
+/// Pending, whatever was computed for it.
+fn pending(computed: u8) -> Poll<()> {
+    std::hint::black_box(computed);
+    Poll::Pending
+}
+
 const DEPTH: &str = "FIBER_DEPTH_KIB";
 
 #[test]
@@ -350,4 +356,32 @@ fn being_unlocked_belongs_to_a_fiber() {
     assert_eq!(done(first.resume(0)), ((true, true), false));
     let unwound = contained(|| unlocked(|| panic!("on purpose")));
     assert!(unwound.is_err() && !is_unlocked());
+}
+
+#[test]
+fn only_a_poll_that_did_nothing_leaves_its_stack_unwiped() {
+    let fibers = Fibers::<u32, u32>::new(SIZE);
+    let deepest = || fibers.counts().deepest();
+    for _ in 0..3 {
+        let ((), poll) = done(fibers.poll(|| ((), pending(go_deep(1)))).unwrap());
+        assert!(poll.is_pending());
+        assert_eq!(deepest(), 0, "nobody has looked");
+    }
+    // Its own traces, and those of the polls before.
+    let (_, poll) = done(fibers.poll(|| ((), Poll::Ready(1))).unwrap());
+    assert_eq!(poll, Poll::Ready(1));
+    let ready = deepest();
+    assert!(ready >= 2048, "{ready}");
+    let deep = || {
+        ask(1).unwrap();
+        ((), pending(go_deep(8)))
+    };
+    let (fiber, _) = parked(fibers.poll(deep).unwrap());
+    assert!(done(fiber.resume(2)).1.is_pending());
+    assert!(deepest() > ready, "it had parked");
+    match fibers.poll(|| -> ((), Poll<()>) { panic!("{}", go_deep(16)) }).unwrap() {
+        Step::Panicked(_) => assert!(deepest() >= 16 * 1024, "{}", deepest()),
+        other => panic!("{other:?}"),
+    }
+    assert_all_returned(&fibers);
 }

@@ -1,8 +1,8 @@
-//! The server's side.
+//! Accepting TLS connections on an engine.
 
-use super::drive::{complete, supervise};
-use super::session::{HandshakeEngine, Session};
-use rustls::{Connection, ServerConfig, ServerConnection};
+use super::alert::{Watched, complete};
+use super::session::HandshakeEngine;
+use rustls::ServerConfig;
 use std::future::Future;
 use std::sync::Arc;
 use std::{fmt, io};
@@ -11,7 +11,8 @@ use tokio_rustls::server::TlsStream;
 
 /// Accepts TLS connections like [`tokio_rustls::TlsAcceptor`], with handshakes that run on an engine.
 ///
-/// The streams that come out are tokio-rustls' own.
+/// The streams that come out are tokio-rustls' own. For whatever else tokio-rustls offers, such as its
+/// `LazyConfigAcceptor` or `accept_with`, use that on [`Engine::run`](super::Engine::run).
 #[derive(Clone)]
 pub struct TlsAcceptor<E> {
     engine: E,
@@ -35,59 +36,34 @@ impl<E: HandshakeEngine> TlsAcceptor<E> {
         &self.engine
     }
 
-    /// Runs the server's side of a TLS handshake over `io`.
+    /// Runs the server's side of a TLS handshake over `io`; its time begins now.
     ///
     /// The future keeps the engine open. Dropping it cancels the handshake.
     ///
     /// # Errors
-    /// Those of `io`; [`io::ErrorKind::InvalidData`] with a [`rustls::Error`] inside when the handshake fails, after the
-    /// peer was sent the alert; [`HandshakeError`](super::HandshakeError) when the engine gives it up.
+    /// Those of `io`; [`io::ErrorKind::InvalidData`] with a [`rustls::Error`] inside when the handshake
+    /// fails, after the peer was sent the alert; [`HandshakeError`](super::HandshakeError) when the engine
+    /// gives it up.
     pub fn accept<IO>(&self, io: IO) -> impl Future<Output = io::Result<TlsStream<IO>>> + use<E, IO>
     where
-        IO: AsyncRead + AsyncWrite + Unpin,
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        self.begin().run(io)
+        let stock = self.stock.clone();
+        let handshake = async move {
+            let mut io = Watched::new(io);
+            let finished = match stock.accept(&mut io).await {
+                Ok(stream) => stream.into_inner().1,
+                Err(error) => return Err(io.failed(error)),
+            };
+            // tokio-rustls finds a connection that has nothing left to do, all of it flushed, and wraps it
+            // without waiting.
+            let wrapped = stock.accept_with(io.into_inner(), |fresh| *fresh = finished);
+            wrapped.into_fallible().await.map(Box::new).map_err(|(error, io)| Watched::new(io).failed(error))
+        };
+        complete(self.engine.begin(), Box::pin(handshake), |counts, asked, stream| {
+            counts.judge(asked, true, stream.get_ref().1);
+        })
     }
-
-    /// A handshake whose time runs already.
-    pub(crate) fn begin(&self) -> Begun<E::Session> {
-        Begun { session: self.engine.begin(), stock: self.stock.clone() }
-    }
-}
-
-/// The server's side of a handshake that has not been given its socket yet.
-pub(crate) struct Begun<S> {
-    session: S,
-    stock: tokio_rustls::TlsAcceptor,
-}
-
-impl<S: Session> Begun<S> {
-    /// [`TlsAcceptor::accept`].
-    pub(crate) async fn run<IO>(self, io: IO) -> io::Result<TlsStream<IO>>
-    where
-        IO: AsyncRead + AsyncWrite + Unpin,
-    {
-        let Self { session, stock } = &self;
-        let handshake = || accept(session, stock.config().clone(), io);
-        let (connection, io) = supervise(session, handshake).await?;
-        let Connection::Server(finished) = *connection else { unreachable!("it was a server") };
-        // tokio-rustls finds a connection that has nothing left to do, all of it flushed, and wraps it without waiting.
-        stock.accept_with(io, |fresh| *fresh = finished).await
-    }
-}
-
-async fn accept<S, IO>(
-    session: &S,
-    config: Arc<ServerConfig>,
-    mut io: IO,
-) -> io::Result<(Box<Connection>, IO)>
-where
-    S: Session,
-    IO: AsyncRead + AsyncWrite + Unpin,
-{
-    let server = ServerConnection::new(config).map_err(io::Error::other)?;
-    let connection = complete(session, Box::new(server.into()), &mut io).await?;
-    Ok((connection, io))
 }
 
 impl<E> fmt::Debug for TlsAcceptor<E> {

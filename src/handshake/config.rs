@@ -83,8 +83,8 @@ setters! {
     max_wait: Duration,
     /// The most fibers a thread has at a time; handshakes beyond it wait in order. At least 1; default: 256.
     max_parked: usize,
-    /// The most handshakes in flight in the whole engine, including those that wait for the network; more wait
-    /// in order before they read or write anything. At least 1; default: 16384.
+    /// The most handshakes in flight in the whole engine, including those that wait for the network; more
+    /// wait in order before they read or write anything. At least 1; default: 16384.
     max_in_flight: usize,
     /// The most operations that wait for a batch on a thread; one more is done by aws-lc-rs at once. Default:
     /// 1024, which `max_parked` keeps out of reach.
@@ -114,8 +114,8 @@ impl EngineConfig {
         self
     }
 
-    /// Lets batches gather at least `requests` even where the tier has fewer lanes, so that tests of gathering mean the
-    /// same on every machine. It costs latency and gains nothing: not for production.
+    /// Lets batches gather at least `requests` even where the tier has fewer lanes, so that tests of
+    /// gathering mean the same on every machine. It costs latency and gains nothing: not for production.
     #[doc(hidden)]
     #[must_use]
     pub fn gather(mut self, requests: usize) -> Self {

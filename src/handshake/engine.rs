@@ -1,18 +1,22 @@
 //! The engine with threads of its own.
 
+use super::asked::Asked;
 use super::gate::Gate;
-use super::messages::{Board, Caller, Job, Message, News, Presence};
+use super::job::{Job, Link, unpanicking};
+use super::messages::{Board, Message, Presence};
 use super::pinning::Claim;
 use super::report::{self, EngineStats};
 use super::session::{HandshakeEngine, Session};
+use super::supervise::supervise;
 use super::timers::{Timer, Timers};
-use super::wait::awaited;
-use super::work::{Finished, Work};
 use super::worker::Worker;
 use super::{EngineConfig, HandshakeError};
 use crate::arch::{Detection, Tier};
 use crate::ops::Runner;
+use crate::provider::answer::is_on_engine;
 use crossbeam_channel::Sender;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -21,18 +25,22 @@ use std::{fmt, io};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 
-/// An engine with threads of its own, for any runtime: the caller's task does the socket's reading and writing, and hands
-/// the connection to one of the threads to be processed.
+/// An engine with threads of its own, for any runtime: a future is polled on one of the threads, from its
+/// beginning to its end, and whoever waits for it is woken once.
 ///
-/// Futures on it are `Send`, need no tokio runtime, and a handshake stays on the thread that it began on. If
-/// `accept` or `connect` is called in a tokio runtime, callbacks of the rustls configuration find it entered.
+/// What is returned for a future is `Send` and needs no tokio runtime. If `accept`, `connect` or `run` is
+/// called in a tokio runtime, that runtime is entered around each poll: sockets, timers and tasks work as
+/// they do there.
 ///
-/// Cloning gives another handle to the same engine. Acceptors, connectors and handshakes in flight hold one
+/// A process that is forked leaves the threads in its parent: in the child, whatever is to run on the
+/// engine fails at once with [`HandshakeError::Forked`]. A daemon makes its engine after it has forked.
+///
+/// Cloning gives another handle to the same engine. Acceptors, connectors and futures in flight hold one
 /// each; with the last one the threads end.
 ///
 /// # Batches
-/// A thread first takes everything that has arrived. When nothing is left and every fiber is parked, it runs the fullest
-/// queue. While a batch runs, the next one gathers.
+/// A thread first takes everything that has arrived. When nothing is left and every fiber is parked, it
+/// runs the fullest queue. While a batch runs, the next one gathers.
 #[derive(Clone)]
 pub struct Engine(Arc<Shared>);
 
@@ -43,6 +51,8 @@ struct Shared {
     threads: Vec<Thread>,
     handles: Mutex<Vec<JoinHandle<()>>>,
     jobs: AtomicU64,
+    /// The process that has the threads.
+    process: u32,
 }
 
 /// How to reach one thread.
@@ -77,8 +87,8 @@ impl Engine {
             threads.push(Thread { inbox, board, sessions: AtomicUsize::new(0) });
         }
         let gate = Gate::new(config.max_in_flight);
-        let (handles, jobs) = (Mutex::new(handles), AtomicU64::new(0));
-        Ok(Self(Arc::new(Shared { config, detection, gate, threads, handles, jobs })))
+        let (handles, jobs, process) = (Mutex::new(handles), AtomicU64::new(0), std::process::id());
+        Ok(Self(Arc::new(Shared { config, detection, gate, threads, handles, jobs, process })))
     }
 
     /// The tier that runs the batches.
@@ -99,22 +109,92 @@ impl Engine {
         stats
     }
 
-    /// Refuses new handshakes from now on, runs what is queued at once, and waits until those in flight have ended.
+    /// Polls `future` on fibers of one of the engine's threads until it is ready: whatever rustls does
+    /// below a poll with keys, groups and verifiers of [`provider`](crate::provider) is batched with what
+    /// other futures need.
+    ///
+    /// `future` is any handshake of tokio-rustls, or whatever contains one: a connector of hyper-rustls, a
+    /// tower service's answer. Its handshake begins inside of it, because the call of `connect` makes the
+    /// key shares:
+    ///
+    /// ```
+    /// # use rustls_multibuffer::handshake::{Engine, tokio_rustls};
+    /// # use tokio_rustls::{LazyConfigAcceptor, TlsConnector, rustls};
+    /// # type Stream = tokio::io::DuplexStream;
+    /// async fn connect(engine: &Engine, connector: TlsConnector, socket: Stream) -> std::io::Result<()> {
+    ///     let name = "localhost".try_into().expect("a name");
+    ///     let stream = engine.run(async move { connector.connect(name, socket).await }).await??;
+    ///     # drop(stream);
+    ///     # Ok(())
+    /// }
+    ///
+    /// async fn accept(engine: &Engine, socket: Stream) -> std::io::Result<()> {
+    ///     let stream = engine.run(async move {
+    ///         let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), socket).await?;
+    ///         let config = config_for(start.client_hello().server_name()).await;
+    ///         start.into_stream(config).await
+    ///     });
+    ///     let stream = stream.await??;
+    ///     # drop(stream);
+    ///     # Ok(())
+    /// }
+    /// # async fn config_for(name: Option<&str>) -> std::sync::Arc<rustls::ServerConfig> { unimplemented!() }
+    /// ```
+    ///
+    /// The engine treats it as a handshake: [`max_in_flight`](EngineConfig::max_in_flight) and
+    /// [`handshake_timeout`](EngineConfig::handshake_timeout) hold for it, [`drain`](Self::drain) waits for
+    /// it, and [`EngineStats`] count it, as succeeded if it ends by itself. So give it the handshake, not
+    /// the connection's life. Dropping what is returned drops `future`; a poll that waits for its batch is
+    /// first run to its end, without waiting again. Inside of a future that runs on an engine already,
+    /// `run` is no more than an `await`.
+    ///
+    /// # What a poll must not hold
+    /// A poll may be parked in the middle of a call of rustls, as at an `await`, while the same thread
+    /// polls other futures. The frames above that call must hold nothing that those may need: no lock, no
+    /// borrow of a `RefCell`, no entered span of `tracing` (`Instrument` enters one for the length of a
+    /// poll, and other futures' events would be recorded in it), no scope of a task-local. What is acquired
+    /// and released between two calls of rustls is fine. A poll must not block; calls that hold the thread
+    /// for over 10 ms without parking are counted in [`EngineStats::long_calls`], and the first is logged.
+    ///
+    /// # Errors
+    /// [`HandshakeError`], when the engine gives the future up: out of time, draining, shut down, or
+    /// because a poll panicked.
+    pub fn run<F>(&self, future: F) -> impl Future<Output = Result<F::Output, HandshakeError>> + use<F>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        let (session, future) = (self.begin(), Box::pin(future));
+        async move { supervise(&session, session.run(future)).await }
+    }
+
+    /// Refuses new handshakes from now on, runs what is queued at once, and waits until those in flight
+    /// have ended.
     pub async fn drain(&self) {
+        if self.0.is_forked() {
+            return;
+        }
         self.0.gate.start_draining();
         self.0.tell_all(|| Message::Drain);
         self.0.gate.empty().await;
     }
 
-    /// Ends every handshake in flight with [`HandshakeError::ShutDown`], refuses new ones, and waits for the threads to
-    /// end, at most as long as a batch takes.
+    /// Ends every handshake in flight with [`HandshakeError::ShutDown`], refuses new ones, and waits for
+    /// the threads to end, at most as long as a batch takes.
     pub fn shutdown(&self) {
         self.0.shutdown();
     }
 }
 
 impl Shared {
+    /// Whether the threads are in another process. What they share with this one may be locked for ever.
+    fn is_forked(&self) -> bool {
+        self.process != std::process::id()
+    }
+
     fn shutdown(&self) {
+        if self.is_forked() {
+            return;
+        }
         self.gate.close();
         self.tell_all(|| Message::Stop);
         let handles = std::mem::take(&mut *self.handles.lock().unwrap_or_else(PoisonError::into_inner));
@@ -138,7 +218,9 @@ impl Drop for Shared {
     /// The threads end; they are not waited for, because the last handle may be dropped in a task, or under a
     /// lock.
     fn drop(&mut self) {
-        self.tell_all(|| Message::Stop);
+        if !self.is_forked() {
+            self.tell_all(|| Message::Stop);
+        }
     }
 }
 
@@ -148,7 +230,7 @@ impl Thread {
         let (timer, is_only_one) = timers.start(limit)?;
         if is_only_one {
             // It may be asleep without a deadline.
-            drop(self.inbox.send(Message::Wake));
+            drop(self.inbox.send(Message::Timer));
         }
         Some(timer)
     }
@@ -166,8 +248,10 @@ impl HandshakeEngine for Engine {
         let index = (0..threads.len()).min_by_key(load).expect("an engine has a thread");
         let thread = &threads[index];
         thread.sessions.fetch_add(1, Relaxed);
-        let timer = config.handshake_timeout.and_then(|limit| thread.start(&thread.board.timers, limit));
-        EngineSession { engine: self.clone(), index, timer, runtime: Handle::try_current().ok() }
+        let limit = config.handshake_timeout.filter(|_| !self.0.is_forked());
+        let timer = limit.and_then(|limit| thread.start(&thread.board.timers, limit));
+        let link = Link::new(self.0.jobs.fetch_add(1, Relaxed), thread.inbox.clone());
+        EngineSession { engine: self.clone(), index, timer, link, runtime: Handle::try_current().ok() }
     }
 }
 
@@ -177,6 +261,7 @@ pub struct EngineSession {
     engine: Engine,
     index: usize,
     timer: Option<Timer>,
+    link: Arc<Link>,
     runtime: Option<Handle>,
 }
 
@@ -189,6 +274,14 @@ impl EngineSession {
 impl Session for EngineSession {
     fn gate(&self) -> &Gate {
         &self.engine.0.gate
+    }
+
+    fn unusable(&self) -> Option<HandshakeError> {
+        self.engine.0.is_forked().then_some(HandshakeError::Forked)
+    }
+
+    fn asked(&self) -> &Asked {
+        &self.link.asked
     }
 
     async fn timeout(&self) {
@@ -205,31 +298,28 @@ impl Session for EngineSession {
         }
     }
 
-    async fn run(&self, work: Work) -> Result<Finished, HandshakeError> {
-        let number = self.engine.0.jobs.fetch_add(1, Relaxed);
-        let inbox = &self.thread().inbox;
-        let (told, mut news) = oneshot::channel();
-        let caller = Caller { number, runtime: self.runtime.clone(), told: Some(told) };
-        inbox.send(Message::Run(Job { work, caller })).map_err(|_| HandshakeError::ShutDown)?;
-        let mut pending = Pending { inbox, number, is_over: false };
-        loop {
-            match news.await {
-                Ok(News::Await(future)) => {
-                    awaited(future).await?;
-                    let (told, next) = oneshot::channel();
-                    news = next;
-                    inbox.send(Message::Resume(number, told)).map_err(|_| HandshakeError::ShutDown)?;
-                }
-                Ok(News::Ended(result)) => {
-                    pending.is_over = true;
-                    return result;
-                }
-                // Whoever could have told anything went down with its thread.
-                Err(_) => {
-                    pending.is_over = true;
-                    return Err(HandshakeError::ShutDown);
-                }
-            }
+    async fn run<F>(&self, future: Pin<Box<F>>) -> Result<F::Output, HandshakeError>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        if is_on_engine() {
+            return Ok(future.await);
+        }
+        let (inbox, link) = (&self.thread().inbox, &self.link);
+        let (tell, told) = oneshot::channel();
+        let task = Box::pin(async move {
+            // Whoever has gone meanwhile needs to be told nothing.
+            drop(tell.send(unpanicking(future).await));
+        });
+        let job = Job { task, link: link.clone(), runtime: self.runtime.clone() };
+        inbox.send(Message::Run(job)).map_err(|_| HandshakeError::ShutDown)?;
+        let mut pending = Pending { inbox, link, is_over: false };
+        let result = told.await;
+        pending.is_over = true;
+        match link.failure.get() {
+            Some(why) => Err(why.clone()),
+            // Whoever could have told anything went down with its thread.
+            None => result.unwrap_or(Err(HandshakeError::ShutDown)),
         }
     }
 }
@@ -243,14 +333,15 @@ impl Drop for EngineSession {
 /// A job that a thread has: dropped before it is over, the thread is told.
 struct Pending<'a> {
     inbox: &'a Sender<Message>,
-    number: u64,
+    link: &'a Link,
     is_over: bool,
 }
 
 impl Drop for Pending<'_> {
     fn drop(&mut self) {
         if !self.is_over {
-            drop(self.inbox.send(Message::Cancel(self.number)));
+            self.link.is_cancelled.store(true, Relaxed);
+            drop(self.inbox.send(Message::Cancel(self.link.number)));
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Who may start a handshake, and how handshakes ended: one for each engine.
 
 use super::HandshakeError;
-use std::io;
+use super::asked::Counts;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
@@ -17,6 +17,7 @@ pub struct Gate {
     in_flight: AtomicUsize,
     changed: Notify,
     pub(super) ended: Ended,
+    pub(super) unaccelerated: Counts,
 }
 
 /// How many handshakes ended in which way.
@@ -36,6 +37,7 @@ impl Gate {
             in_flight: AtomicUsize::new(0),
             changed: Notify::new(),
             ended: Ended::default(),
+            unaccelerated: Counts::default(),
         }
     }
 
@@ -121,16 +123,13 @@ impl<'a> Tally<'a> {
         Self(Some(&gate.ended))
     }
 
-    pub(super) fn record<T>(mut self, result: &io::Result<T>) {
+    /// Counts what a handshake came to, or why it was given up.
+    pub(super) fn record<T, E>(mut self, outcome: &Result<Result<T, E>, HandshakeError>) {
         let Some(ended) = self.0.take() else { return };
-        let is_timeout = |e: &io::Error| {
-            let inner = e.get_ref().and_then(|inner| inner.downcast_ref());
-            matches!(inner, Some(HandshakeError::TimedOut))
-        };
-        let counter = match result {
-            Ok(_) => &ended.succeeded,
-            Err(e) if is_timeout(e) => &ended.timed_out,
-            Err(_) => &ended.failed,
+        let counter = match outcome {
+            Ok(Ok(_)) => &ended.succeeded,
+            Err(HandshakeError::TimedOut) => &ended.timed_out,
+            Ok(Err(_)) | Err(_) => &ended.failed,
         };
         counter.fetch_add(1, Relaxed);
     }

@@ -1,19 +1,20 @@
 //! The engine for thread-per-core runtimes: fibers run on the caller's thread, without a hop.
 
+use super::asked::Asked;
 use super::batches;
 use super::calls::Calls;
 use super::gate::Gate;
+use super::job::unpanicking;
 use super::report::{self, EngineStats};
 use super::session::{HandshakeEngine, Session};
-use super::wait::awaited;
-use super::work::{Finished, Work};
+use super::supervise::supervise;
 use super::{EngineConfig, HandshakeError};
 use crate::arch::{Detection, Tier};
 use crate::batch::{Load, Queue};
 use crate::error::Error;
 use crate::fiber::{Fibers, Step};
 use crate::ops::{Request, Runner};
-use crate::provider::answer::{Answer, Ask, Reply};
+use crate::provider::answer::{Answer, Ask, Reply, is_on_engine};
 use std::cell::{Cell, RefCell};
 use std::convert::Infallible;
 use std::fmt;
@@ -21,7 +22,7 @@ use std::future::{Future, poll_fn};
 use std::pin::{Pin, pin};
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::task::Poll;
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::yield_now;
@@ -32,10 +33,11 @@ use tokio::task::yield_now;
 /// each.
 ///
 /// # Batches
-/// The first handshake that parks leads: it yields to the runtime, which runs every other ready task and looks at the
-/// network, until such a round brings no further request; then it runs the fullest queue and resumes those that waited.
-/// No task is spawned for that, and the only handshake in flight waits for no round at all. If the leader's future is kept but not
-/// polled, the others wait no longer than [`max_wait`](EngineConfig::max_wait).
+/// The first handshake that parks leads: it yields to the runtime, which runs every other ready task and
+/// looks at the network, until such a round brings no further request; then it runs the fullest queue and
+/// resumes those that waited. No task is spawned for that, and the only handshake in flight waits for no
+/// round at all. If the leader's future is kept but not polled, the others wait no longer than
+/// [`max_wait`](EngineConfig::max_wait).
 ///
 /// The runtime's clock must be enabled (`enable_time`).
 #[derive(Clone)]
@@ -97,7 +99,26 @@ impl LocalEngine {
         stats
     }
 
-    /// Refuses new handshakes from now on, runs what is queued at once, and waits until those in flight have ended.
+    /// Polls `future` on fibers until it is ready, in the task that awaits what is returned: whatever
+    /// rustls does below a poll with keys, groups and verifiers of [`provider`](crate::provider) is batched
+    /// with what other tasks of the thread need.
+    ///
+    /// [`Engine::run`](super::Engine::run) says what may be run, how the engine treats it, and what a poll
+    /// must not hold. Here `future` need not be `Send`.
+    ///
+    /// # Errors
+    /// [`HandshakeError`], when the engine gives the future up: out of time, draining, shut down, or
+    /// because a poll panicked.
+    pub fn run<F>(&self, future: F) -> impl Future<Output = Result<F::Output, HandshakeError>> + use<F>
+    where
+        F: Future + 'static,
+    {
+        let (session, future) = (self.begin(), Box::pin(future));
+        async move { supervise(&session, Box::pin(session.poll(future))).await }
+    }
+
+    /// Refuses new handshakes from now on, runs what is queued at once, and waits until those in flight
+    /// have ended.
     pub async fn drain(&self) {
         let shared = &self.0;
         shared.gate.start_draining();
@@ -117,7 +138,7 @@ impl HandshakeEngine for LocalEngine {
     fn begin(&self) -> LocalSession {
         let began = Instant::now();
         let deadline = self.0.config.handshake_timeout.and_then(|limit| began.checked_add(limit));
-        LocalSession { shared: self.0.clone(), deadline }
+        LocalSession { shared: self.0.clone(), deadline, asked: Asked::default() }
     }
 }
 
@@ -125,11 +146,16 @@ impl HandshakeEngine for LocalEngine {
 pub struct LocalSession {
     shared: Rc<Shared>,
     deadline: Option<Instant>,
+    asked: Asked,
 }
 
 impl Session for LocalSession {
     fn gate(&self) -> &Gate {
         &self.shared.gate
+    }
+
+    fn asked(&self) -> &Asked {
+        &self.asked
     }
 
     async fn timeout(&self) {
@@ -143,34 +169,93 @@ impl Session for LocalSession {
         tokio::time::sleep(time).await;
     }
 
-    async fn run(&self, work: Work) -> Result<Finished, HandshakeError> {
-        let shared = &*self.shared;
-        let _permit = shared.permits.acquire().await.map_err(|_| HandshakeError::ShutDown)?;
-        let started = shared.calls.watch(|| shared.fibers.start(move || work.run()));
-        let mut step = started.map_err(|e| HandshakeError::NoStack(e.kind()))?;
+    fn run<F>(&self, future: Pin<Box<F>>) -> impl Future<Output = Result<F::Output, HandshakeError>>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        Box::pin(self.poll(future))
+    }
+}
+
+impl LocalSession {
+    /// Polls `future` on fibers until it is ready. To be boxed: whoever spawns it, or passes it on, moves all of it.
+    async fn poll<F: Future + 'static>(&self, mut future: Pin<Box<F>>) -> Result<F::Output, HandshakeError> {
+        if is_on_engine() {
+            return Ok(future.await);
+        }
         loop {
-            let (fiber, reply) = match step {
-                Step::Done(finished) => return Ok(finished),
-                Step::Panicked(panic) => return Err(panic.into()),
-                Step::Parked(fiber, Ask::InBatch(request)) => {
-                    // Dropped here, the future withdraws the request first and then ends the fiber.
-                    let answer = shared.answer(shared.submit(request)).await;
-                    (fiber, Reply::Answer(answer))
-                }
-                Step::Parked(fiber, Ask::AtOnce(request)) => {
-                    (fiber, Reply::Answer(shared.answer_at_once(&request)))
-                }
-                Step::Parked(fiber, Ask::Await(future)) => {
-                    let reply = awaited(future).await?;
-                    (fiber, reply)
-                }
+            let has_parked;
+            (future, has_parked) = match self.shared.poll_once(future, &self.asked).await? {
+                Once::Ready(output) => return Ok(*output),
+                Once::Pending { future, has_parked } => (future, has_parked),
             };
-            step = shared.calls.watch(|| fiber.resume(reply));
+            // What happened while the poll was parked has woken a task that had nothing to do about it.
+            if !has_parked {
+                woken().await;
+            }
         }
     }
 }
 
+/// What came of one poll.
+enum Once<F: Future> {
+    Ready(Box<F::Output>),
+    Pending { future: Pin<Box<F>>, has_parked: bool },
+}
+
+/// Ready when the task is polled again.
+async fn woken() {
+    let mut is_first = true;
+    poll_fn(|_| if std::mem::take(&mut is_first) { Poll::Pending } else { Poll::Ready(()) }).await;
+}
+
 impl Shared {
+    /// One poll of `future` on a fiber, which may be parked in between.
+    async fn poll_once<F: Future + 'static>(
+        &self,
+        mut future: Pin<Box<F>>,
+        asked: &Asked,
+    ) -> Result<Once<F>, HandshakeError> {
+        let _permit = self.permits.acquire().await.map_err(|_| HandshakeError::ShutDown)?;
+        let waker = poll_fn(|cx| Poll::Ready(cx.waker().clone())).await;
+        let poll = move || {
+            // In a box: nothing large is to wait in the task for what a fiber waits for.
+            let poll = future.as_mut().poll(&mut Context::from_waker(&waker)).map(Box::new);
+            (future, poll)
+        };
+        // Looked at in a function of its own: what is borrowed here would stay in the future.
+        let seen = |step| {
+            if let Step::Parked(_, ask) = &step {
+                asked.note(ask);
+            }
+            step
+        };
+        let started = self.calls.watch(|| self.fibers.poll(poll));
+        let mut step = seen(started.map_err(|e| HandshakeError::NoStack(e.kind()))?);
+        let mut has_parked = false;
+        loop {
+            let (fiber, reply) = match step {
+                Step::Done((_, Poll::Ready(output))) => return Ok(Once::Ready(output)),
+                Step::Done((future, Poll::Pending)) => return Ok(Once::Pending { future, has_parked }),
+                Step::Panicked(panic) => return Err(panic.into()),
+                Step::Parked(fiber, Ask::InBatch(request)) => {
+                    // Dropped here, the future withdraws the request first and then ends the fiber.
+                    let answer = self.answer(self.submit(request)).await;
+                    (fiber, Reply::Answer(answer))
+                }
+                Step::Parked(fiber, Ask::AtOnce(request)) => {
+                    (fiber, Reply::Answer(self.answer_at_once(&request)))
+                }
+                Step::Parked(fiber, Ask::Await(future)) => {
+                    unpanicking(future).await?;
+                    (fiber, Reply::Awaited)
+                }
+            };
+            has_parked = true;
+            step = seen(self.calls.watch(|| fiber.resume(reply)));
+        }
+    }
+
     fn answer_at_once(&self, request: &Request) -> Answer {
         self.calls.at_once.fetch_add(1, Relaxed);
         batches::run_alone(&mut self.runner.borrow_mut(), request)
@@ -208,7 +293,8 @@ impl Shared {
         pushed.map_err(|_refused| Error::QueueFull)?;
         let waiting = Waiting { shared: self, number, answer };
         while self.run_batch(Load::Busy) {}
-        // With no other handshake admitted, a round of the runtime would bring no company: its price is saved.
+        // With no other handshake admitted, a round of the runtime would bring no company: its price is
+        // saved.
         if self.gate.in_flight() == 1 {
             self.run_batch(self.load_without_news());
         }
@@ -256,7 +342,8 @@ impl Shared {
         }
     }
 
-    /// Lets everything else on this thread run; with a poll delay, until it has passed or another batch is due.
+    /// Lets everything else on this thread run; with a poll delay, until it has passed or another batch is
+    /// due.
     async fn pause(&self) {
         let deadline = self.queue.borrow().next_deadline();
         let left = deadline.map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()));

@@ -1,20 +1,20 @@
 //! The engine that drives handshakes on fibers, and the tokio acceptor and connector.
 //!
-//! [`TlsAcceptor`] and [`TlsConnector`] take the place of tokio-rustls' and give its stream types. What happens in
-//! between, seen from one handshake:
+//! [`TlsAcceptor`] and [`TlsConnector`] take the place of tokio-rustls' and give its stream types. Whatever
+//! else does TLS handshakes runs on an engine through [`Engine::run`] or [`LocalEngine::run`]. What happens
+//! to one future:
 //!
-//! 1. The caller's task reads from the socket into the rustls connection.
-//! 2. The connection moves onto a fiber, which calls `process_new_packets`. Most calls return at once.
-//! 3. When rustls asks one of [`provider`](crate::provider)'s keys for a signature, the fiber parks, and its request
-//!    joins the thread's queue.
-//! 4. When the batch has run, the fiber is resumed, and rustls goes on as if nothing had happened.
-//! 5. The caller's task writes what rustls has to send, and reads again until the handshake is complete. The finished
-//!    connection is put into a tokio-rustls stream, with whatever was read beyond the handshake.
+//! 1. Each of its polls is made on a fiber. Most polls return at once, and the fiber ends.
+//! 2. When rustls, below a poll, asks one of [`provider`](crate::provider)'s keys for a signature, the
+//!    fiber parks, and its request joins the thread's queue.
+//! 3. When the batch has run, the fiber is resumed, and rustls goes on as if nothing had happened.
+//! 4. The poll writes what rustls has to send, and ends with the future pending until its socket has more,
+//!    or ready.
 //!
-//! There are two engines. A [`LocalEngine`] does all of that on the caller's thread: for runtimes with one thread per
-//! core. An [`Engine`] has threads of its own for steps 2 to 4: for runtimes whose tasks move between threads. Both
-//! bound what they hold, time handshakes out, survive a panic in a callback, and end with a clear error for whoever is
-//! still in flight; both show what they do in [`EngineStats`].
+//! There are two engines. A [`LocalEngine`] does all of that on the caller's thread: for runtimes with one
+//! thread per core. An [`Engine`] has threads of its own for it: for runtimes whose tasks move between
+//! threads. Both bound what they hold, time handshakes out, survive a panic in a callback, and end with a
+//! clear error for whoever is still in flight; both show what they do in [`EngineStats`].
 //!
 //! Certificate resolvers and verifiers of the rustls configuration are called on a fiber: they have
 //! [`EngineConfig::stack_size`] bytes of stack, and on an `Engine` they run on its threads, in the caller's
@@ -66,29 +66,33 @@
 //! ```
 
 mod acceptor;
+mod alert;
+mod asked;
 mod batches;
 mod calls;
 mod config;
 mod connector;
-mod drive;
 mod engine;
 mod error;
 mod gate;
+mod job;
 mod local;
 #[cfg(all(test, lanes))]
 mod memcheck;
 mod messages;
 mod pinning;
+mod race;
 mod report;
 mod session;
+mod supervise;
 mod timers;
 mod wait;
-mod work;
 mod worker;
 
 pub use crate::batch::{OpStats, Reason, Stats, Waits};
 pub use crate::ops::{Counters, Op};
 pub use acceptor::TlsAcceptor;
+pub use asked::Unaccelerated;
 pub use config::EngineConfig;
 pub use connector::TlsConnector;
 pub use engine::Engine;
@@ -97,3 +101,5 @@ pub use local::LocalEngine;
 pub use report::EngineStats;
 pub use session::HandshakeEngine;
 pub use wait::{NotAwaited, wait};
+
+pub use tokio_rustls;

@@ -1,8 +1,8 @@
 //! What an engine tells about itself.
 
-use super::EngineConfig;
 use super::calls::Calls;
 use super::gate::Gate;
+use super::{EngineConfig, Unaccelerated};
 use crate::arch::{Detection, Tier, TierKind};
 use crate::batch::Stats;
 use crate::fiber::Counts;
@@ -50,9 +50,14 @@ pub struct EngineStats {
     /// Calls into rustls that held a thread for over 10 ms without parking: certificate resolvers, verifiers
     /// and signers that block or compute for long, or a machine that gives the thread no time.
     pub long_calls: u64,
-    /// Handshakes that are admitted and not ended.
+    /// Handshakes of acceptors and connectors that succeeded without all that could have been batched; the
+    /// log says once what to change. Signatures with keys that have no lanes, and what runs on no engine,
+    /// are counted for the process: [`unaccelerated_signatures`](crate::provider::unaccelerated_signatures)
+    /// and [`operations_off_engine`](crate::provider::operations_off_engine).
+    pub unaccelerated: Unaccelerated,
+    /// Handshakes and other futures that are admitted and not ended.
     pub in_flight: usize,
-    /// Handshakes that ended well.
+    /// Handshakes that ended well, and other futures that ended.
     pub succeeded: u64,
     /// Handshakes that ended with an error, timeouts not included.
     pub failed: u64,
@@ -75,6 +80,7 @@ impl EngineStats {
             deepest_stack: 0,
             verified_at_once: 0,
             long_calls: 0,
+            unaccelerated: gate.unaccelerated.read(),
             in_flight: gate.in_flight(),
             succeeded: gate.ended.succeeded.load(Relaxed),
             failed: gate.ended.failed.load(Relaxed),

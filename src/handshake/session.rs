@@ -1,9 +1,11 @@
-//! What an acceptor or connector needs of an engine; sealed, because only the engines of this crate keep its promises.
+//! What an acceptor or connector needs of an engine; sealed, because only the engines of this crate keep
+//! its promises.
 
 use super::HandshakeError;
+use super::asked::Asked;
 use super::gate::Gate;
-use super::work::{Finished, Work};
 use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
 /// An engine that handshakes can run on: [`Engine`](super::Engine) or [`LocalEngine`](super::LocalEngine).
@@ -15,16 +17,27 @@ pub trait HandshakeEngine: Clone + 'static {
     fn begin(&self) -> Self::Session;
 }
 
-/// One handshake's relation to its engine, which it keeps open.
+/// One future's relation to its engine, which it keeps open.
 pub trait Session {
     fn gate(&self) -> &Gate;
 
-    /// Ready when the handshake has taken too long since the session began.
+    /// Why no future can run on the engine, whatever its state is.
+    fn unusable(&self) -> Option<HandshakeError> {
+        None
+    }
+
+    /// What the future has asked for so far.
+    fn asked(&self) -> &Asked;
+
+    /// Ready when the future has taken too long since the session began.
     fn timeout(&self) -> impl Future<Output = ()>;
 
     /// Ready after `time`, the same in every call.
     fn pause(&self, time: Duration) -> impl Future<Output = ()>;
 
-    /// Runs a call into rustls on a fiber. Dropping the future ends the fiber.
-    fn run(&self, work: Work) -> impl Future<Output = Result<Finished, HandshakeError>>;
+    /// Polls `future` on fibers until it is ready. Dropping what is returned ends the fiber and drops
+    /// `future`.
+    fn run<F>(&self, future: Pin<Box<F>>) -> impl Future<Output = Result<F::Output, HandshakeError>>
+    where
+        F: Future<Output: Send> + Send + 'static;
 }

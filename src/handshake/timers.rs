@@ -1,7 +1,7 @@
 //! Handshake timeouts of an engine thread.
 //!
-//! All handshakes of an engine have the same time, so they expire in the order in which they began: a plain queue,
-//! under the thread's own clock, independent of the caller's runtime.
+//! All handshakes of an engine have the same time, so they expire in the order in which they began: a plain
+//! queue, under the thread's own clock, independent of the caller's runtime.
 
 use crate::fiber::contained;
 use std::collections::VecDeque;
@@ -29,8 +29,8 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Timers {
-    /// A timer that expires after `limit`, and whether it is the only one: then the thread may be asleep without a
-    /// deadline. A `limit` that the clock cannot express gives no timer.
+    /// A timer that expires after `limit`, and whether it is the only one: then the thread may be asleep
+    /// without a deadline. A `limit` that the clock cannot express gives no timer.
     pub(super) fn start(&self, limit: Duration) -> Option<(Timer, bool)> {
         let mut queue = lock(&self.0);
         Self::drop_finished(&mut queue);

@@ -1,22 +1,22 @@
 //! Awaiting in the middle of a call of rustls.
 
-use super::HandshakeError;
-use crate::fiber::{NotParked, contained};
-use crate::provider::answer::{Ask, Reply, park};
+use crate::fiber::NotParked;
+use crate::provider::answer::{Ask, park};
 use std::fmt;
-use std::future::{Future, poll_fn};
-use std::pin::Pin;
+use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Waits for `future` in a callback of rustls: a certificate resolver, a verifier, a signer.
 ///
-/// rustls calls these synchronously, so that elsewhere they would have to block a thread. On an engine the handshake is
-/// parked until the future is ready; other handshakes run meanwhile. The future is polled by the task that awaits
-/// [`accept`](super::TlsAcceptor::accept) or [`connect`](super::TlsConnector::connect), so that its sockets and timers are
-/// those of that task's runtime. It is dropped with that future, and when the handshake's time is up. While it waits, its
+/// rustls calls these synchronously, so that elsewhere they would have to block a thread. On an engine the
+/// handshake is parked until the future is ready; other handshakes run meanwhile. The future is polled
+/// where the handshake is, in the runtime in which [`accept`](super::TlsAcceptor::accept),
+/// [`connect`](super::TlsConnector::connect) or [`run`](super::Engine::run) was called: its sockets and
+/// timers work. It is dropped with the handshake, and when the handshake's time is up. While it waits, its
 /// fiber counts towards [`max_parked`](super::EngineConfig::max_parked).
 ///
-/// As at an `await`, nothing may be held meanwhile that another handshake of the thread may wait for: no lock, no borrow.
+/// As at an `await`, nothing may be held meanwhile that another handshake of the thread may wait for: no
+/// lock, no borrow.
 ///
 /// ```
 /// use rustls::server::{ClientHello, ResolvesServerCert};
@@ -77,15 +77,3 @@ impl fmt::Display for NotAwaited {
 }
 
 impl std::error::Error for NotAwaited {}
-
-/// Polls a future that a fiber waits for. Its panic ends the handshake only.
-pub(super) async fn awaited(
-    mut future: Pin<Box<dyn Future<Output = ()> + Send>>,
-) -> Result<Reply, HandshakeError> {
-    let polled = poll_fn(|cx| match contained(|| future.as_mut().poll(cx)) {
-        Ok(poll) => poll.map(Ok),
-        Err(panic) => std::task::Poll::Ready(Err(panic)),
-    });
-    polled.await?;
-    Ok(Reply::Awaited)
-}

@@ -1,29 +1,59 @@
-//! One thread of an [`Engine`](super::Engine): takes work from a channel, runs it on fibers, and runs batches.
+//! One thread of an [`Engine`](super::Engine): polls futures on fibers, and runs batches.
 
 use super::batches;
-use super::messages::{Board, Caller, Job, Message, News, Shown};
-use super::work::Finished;
+use super::job::{Job, Link, Task, unpanicking};
+use super::messages::{Board, Message, Shown};
 use super::{EngineConfig, HandshakeError};
 use crate::batch::{Load, Queue};
 use crate::error::Error;
 use crate::fiber::{Fibers, Parked, Step, contained};
 use crate::ops::{Request, Runner};
-use crate::provider::answer::{Ask, Reply};
+use crate::provider::answer::{Answer, Ask, Reply};
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use std::collections::{HashMap, VecDeque};
+use std::future::Future;
+use std::io;
 use std::ops::ControlFlow;
+use std::pin::Pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
 use std::time::Instant;
 use tokio::runtime::Handle;
 
-/// How many messages a thread takes, at most, before it looks at the timers. After a batch it looks at once: batches take long.
+/// How many messages a thread takes, at most, before it looks at the timers. After a batch it looks at
+/// once: batches take long.
 const MESSAGES_PER_LOOK: u32 = 64;
 
-/// A job whose fiber is parked: for a batch, or, with nobody to be told, for a future of the application's.
-struct Waiting {
-    fiber: Parked<Ask, Reply, Finished>,
-    caller: Caller,
+/// What a poll on a fiber gives back.
+type Polled = (Task, Poll<()>);
+type Fiber = Parked<Ask, Reply, Polled>;
+/// A future of the application's, and what its panic says.
+type Awaited = Pin<Box<dyn Future<Output = Result<(), HandshakeError>> + Send>>;
+
+/// A job that has not ended.
+struct Slot {
+    state: State,
+    link: Arc<Link>,
+    runtime: Option<Handle>,
+    /// Whether something happened that the job waits for, while it could not be polled.
+    is_due: bool,
+}
+
+enum State {
+    Pending(Task),
+    /// A poll waits for its request's batch.
+    InBatch(Fiber),
+    /// A poll waits for a future.
+    Awaits(Fiber, Awaited),
+    /// A fiber runs, or a panic outside of any fiber has lost it.
+    Running,
+}
+
+impl State {
+    fn is_parked(&self) -> bool {
+        matches!(self, Self::InBatch(_) | Self::Awaits(..))
+    }
 }
 
 pub(super) struct Worker {
@@ -34,9 +64,11 @@ pub(super) struct Worker {
     runner: Runner,
     /// Requests by the number of their job.
     queue: Queue<u64, Request>,
-    parked: HashMap<u64, Waiting>,
-    /// Jobs that no fiber was free for, in order.
-    backlog: VecDeque<Job>,
+    jobs: HashMap<u64, Slot>,
+    /// How many of them are parked.
+    parked: usize,
+    /// Jobs to be polled that no fiber was free for, in order.
+    backlog: VecDeque<u64>,
     draining: bool,
     /// Something panicked that does not run on a fiber, such as a waker or a logger.
     is_disturbed: bool,
@@ -58,7 +90,8 @@ impl Worker {
             fibers,
             max_parked: config.max_parked.max(1),
             runner,
-            parked: HashMap::new(),
+            jobs: HashMap::new(),
+            parked: 0,
             backlog: VecDeque::new(),
             draining: false,
             is_disturbed: false,
@@ -72,6 +105,10 @@ impl Worker {
             self.is_disturbed = true;
             // It may be the logger that panics.
             let _told = contained(|| log::error!("a panic on an engine's thread: {panic}"));
+        }
+        let numbers: Vec<_> = self.jobs.keys().copied().collect();
+        for number in numbers {
+            let _ended = contained(|| self.end(number));
         }
         let _ended = contained(|| drop(self));
     }
@@ -106,7 +143,8 @@ impl Worker {
         }
     }
 
-    /// Takes what has arrived, until there is nothing more. Under load that may never be, and timers expire nevertheless.
+    /// Takes what has arrived, until there is nothing more. Under load that may never be, and timers expire
+    /// nevertheless.
     fn take_arrived(&mut self) -> ControlFlow<()> {
         let mut since_timers = 0;
         while let Ok(message) = self.inbox.try_recv() {
@@ -125,92 +163,196 @@ impl Worker {
 
     fn handle(&mut self, message: Message) -> ControlFlow<()> {
         match message {
-            Message::Run(job) if self.parked.len() < self.max_parked => self.start(job),
-            Message::Run(job) => self.backlog.push_back(job),
-            Message::Resume(number, told) => {
-                if let Some(Waiting { caller, .. }) = self.parked.get_mut(&number) {
-                    caller.told = Some(told);
-                    self.resume(number, Reply::Awaited);
-                    self.start_backlog();
+            Message::Run(job) if job.link.is_cancelled.load(Relaxed) => {}
+            Message::Run(Job { task, link, runtime }) => {
+                let number = link.number;
+                let slot = Slot { state: State::Pending(task), link, runtime, is_due: false };
+                self.jobs.insert(number, slot);
+                self.poll(number);
+            }
+            Message::Poll(number) => {
+                if let Some(slot) = self.jobs.get(&number) {
+                    slot.link.look();
+                    self.poll(number);
                 }
             }
-            Message::Cancel(number) => self.cancel(number),
-            Message::Wake => {}
+            Message::Cancel(number) => {
+                self.end(number);
+                self.start_backlog();
+            }
+            Message::Timer => {}
             Message::Drain => self.draining = true,
             Message::Stop => return ControlFlow::Break(()),
         }
         ControlFlow::Continue(())
     }
 
-    fn start(&mut self, Job { work, mut caller }: Job) {
-        if caller.has_gone() {
-            return;
-        }
-        match self.run(&caller, |fibers| fibers.start(move || work.run())) {
-            Ok(step) => self.advance(step, caller),
-            Err(e) => caller.tell(News::Ended(Err(HandshakeError::NoStack(e.kind())))),
+    /// Polls a job, or what it waits for, as soon as that is possible.
+    fn poll(&mut self, number: u64) {
+        let Some(slot) = self.jobs.get_mut(&number) else { return };
+        match std::mem::replace(&mut slot.state, State::Running) {
+            State::Pending(task) if self.parked >= self.max_parked => {
+                slot.state = State::Pending(task);
+                if !std::mem::replace(&mut slot.is_due, true) {
+                    self.backlog.push_back(number);
+                }
+            }
+            State::Pending(mut task) => {
+                slot.is_due = false;
+                let waker = Waker::from(slot.link.clone());
+                let poll = move || {
+                    let poll = task.as_mut().poll(&mut Context::from_waker(&waker));
+                    (task, poll)
+                };
+                let step = self.run(number, |fibers| fibers.poll(poll));
+                self.advance(number, step);
+            }
+            State::Awaits(fiber, future) => {
+                // It may have been the poll's own business, too.
+                slot.is_due = true;
+                self.parked -= 1;
+                if let Some(step) = self.await_for(number, fiber, future) {
+                    self.advance(number, Ok(step));
+                }
+                self.start_backlog();
+            }
+            state => {
+                slot.state = state;
+                slot.is_due = true;
+            }
         }
     }
 
     /// Runs a fiber until it parks or ends, in its caller's runtime.
-    fn run<T>(&self, caller: &Caller, run: impl FnOnce(&Fibers<Ask, Reply>) -> T) -> T {
-        let _in_runtime = caller.runtime.as_ref().map(Handle::enter);
+    fn run<T>(&self, number: u64, run: impl FnOnce(&Fibers<Ask, Reply>) -> T) -> T {
+        let runtime = self.jobs.get(&number).and_then(|slot| slot.runtime.as_ref());
+        let _in_runtime = runtime.map(Handle::enter);
         self.board.calls.watch(|| run(&self.fibers))
     }
 
-    /// Sees to what a fiber asks for, or tells what came of one that ended.
-    fn advance(&mut self, mut step: Step<Ask, Reply, Finished>, mut caller: Caller) {
-        let result = loop {
+    /// Sees to what a fiber asks for, or to what came of one that ended.
+    fn advance(&mut self, number: u64, mut step: io::Result<Step<Ask, Reply, Polled>>) {
+        loop {
+            if let (Ok(Step::Parked(_, ask)), Some(slot)) = (&step, self.jobs.get(&number)) {
+                slot.link.asked.note(ask);
+            }
             let (fiber, answer) = match step {
-                Step::Done(finished) => break Ok(finished),
-                Step::Panicked(panic) => break Err(panic.into()),
-                Step::Parked(fiber, Ask::AtOnce(request)) => {
-                    self.board.calls.at_once.fetch_add(1, Relaxed);
-                    (fiber, batches::run_alone(&mut self.runner, &request))
-                }
-                Step::Parked(fiber, Ask::InBatch(request)) => {
-                    if self.queue.push(Instant::now(), request.op(), caller.number, request).is_ok() {
-                        self.parked.insert(caller.number, Waiting { fiber, caller });
-                        return;
-                    }
-                    (fiber, Err(Error::QueueFull))
-                }
-                Step::Parked(fiber, Ask::Await(future)) => {
-                    let told = caller.told.take();
-                    self.parked.insert(caller.number, Waiting { fiber, caller });
-                    if let Some(told) = told {
-                        // Whoever has gone meanwhile has said, or will say, that the fiber is to end.
-                        drop(told.send(News::Await(future)));
+                Ok(Step::Done((task, Poll::Pending))) => {
+                    let Some(slot) = self.jobs.get_mut(&number) else { return };
+                    slot.state = State::Pending(task);
+                    if std::mem::take(&mut slot.is_due) {
+                        // After whatever else has arrived.
+                        slot.link.wake_by_ref();
                     }
                     return;
                 }
+                Ok(Step::Done((task, Poll::Ready(())))) => {
+                    self.run(number, |_| drop(task));
+                    self.jobs.remove(&number);
+                    return;
+                }
+                Ok(Step::Panicked(panic)) => return self.fail(number, panic.into()),
+                Err(e) => return self.fail(number, HandshakeError::NoStack(e.kind())),
+                Ok(Step::Parked(fiber, Ask::AtOnce(request))) => {
+                    self.board.calls.at_once.fetch_add(1, Relaxed);
+                    (fiber, batches::run_alone(&mut self.runner, &request))
+                }
+                Ok(Step::Parked(fiber, Ask::InBatch(request))) => {
+                    if self.queue.push(Instant::now(), request.op(), number, request).is_ok() {
+                        return self.park(number, State::InBatch(fiber));
+                    }
+                    (fiber, Err(Error::QueueFull))
+                }
+                Ok(Step::Parked(fiber, Ask::Await(future))) => {
+                    let Some(next) = self.await_for(number, fiber, Box::pin(unpanicking(future))) else {
+                        return;
+                    };
+                    step = Ok(next);
+                    continue;
+                }
             };
             self.show();
-            step = self.run(&caller, |_| fiber.resume(Reply::Answer(answer)));
-        };
-        caller.tell(News::Ended(result));
+            step = Ok(self.run(number, |_| fiber.resume(Reply::Answer(answer))));
+        }
     }
 
-    fn cancel(&mut self, number: u64) {
-        if let Some(Waiting { fiber, caller }) = self.parked.remove(&number) {
+    fn park(&mut self, number: u64, state: State) {
+        if let Some(slot) = self.jobs.get_mut(&number) {
+            slot.state = state;
+            self.parked += 1;
+        }
+    }
+
+    /// Resumes `fiber` if what it waits for is ready.
+    fn await_for(
+        &mut self,
+        number: u64,
+        fiber: Fiber,
+        mut future: Awaited,
+    ) -> Option<Step<Ask, Reply, Polled>> {
+        let slot = self.jobs.get(&number)?;
+        let waker = Waker::from(slot.link.clone());
+        match self.run(number, |_| future.as_mut().poll(&mut Context::from_waker(&waker))) {
+            Poll::Pending => self.park(number, State::Awaits(fiber, future)),
+            Poll::Ready(Ok(())) => return Some(self.run(number, |_| fiber.resume(Reply::Awaited))),
+            Poll::Ready(Err(why)) => {
+                self.set_failure(number, why);
+                self.run(number, |_| drop(fiber));
+                self.jobs.remove(&number);
+            }
+        }
+        None
+    }
+
+    fn set_failure(&self, number: u64, why: HandshakeError) {
+        if let Some(slot) = self.jobs.get(&number) {
+            // The first failure is the one that counts.
+            let _other = slot.link.failure.set(why);
+        }
+    }
+
+    /// Ends a job whose future is gone.
+    fn fail(&mut self, number: u64, why: HandshakeError) {
+        self.set_failure(number, why);
+        self.jobs.remove(&number);
+    }
+
+    /// Ends a job whatever its state is.
+    fn end(&mut self, number: u64) {
+        let Some(slot) = self.jobs.get_mut(&number) else { return };
+        let state = std::mem::replace(&mut slot.state, State::Running);
+        // A future that ends because of this is not to be believed.
+        self.set_failure(number, HandshakeError::ShutDown);
+        if state.is_parked() {
+            self.parked -= 1;
             self.queue.cancel(|ticket| *ticket == number);
             self.show();
-            // Dropping the fiber runs it to its end.
-            self.run(&caller, |_| drop(fiber));
-        } else {
-            self.backlog.retain(|job| job.caller.number != number);
         }
-        self.start_backlog();
+        // Dropping a fiber runs it to its end.
+        self.run(number, |_| match state {
+            State::Awaits(fiber, future) => drop((future, fiber)),
+            state => drop(state),
+        });
+        self.jobs.remove(&number);
     }
 
-    /// Has whoever waits for a batch go on without it: it may be lost.
+    /// Has whoever waits for a batch go on without it, which may be lost, and polls all others: their
+    /// wake-ups may be.
     fn recover(&mut self) {
-        let waits = |(number, waiting): (&u64, &Waiting)| waiting.caller.told.is_some().then_some(*number);
-        while let Some(number) = self.parked.iter().find_map(waits) {
-            self.queue.cancel(|ticket| *ticket == number);
-            self.resume(number, Reply::Answer(Err(Error::Cancelled)));
-        }
         self.is_disturbed = false;
+        self.parked = self.jobs.values().filter(|slot| slot.state.is_parked()).count();
+        let numbers: Vec<_> = self.jobs.keys().copied().collect();
+        for number in numbers {
+            match self.jobs.get(&number).map(|slot| &slot.state) {
+                Some(State::InBatch(_)) => {
+                    self.queue.cancel(|ticket| *ticket == number);
+                    self.resume(number, Err(Error::Cancelled));
+                }
+                Some(State::Running) => self.end(number),
+                Some(_) => self.poll(number),
+                None => {}
+            }
+        }
         self.start_backlog();
     }
 
@@ -221,23 +363,28 @@ impl Worker {
         // Shown before anybody can know that the batch has run.
         self.show();
         for (number, answer) in answers {
-            self.resume(number, Reply::Answer(answer));
+            self.resume(number, answer);
         }
         self.start_backlog();
         true
     }
 
-    fn resume(&mut self, number: u64, reply: Reply) {
-        if let Some(Waiting { fiber, caller }) = self.parked.remove(&number) {
-            let step = self.run(&caller, |_| fiber.resume(reply));
-            self.advance(step, caller);
+    fn resume(&mut self, number: u64, answer: Answer) {
+        let Some(slot) = self.jobs.get_mut(&number) else { return };
+        match std::mem::replace(&mut slot.state, State::Running) {
+            State::InBatch(fiber) => {
+                self.parked -= 1;
+                let step = self.run(number, |_| fiber.resume(Reply::Answer(answer)));
+                self.advance(number, Ok(step));
+            }
+            state => slot.state = state,
         }
     }
 
     fn start_backlog(&mut self) {
-        while self.parked.len() < self.max_parked {
-            let Some(job) = self.backlog.pop_front() else { return };
-            self.start(job);
+        while self.parked < self.max_parked {
+            let Some(number) = self.backlog.pop_front() else { return };
+            self.poll(number);
         }
     }
 
@@ -253,7 +400,6 @@ mod tests {
     use crate::arch::Tier;
     use std::pin::pin;
     use std::sync::atomic::AtomicBool;
-    use std::task::{Context, Wake, Waker};
     use std::time::Duration;
 
     #[derive(Default)]
@@ -275,7 +421,7 @@ mod tests {
         assert!(pin!(&timer).poll(&mut Context::from_waker(&waker)).is_pending());
         std::thread::sleep(Duration::from_millis(30));
         for _ in 0..2 * MESSAGES_PER_LOOK {
-            inbox.send(Message::Wake).unwrap();
+            inbox.send(Message::Timer).unwrap();
         }
         // It ends the thread before there is any time without messages.
         inbox.send(Message::Stop).unwrap();

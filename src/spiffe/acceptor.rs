@@ -73,11 +73,10 @@ impl<E: HandshakeEngine> Acceptor<E> {
         io: IO,
     ) -> impl Future<Output = io::Result<(TlsStream<IO>, Connection)>> + use<E, IO>
     where
-        IO: AsyncRead + AsyncWrite + Unpin,
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         self.0.handshake(
-            |engine, config| TlsAcceptor::new(engine, config).begin(),
-            |handshake| handshake.run(io),
+            |engine, config| TlsAcceptor::new(engine, config).accept(io),
             |stream: &TlsStream<IO>| stream.get_ref().1,
         )
     }

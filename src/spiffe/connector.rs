@@ -77,11 +77,10 @@ impl<E: HandshakeEngine> Connector<E> {
         io: IO,
     ) -> impl Future<Output = io::Result<(TlsStream<IO>, Connection)>> + use<E, IO>
     where
-        IO: AsyncRead + AsyncWrite + Unpin,
+        IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         self.0.handshake(
-            |engine, config| TlsConnector::new(engine, config).begin(),
-            |handshake| handshake.run(name, io),
+            |engine, config| TlsConnector::new(engine, config).connect(name, io),
             |stream: &TlsStream<IO>| stream.get_ref().1,
         )
     }

@@ -45,21 +45,20 @@ impl<E: HandshakeEngine, C: Send + Sync + 'static> Party<E, C> {
         Self { engine, identity, authorizer, live, algorithms, side, configs }
     }
 
-    /// Lets `begin` begin a handshake with the configuration of the generation that is current now, and `run`
-    /// run it. `tls` shows rustls' state of the stream that comes out of it.
+    /// Awaits the handshake that `begin` begins with the configuration of the generation that is current now.
+    /// `tls` shows rustls' state of the stream that comes out of it.
     ///
     /// # Errors
     /// Those of the handshake, with the peer's refusal in words; [`Unavailable`], if there is no identity:
     /// then nothing was sent.
-    pub(super) fn handshake<H, S, F, R>(
+    pub(super) fn handshake<S, F, B>(
         &self,
-        begin: fn(E, Arc<C>) -> H,
-        run: R,
+        begin: B,
         tls: fn(&S) -> &CommonState,
-    ) -> impl Future<Output = io::Result<(S, Connection)>> + use<E, C, H, S, F, R>
+    ) -> impl Future<Output = io::Result<(S, Connection)>> + use<E, C, S, F, B>
     where
         F: Future<Output = io::Result<S>>,
-        R: FnOnce(H) -> F,
+        B: FnOnce(E, Arc<C>) -> F,
     {
         let (store, side) = (self.identity.store().clone(), self.side);
         let begun = self
@@ -68,8 +67,7 @@ impl<E: HandshakeEngine, C: Send + Sync + 'static> Party<E, C> {
         async move {
             let result = async {
                 let (handshake, context) = begun?;
-                // The future is made in here: one that was captured would take its space twice.
-                let stream = run(handshake).await.map_err(in_words)?;
+                let stream = handshake.await.map_err(in_words)?;
                 let connection = context.admit(tls(&stream))?;
                 Ok((stream, connection))
             }

@@ -77,8 +77,12 @@ for_each_engine! {
         poll_fn(|cx| {
             assert!(neglected.as_mut().poll(cx).is_pending());
             let stats = engine.stats();
-            let is_made = stats.live_fibers > 0 || rsa2048(&stats).requests() > 0;
-            if is_made { Poll::Ready(()) } else { Poll::Pending }
+            if stats.live_fibers > 0 || rsa2048(&stats).requests() > 0 {
+                return Poll::Ready(());
+            }
+            // It is made on another thread, which wakes nobody for that.
+            cx.waker().wake_by_ref();
+            Poll::Pending
         })
         .await;
         assert_serves(&engine).await;

@@ -148,8 +148,8 @@ for_each_engine! {
 
     async fn no_verdict_is_made_up_when_a_handshake_is_given_up<E>() {
         let verifier = Remembering::new(batch_verifications(webpki()), false);
-        // Each operation waits for so long: a key share, an agreement, and a certificate, during which the time
-        // is up. On a busy machine it may be up before, until there is enough of it.
+        // Each operation waits for so long: a key share, an agreement, and a certificate, during which the
+        // time is up. On a busy machine it may be up before, until there is enough of it.
         for delay in (0..6).map(|attempt| Duration::from_millis(300 << attempt)) {
             let limited = config().threads(1).gather(8).poll_delay(delay).handshake_timeout(delay * 5 / 2);
             let engine = E::start(limited);
@@ -224,10 +224,11 @@ fn a_waker_that_panics_is_no_threads_end() {
             let woken = Arc::new(PanickingWaker(AtomicBool::new(false)));
             let waker = Waker::from(woken.clone());
             let connector = TlsConnector::new(engine.clone(), Arc::new(Setup::TLS13.client(Keys::Ours)));
-            let (_server, client) = tokio::io::duplex(4096);
-            // Its key share is made on the thread, which wakes whoever waits for it.
+            let (server, client) = tokio::io::duplex(4096);
             let mut connecting = pin!(connector.connect(localhost(), client));
             assert!(connecting.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            // It fails on the thread, which wakes whoever waits for it.
+            drop(server);
             while !woken.0.load(Relaxed) {
                 tokio::task::yield_now().await;
             }

@@ -253,7 +253,8 @@ for_each_engine! {
     }
 }
 
-/// Seconds since 1970: some day in 2026, and one in 5000. Certificates of the tests are valid from 1975 to 4096.
+/// Seconds since 1970: some day in 2026, and one in 5000. Certificates of the tests are valid from 1975 to
+/// 4096.
 const NOW: u64 = 1_790_000_000;
 const YEAR_5000: u64 = 95_617_584_000;
 

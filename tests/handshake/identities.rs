@@ -155,7 +155,8 @@ fn resolver(provider: &CryptoProvider, identity: &Identity) -> Arc<SingleCertAnd
     Arc::new(CertifiedKey::new(identity.chain.clone(), key).into())
 }
 
-/// Handshakes between both sides of ours, [`PAIRS`] at a time on one thread of an engine; with data on each connection.
+/// Handshakes between both sides of ours, [`PAIRS`] at a time on one thread of an engine; with data on each
+/// connection.
 async fn pairs<E: TestEngine>(terms: Terms, family: &'static Family, identity: &Identity) -> EngineStats {
     let engine = E::start(config().threads(1).gather(PAIRS as usize).max_wait(Duration::from_secs(3600)));
     let acceptor = TlsAcceptor::new(engine.clone(), terms.server(Keys::Ours, &family.roots, identity));

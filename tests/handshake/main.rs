@@ -9,13 +9,18 @@ mod endings;
 #[cfg(unix)]
 mod faults;
 mod features;
+#[cfg(target_os = "linux")]
+mod forks;
 mod identities;
 mod limits;
 mod matrix;
 mod pki;
 #[cfg(unix)]
 mod relay;
+mod run;
 mod runtimes;
 mod support;
+mod unaccelerated;
 mod verification;
 mod waiting;
+mod warnings;

@@ -40,6 +40,8 @@ pub(crate) struct Pki {
 }
 
 pub(crate) static PKI: LazyLock<Pki> = LazyLock::new(|| {
+    // There is no handshake without it.
+    crate::warnings::keep();
     let p256 = || KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
     let (ca, rsa_ca, rogue) =
         (new_ca("trusted", p256()), new_ca("trusted, too", rsa()), new_ca("rogue", p256()));

@@ -1,8 +1,8 @@
 //! A network that does what TCP allows, and worse: a relay between two sockets.
 //!
-//! TCP keeps order, so that pieces of a stream cannot be exchanged: what an order that was lost looks like to TLS is bytes that
-//! are others than were sent, which is [`Fault::Corrupt`]. What may happen to a stream unharmed is that it comes in other
-//! pieces and at other times than it was sent.
+//! TCP keeps order, so that pieces of a stream cannot be exchanged: what an order that was lost looks like
+//! to TLS is bytes that are others than were sent, which is [`Fault::Corrupt`]. What may happen to a stream
+//! unharmed is that it comes in other pieces and at other times than it was sent.
 
 use crate::support::sockets;
 use std::time::Duration;

@@ -19,6 +19,9 @@ use tokio::task::LocalSet;
 pub(crate) trait TestEngine: HandshakeEngine {
     fn start(config: EngineConfig) -> Self;
     fn stats(&self) -> EngineStats;
+    fn run<F>(&self, future: F) -> impl Future<Output = Result<F::Output, HandshakeError>> + use<Self, F>
+    where
+        F: Future<Output: Send> + Send + 'static;
     fn drain(&self) -> impl Future<Output = ()>;
     fn shutdown(&self);
 }
@@ -30,6 +33,13 @@ impl TestEngine for Engine {
 
     fn stats(&self) -> EngineStats {
         self.stats()
+    }
+
+    fn run<F>(&self, future: F) -> impl Future<Output = Result<F::Output, HandshakeError>> + use<F>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        self.run(future)
     }
 
     fn drain(&self) -> impl Future<Output = ()> {
@@ -48,6 +58,13 @@ impl TestEngine for LocalEngine {
 
     fn stats(&self) -> EngineStats {
         self.stats()
+    }
+
+    fn run<F>(&self, future: F) -> impl Future<Output = Result<F::Output, HandshakeError>> + use<F>
+    where
+        F: Future<Output: Send> + Send + 'static,
+    {
+        self.run(future)
     }
 
     fn drain(&self) -> impl Future<Output = ()> {

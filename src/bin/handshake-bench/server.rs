@@ -214,7 +214,10 @@ impl Acceptor {
         }
     }
 
-    async fn accept<IO: AsyncRead + AsyncWrite + Unpin>(&self, io: IO) -> io::Result<TlsStream<IO>> {
+    async fn accept<IO: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+        &self,
+        io: IO,
+    ) -> io::Result<TlsStream<IO>> {
         match self {
             Self::Baseline(acceptor) => acceptor.accept(io).await,
             Self::Multibuffer(acceptor) => acceptor.accept(io).await,
@@ -291,7 +294,10 @@ fn sample(acceptor: &Acceptor, counts: &Counts) -> Sample {
     }
 }
 
-async fn connected<IO: AsyncRead + AsyncWrite + Unpin>(acceptor: Acceptor, io: IO, counts: Rc<Counts>) {
+async fn connected<IO>(acceptor: Acceptor, io: IO, counts: Rc<Counts>)
+where
+    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     match acceptor.accept(io).await {
         Ok(tls) => {
             increment(&counts.finished);

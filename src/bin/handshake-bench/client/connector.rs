@@ -38,7 +38,7 @@ impl Connector {
         }
     }
 
-    pub(super) async fn connect<IO: AsyncRead + AsyncWrite + Unpin>(
+    pub(super) async fn connect<IO: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         &self,
         identity: usize,
         name: ServerName<'static>,

@@ -63,7 +63,7 @@ impl Exchange {
         }
     }
 
-    async fn exchange<IO: AsyncRead + AsyncWrite + Unpin>(
+    async fn exchange<IO: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         &self,
         connector: &Connector,
         identity: usize,

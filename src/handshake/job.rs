@@ -1,0 +1,77 @@
+//! One future on an engine's thread: how it is polled, woken and told of.
+
+use super::HandshakeError;
+use super::asked::Asked;
+use super::messages::Message;
+use crate::fiber::contained;
+use crossbeam_channel::Sender;
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering::AcqRel};
+use std::sync::{Arc, OnceLock};
+use std::task::{Poll, Wake};
+use tokio::runtime::Handle;
+
+/// A future that tells its output by itself.
+pub(super) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A future for a thread.
+pub(super) struct Job {
+    pub(super) task: Task,
+    pub(super) link: Arc<Link>,
+    /// The runtime of the caller, in which every poll is made: it may want sockets, timers and tasks.
+    pub(super) runtime: Option<Handle>,
+}
+
+/// What a job's caller, its wakers and its thread share.
+#[derive(Debug)]
+pub(super) struct Link {
+    /// Unique in the engine.
+    pub(super) number: u64,
+    inbox: Sender<Message>,
+    /// Whether the thread has been told, and has not looked yet.
+    is_woken: AtomicBool,
+    pub(super) asked: Asked,
+    /// Whether nobody waits for the job any more.
+    pub(super) is_cancelled: AtomicBool,
+    /// Why the job has ended without an output.
+    pub(super) failure: OnceLock<HandshakeError>,
+}
+
+impl Link {
+    pub(super) fn new(number: u64, inbox: Sender<Message>) -> Arc<Self> {
+        let (is_woken, is_cancelled) = (AtomicBool::new(false), AtomicBool::new(false));
+        let (asked, failure) = (Asked::default(), OnceLock::new());
+        Arc::new(Self { number, inbox, is_woken, asked, is_cancelled, failure })
+    }
+
+    /// To be called before the job is polled: what wakes it from now on is told anew.
+    pub(super) fn look(&self) {
+        self.is_woken.swap(false, AcqRel);
+    }
+}
+
+impl Wake for Link {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.is_woken.swap(true, AcqRel) {
+            // A thread that has ended has nothing to poll.
+            drop(self.inbox.send(Message::Poll(self.number)));
+        }
+    }
+}
+
+/// Awaits `future`, and makes an error of its panic.
+pub(super) async fn unpanicking<F>(mut future: Pin<Box<F>>) -> Result<F::Output, HandshakeError>
+where
+    F: Future + ?Sized,
+{
+    poll_fn(|cx| match contained(|| future.as_mut().poll(cx)) {
+        Ok(poll) => poll.map(Ok),
+        Err(panic) => Poll::Ready(Err(panic.into())),
+    })
+    .await
+}
