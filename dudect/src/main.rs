@@ -7,8 +7,8 @@
 
 use dudect_bencher::{BenchRng, Class, CtRunner, ctbench_main};
 use rand::{Rng, RngExt};
-use rustls_multibuffer::internals::ops::rsa::{self, Padding, RsaPrivateKey};
 use rustls_multibuffer::internals::ops::kx::{self, Group};
+use rustls_multibuffer::internals::ops::rsa::{self, Padding, RsaPrivateKey};
 use rustls_multibuffer::internals::ops::{NistCurve, Request, Runner, ecdsa, ed25519};
 use rustls_multibuffer::{Tier, TierKind};
 use std::cell::RefCell;

@@ -48,12 +48,12 @@ macro_rules! operations {
     };
 }
 
-// A batch costs much the same however many of its lanes are filled, so below some fill aws-lc-rs is faster one
-// by one. From the fills here on lanes are not slower, shared core or not, until an engine has measured its own
-// batches (`timings`). Those on AVX2 with FMA (Zen 3) and on AVX-512 with IFMA (Zen 4) are measured with
-// `handshake-bench ops`; `benches/record/` has the figures. No machine with AVX-IFMA was at hand: there they are
-// calculated from the instructions of a batch (`ops::counts`), two a cycle, and from what aws-lc-rs takes for
-// one operation.
+// A batch costs much the same however many of its lanes are filled, so below some fill aws-lc-rs is faster
+// one by one. From the fills here on lanes are not slower, shared core or not, until an engine has measured
+// its own batches (`timings`). Those on AVX2 with FMA (Zen 3) and on AVX-512 with IFMA (Zen 4) are measured
+// with `handshake-bench ops`; `benches/record/` has the figures. No machine with AVX-IFMA was at hand: there
+// they are calculated from the instructions of a batch (`ops::counts`), two a cycle, and from what aws-lc-rs
+// takes for one operation.
 operations! {
     // A batch of two signatures costs about 0.9 of one, but 1.1 and more while somebody else uses the same
     // core: aws-lc-rs leaves execution units idle that the other then has, and lanes leave none. aws-lc-rs

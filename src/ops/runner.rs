@@ -41,8 +41,8 @@ impl Runner {
         op.capacity(self.tier.kind().lanes())
     }
 
-    /// The smallest fill at which lanes are faster than aws-lc-rs, one by one; a smaller batch goes there. Above
-    /// [`Runner::capacity`] if lanes are not faster even when they are full.
+    /// The smallest fill at which lanes are faster than aws-lc-rs, one by one; a smaller batch goes there.
+    /// Above [`Runner::capacity`] if lanes are not faster even when they are full.
     pub fn break_even(&self, op: Op) -> usize {
         let table = op.break_even(self.tier.kind());
         match (self.break_even, &self.timings) {
@@ -52,8 +52,8 @@ impl Runner {
         }
     }
 
-    /// The same runner with `fill` in place of the break-even fills of table and measurement; full batches still
-    /// run in lanes. `None` leaves them.
+    /// The same runner with `fill` in place of the break-even fills of table and measurement; full batches
+    /// still run in lanes. `None` leaves them.
     #[must_use]
     pub fn with_break_even(mut self, fill: Option<usize>) -> Self {
         self.break_even = fill;

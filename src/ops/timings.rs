@@ -1,7 +1,7 @@
 //! What batches take on this machine, and from which fill on they are worth their lanes.
 //!
-//! A batch costs much the same however many of its lanes are filled, so below some fill aws-lc-rs is faster one
-//! by one. Which fill that is depends on the CPU: aws-lc-rs has kernels of its own for some, and wide
+//! A batch costs much the same however many of its lanes are filled, so below some fill aws-lc-rs is faster
+//! one by one. Which fill that is depends on the CPU: aws-lc-rs has kernels of its own for some, and wide
 //! multiplications take twice as long on others. So an engine starts with the table of `op`, and goes by what
 //! its own batches take as soon as it has seen a few of each kind.
 
@@ -44,8 +44,8 @@ impl Timing {
         self.lanes.iter().skip(fill - 1).filter_map(Least::known).min()
     }
 
-    /// Whether lanes are faster, by a tenth: they lose about as much while somebody else uses the core. `None` while too
-    /// few batches were seen.
+    /// Whether lanes are faster, by a tenth: they lose about as much while somebody else uses the core.
+    /// `None` while too few batches were seen.
     fn lanes_pay(&self, fill: usize) -> Option<bool> {
         Some(self.lanes(fill)? * 10 <= self.scalar.known()? * fill as u64 * 9)
     }
@@ -59,8 +59,8 @@ pub(super) struct Timings {
 }
 
 impl Timings {
-    /// Whether a batch should run in lanes. The first batches that are not full go to aws-lc-rs, so that there is
-    /// something to compare with.
+    /// Whether a batch should run in lanes. The first batches that are not full go to aws-lc-rs, so that
+    /// there is something to compare with.
     pub(super) fn lanes_pay(&self, op: Op, fill: usize, capacity: usize, table: usize) -> bool {
         let Some(timing) = self.ops.get(op.index()) else { return fill >= capacity };
         match timing.lanes_pay(fill) {

@@ -3,8 +3,8 @@
 //! A key whose signatures were valid often enough gets a table of its multiples, with which a verification
 //! costs a third or less: first a small one, which a few verifications pay for, then, if it stays, a large
 //! one. It does not matter whether lanes verified or aws-lc-rs. Tables hold public keys and nothing else; all
-//! threads share them. The timing of a verification reveals to peers whether a key was met often, and they may
-//! displace others' keys, which costs what making a table costs.
+//! threads share them. The timing of a verification reveals to peers whether a key was met often, and they
+//! may displace others' keys, which costs what making a table costs.
 //!
 //! RSA's public keys are prepared at once and by each thread, because that is cheap and small: see
 //! `ops/rsa/public_keys.rs`.
@@ -65,7 +65,8 @@ impl Known {
         self.read().iter().map(|table| table.bytes).sum()
     }
 
-    /// Which table of this type is due after so many uses. One for which there was no room is due again later.
+    /// Which table of this type is due after so many uses. One for which there was no room is due again
+    /// later.
     fn due<T: Any>(&self, uses: u64) -> Option<Size> {
         let size = self.read().iter().find(|table| table.table.is::<T>()).map(|table| table.size);
         match size {
@@ -188,8 +189,8 @@ impl Registry {
         bytes < self.limit.load(Relaxed) || tables().any(|known| known.last.load(Relaxed) + RECENT < now)
     }
 
-    /// Gives a key its table, if it is still counted. The least recently used tables are displaced until there is
-    /// room.
+    /// Gives a key its table, if it is still counted. The least recently used tables are displaced until
+    /// there is room.
     fn keep<T: Any>(&self, key: &[u8], known: &Arc<Known>, table: Table) {
         let mut keys = self.write();
         if !keys.get(key).is_some_and(|other| Arc::ptr_eq(other, known)) {

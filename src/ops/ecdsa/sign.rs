@@ -1,4 +1,5 @@
-//! A batch of ECDSA signatures: nonces, one multiplication of the base point in each lane, the rest one by one.
+//! A batch of ECDSA signatures: nonces, one multiplication of the base point in each lane, the rest one by
+//! one.
 
 use super::SignRequest;
 use super::encode::encode;

@@ -73,13 +73,13 @@ impl PeerKey {
 /// The most keys that a cache holds: about 200 KiB of 4096-bit keys.
 const BOUND: usize = 64;
 
-/// The public keys that one thread met last, prepared for its kernels: peers and certification authorities come
-/// back.
+/// The public keys that one thread met last, prepared for its kernels: peers and certification authorities
+/// come back.
 ///
 /// It holds at most [`BOUND`] keys, and nothing else; the least recently used one is evicted. The timing of a
-/// verification reveals to peers whether a key was met lately, and they may evict others' keys, which costs what
-/// preparing them costs. Keys of ECDSA are kept in another way, because what is prepared for them is large, and
-/// pays for itself only after some verifications: see `ops/ecdsa/known.rs`.
+/// verification reveals to peers whether a key was met lately, and they may evict others' keys, which costs
+/// what preparing them costs. Keys of ECDSA are kept in another way, because what is prepared for them is
+/// large, and pays for itself only after some verifications: see `ops/ecdsa/known.rs`.
 #[derive(Default)]
 pub(crate) struct PublicKeys {
     entries: Vec<Entry>,
