@@ -23,7 +23,9 @@ pub(crate) use disclose::{disclose, disclose_number};
 pub(crate) use ifma::PlainIfma;
 pub use lanes::{field25519, lookup, number, prime};
 pub use secret::Secret;
-pub(crate) use secret::wiping_stack;
+#[cfg(test)]
+pub(crate) use secret::{DEEPLY_WIPED, WIPED};
+pub(crate) use secret::{wiping_deep_stack, wiping_stack};
 pub use stack::FiberStack;
 #[cfg(all(test, lanes, target_os = "linux"))]
 pub(crate) use tests::counting;

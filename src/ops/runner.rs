@@ -4,7 +4,7 @@ use super::lanes::{self, LaneRunner};
 use super::timings::Timings;
 use super::{Counters, Op, Request, Response, ecdsa, scalar};
 use crate::arch::mxcsr::in_default_environment;
-use crate::arch::{Tier, TierKind, wiping_stack};
+use crate::arch::{Tier, TierKind, wiping_deep_stack, wiping_stack};
 use crate::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Instant;
@@ -108,7 +108,10 @@ impl Runner {
             Some(lanes) => {
                 let (counters, answered) = (self.counters, results.len());
                 let run = || lanes[op.family() as usize].run(requests, least, &mut self.counters, results);
-                let apart = || wiping_stack(|| in_default_environment(run));
+                let apart = || match self.tier.kind().lanes() {
+                    ..=4 => wiping_stack(|| in_default_environment(run)),
+                    _ => wiping_deep_stack(|| in_default_environment(run)),
+                };
                 if catch_unwind(AssertUnwindSafe(apart)).is_err() {
                     results.truncate(answered);
                     self.counters = counters;

@@ -99,3 +99,62 @@ fn a_runner_obeys_the_break_even_fill() {
     assert_eq!(runner(Some(1000)).break_even(Op::X25519), runner(None).capacity(Op::X25519));
     assert_eq!(runner(Some(0)).break_even(Op::X25519), 1);
 }
+
+/// Every operation with a secret; of RSA's sizes the largest.
+#[cfg(unix)]
+fn secret_requests() -> Vec<Request> {
+    let mut requests = requests();
+    let rsa = key("rsa4096.pkcs8");
+    requests.push(Request::RsaSign(rsa::SignRequest::new(&rsa, rsa::Padding::PssSha256, b"m").unwrap()));
+    for curve in [NistCurve::P256, NistCurve::P384] {
+        let key = ecdsa::EcdsaPrivateKey::new(curve, &vec![5; curve.scalar_len()], None).unwrap();
+        requests.push(Request::EcdsaSign(ecdsa::SignRequest::new(&key, b"m")));
+    }
+    let pair = kx::KeyPair::generate(kx::Group::P384).unwrap();
+    requests.push(Request::Agree(kx::AgreeRequest::new(&pair.private, &pair.public).unwrap()));
+    requests.extend([kx::Group::X25519, kx::Group::P256, kx::Group::P384].map(Request::Keygen));
+    requests
+}
+
+/// The deepest byte that `body` leaves on its stack, as bytes below the stack's base.
+#[cfg(unix)]
+fn depth_left(body: impl FnOnce() + 'static) -> usize {
+    let stack = crate::arch::FiberStack::new(1 << 20).unwrap();
+    let mut routine = corosensei::Coroutine::<(), (), (), _>::with_stack(stack, |_, ()| body());
+    assert!(routine.resume(()).as_return().is_some());
+    let mut stack = routine.into_stack();
+    // Far down it looks only now and then.
+    (0..32).map(|_| stack.wipe()).max().unwrap()
+}
+
+/// What is wiped after an operation is at least as much as it has used.
+#[cfg(unix)]
+#[test]
+fn nothing_is_left_below_what_is_wiped() {
+    use crate::arch::{DEEPLY_WIPED, WIPED};
+    /// Frames above it, of this test and of the runner, and what wiping itself leaves below.
+    const FRAMES: usize = 2560;
+    let mut left = Vec::new();
+    for request in secret_requests() {
+        let (again, name) = (request.clone(), request.op().name());
+        let depth = depth_left(move || drop(again.run_scalar().unwrap()));
+        left.push((format!("{name} alone"), depth, WIPED));
+        for kind in TierKind::DETECTABLE.iter().copied().chain([TierKind::Portable]) {
+            with_tier(kind, Tier::of_kind(kind), |tier| {
+                let wiped = if kind.lanes() > 4 { DEEPLY_WIPED } else { WIPED };
+                for fill in 1..=Runner::new(tier).capacity(request.op()) {
+                    let request = request.clone();
+                    let depth = depth_left(move || {
+                        let mut runner = Runner::new(tier).with_break_even(Some(1));
+                        runner.run(&vec![&request; fill], &mut Vec::new());
+                    });
+                    left.push((format!("{name}, {kind}, fill {fill}"), depth, wiped));
+                }
+            });
+        }
+    }
+    let seen: Vec<_> = left.iter().filter(|(_, depth, wiped)| depth >= wiped).collect();
+    assert_eq!(seen.len(), left.len(), "the control: how far down it was wiped is seen");
+    left.retain(|(_, depth, wiped)| *depth > wiped + FRAMES);
+    assert!(left.is_empty(), "{left:?}");
+}
