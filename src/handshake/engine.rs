@@ -2,7 +2,7 @@
 
 use super::asked::Asked;
 use super::gate::Gate;
-use super::job::{Job, Link, unpanicking};
+use super::job::{Job, Link, Tell, unpanicking};
 use super::messages::{Board, Message, Presence};
 use super::pinning::Claim;
 use super::report::{self, EngineStats};
@@ -308,8 +308,9 @@ impl Session for EngineSession {
         let (inbox, link) = (&self.thread().inbox, &self.link);
         let (tell, told) = oneshot::channel();
         let task = Box::pin(async move {
+            let result = unpanicking(future).await;
             // Whoever has gone meanwhile needs to be told nothing.
-            drop(tell.send(unpanicking(future).await));
+            Box::new(|| drop(tell.send(result))) as Tell
         });
         let job = Job { task, link: link.clone(), runtime: self.runtime.clone() };
         inbox.send(Message::Run(job)).map_err(|_| HandshakeError::ShutDown)?;

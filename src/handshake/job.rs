@@ -12,8 +12,11 @@ use std::sync::{Arc, OnceLock};
 use std::task::{Poll, Wake};
 use tokio::runtime::Handle;
 
-/// A future that tells its output by itself.
-pub(super) type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+/// Tells whoever waits for a job what came of it.
+pub(super) type Tell = Box<dyn FnOnce() + Send>;
+
+/// A future, and how to tell its output: to be done when its fiber has ended.
+pub(super) type Task = Pin<Box<dyn Future<Output = Tell> + Send>>;
 
 /// A future for a thread.
 pub(super) struct Job {

@@ -1,7 +1,7 @@
 //! One thread of an [`Engine`](super::Engine): polls futures on fibers, and runs batches.
 
 use super::batches;
-use super::job::{Job, Link, Task, unpanicking};
+use super::job::{Job, Link, Task, Tell, unpanicking};
 use super::messages::{Board, Message, Shown};
 use super::{EngineConfig, HandshakeError};
 use crate::batch::{Load, Queue};
@@ -26,7 +26,7 @@ use tokio::runtime::Handle;
 const MESSAGES_PER_LOOK: u32 = 64;
 
 /// What a poll on a fiber gives back.
-type Polled = (Task, Poll<()>);
+type Polled = (Task, Poll<Tell>);
 type Fiber = Parked<Ask, Reply, Polled>;
 /// A future of the application's, and what its panic says.
 type Awaited = Pin<Box<dyn Future<Output = Result<(), HandshakeError>> + Send>>;
@@ -246,10 +246,10 @@ impl Worker {
                     }
                     return;
                 }
-                Ok(Step::Done((task, Poll::Ready(())))) => {
+                Ok(Step::Done((task, Poll::Ready(tell)))) => {
                     self.run(number, |_| drop(task));
                     self.jobs.remove(&number);
-                    return;
+                    return tell();
                 }
                 Ok(Step::Panicked(panic)) => return self.fail(number, panic.into()),
                 Err(e) => return self.fail(number, HandshakeError::NoStack(e.kind())),

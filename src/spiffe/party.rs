@@ -63,7 +63,10 @@ impl<E: HandshakeEngine, C: Send + Sync + 'static> Party<E, C> {
         let (store, side) = (self.identity.store().clone(), self.side);
         let begun = self
             .current()
-            .map(|Ready { snapshot, config }| (begin(self.engine.clone(), config), self.context(snapshot)));
+            // In a box: what is captured takes its space twice.
+            .map(|Ready { snapshot, config }| {
+                (Box::pin(begin(self.engine.clone(), config)), self.context(snapshot))
+            });
         async move {
             let result = async {
                 let (handshake, context) = begun?;
