@@ -151,6 +151,18 @@ impl FiberStack {
         }
     }
 
+    /// Whether nothing was written between 4 and 12 KiB below the base, which costs 0.1 µs to tell. No cryptography ran on
+    /// such a stack: it goes deeper, and does not leave 8 KiB unwritten. A poll that finds its socket not ready
+    /// does not go as deep.
+    pub fn is_shallow(&mut self) -> bool {
+        const BAND: [usize; 2] = [12 * 1024 / size_of::<Block>(), 4 * 1024 / size_of::<Block>()];
+        #[cfg(test)]
+        super::memcheck::mark_readable(self.blocks());
+        let blocks = self.blocks();
+        let [from, to] = BAND.map(|below| blocks.len() - below);
+        !blocks[from..to].iter().any(is_used)
+    }
+
     fn blocks(&mut self) -> &mut [Block] {
         // SAFETY: from `GUARD` up, `Mapping::new` has made `size` bytes readable and writable, page-aligned,
         // and they are so as long as `self.mapping` lives. `&mut self` proves that nothing runs on the stack:
@@ -163,9 +175,12 @@ impl FiberStack {
     }
 }
 
+fn is_used(block: &Block) -> bool {
+    block.iter().fold(0, |any, word| any | word) != 0
+}
+
 /// Zeroes everything from the first block that is not zero, and returns how many bytes that were.
 fn zero_used(blocks: &mut [Block]) -> usize {
-    let is_used = |block: &Block| block.iter().fold(0, |any, word| any | word) != 0;
     let untouched = blocks.iter().position(is_used).unwrap_or(blocks.len());
     let used = &mut blocks[untouched..];
     used.fill([0; 64]);
@@ -211,6 +226,16 @@ mod tests {
             write_at_depth(&mut stack, 1);
             assert_eq!(stack.wipe(), depth.next_multiple_of(512), "depth {depth}");
             assert!(is_clean(&mut stack), "depth {depth}");
+        }
+    }
+
+    #[test]
+    fn tells_a_shallow_use_from_a_deep_one() {
+        let mut stack = FiberStack::new(64 * KIB).unwrap();
+        for (depth, shallow) in [(1, true), (4 * KIB, true), (4 * KIB + 1, false), (12 * KIB, false)] {
+            write_at_depth(&mut stack, depth);
+            assert_eq!(stack.is_shallow(), shallow, "depth {depth}");
+            stack.wipe();
         }
     }
 

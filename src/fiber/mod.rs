@@ -142,7 +142,8 @@ impl<Q: 'static, A: 'static> Fibers<Q, A> {
         self.begin(poll, |(_, poll)| poll.is_pending())
     }
 
-    /// A stack on which nothing has parked and whose result `is_harmless` is not wiped.
+    /// A stack on which nothing has parked, whose result `is_harmless`, and which was not used deeply is not
+    /// wiped.
     fn begin<R, F>(&self, body: F, is_harmless: fn(&R) -> bool) -> io::Result<Step<Q, A, R>>
     where
         R: 'static,
@@ -174,7 +175,7 @@ impl<Q: 'static, A: 'static> Fibers<Q, A> {
                 Step::Parked(Parked { routine: Some(routine), fibers: self.clone() }, request)
             }
             CoroutineResult::Return(result) => {
-                self.put_back(routine.into_stack(), !result.as_ref().is_ok_and(is_harmless));
+                self.put_back(routine.into_stack(), result.as_ref().is_ok_and(is_harmless));
                 result.map_or_else(Step::Panicked, Step::Done)
             }
         }

@@ -84,10 +84,11 @@ impl<Q, A> Fibers<Q, A> {
         Ok(stack)
     }
 
-    /// Ends a fiber: the one place where stacks are wiped.
-    pub(super) fn put_back(&self, mut stack: FiberStack, wipe: bool) {
+    /// Ends a fiber: the one place where stacks are wiped. What `is_harmless` is wiped only if it went as deep as
+    /// cryptography does.
+    pub(super) fn put_back(&self, mut stack: FiberStack, is_harmless: bool) {
         let counts = &self.pool.counts;
-        if wipe {
+        if !(is_harmless && stack.is_shallow()) {
             counts.deepest.fetch_max(stack.wipe(), Relaxed);
         }
         self.pool.free.borrow_mut().push(stack);

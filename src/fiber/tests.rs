@@ -372,13 +372,16 @@ fn only_a_poll_that_did_nothing_leaves_its_stack_unwiped() {
     assert_eq!(poll, Poll::Ready(1));
     let ready = deepest();
     assert!(ready >= 2048, "{ready}");
-    let deep = || {
+    let parks = || {
         ask(1).unwrap();
-        ((), pending(go_deep(8)))
+        ((), pending(go_deep(3)))
     };
-    let (fiber, _) = parked(fibers.poll(deep).unwrap());
+    let (fiber, _) = parked(fibers.poll(parks).unwrap());
     assert!(done(fiber.resume(2)).1.is_pending());
-    assert!(deepest() > ready, "it had parked");
+    let parked = deepest();
+    assert!(parked > ready, "it had parked");
+    assert!(done(fibers.poll(|| ((), pending(go_deep(8)))).unwrap()).1.is_pending());
+    assert!(deepest() > parked, "it went as deep as cryptography does");
     match fibers.poll(|| -> ((), Poll<()>) { panic!("{}", go_deep(16)) }).unwrap() {
         Step::Panicked(_) => assert!(deepest() >= 16 * 1024, "{}", deepest()),
         other => panic!("{other:?}"),
