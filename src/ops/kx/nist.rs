@@ -9,7 +9,7 @@ use crate::arith::limbs;
 use crate::arith::weierstrass::Lanes;
 use crate::error::Error;
 use crate::ops::nist::{ServedCurve, narrow};
-use crate::ops::{Counters, SharedSecret};
+use crate::ops::{Counters, NistCurve, SharedSecret};
 use zeroize::Zeroizing;
 
 /// The x-coordinate of d·Q (SEC 1 §3.3.1) for each request, at most as many as there are lanes.
@@ -27,7 +27,7 @@ pub(in crate::ops) fn agree_batch<const N: usize, C: ServedCurve<N>, K: PrimeLan
     let results = requests.iter().zip(multiples.iter()).map(|(request, point)| match point {
         Some(point) => {
             counters.in_lanes += 1;
-            Ok(SharedSecret::copied_from(&C::NAME.bytes(&point.x)))
+            Ok(shared_secret(C::NAME, &point.x))
         }
         None => {
             counters.redone += 1;
@@ -35,6 +35,13 @@ pub(in crate::ops) fn agree_batch<const N: usize, C: ServedCurve<N>, K: PrimeLan
         }
     });
     results.collect()
+}
+
+/// In a frame of its own, so that no limb is in a register or on the stack of the caller, who builds a
+/// `Result`: the compiler copies that to the heap with what happens to be in its padding.
+#[inline(never)]
+fn shared_secret(curve: NistCurve, x: &[u64]) -> SharedSecret {
+    SharedSecret::copied_from(&curve.bytes(x))
 }
 
 /// `count` fresh key pairs, at most as many as there are lanes.
