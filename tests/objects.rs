@@ -42,6 +42,7 @@ const PUBLIC: &[(&str, &str, &str)] = &[
     ("src/arch/portable/lookup.rs", "zip(table.columns(start))", "a table's length by a column's"),
     ("src/arch/portable/montgomery.rs", "chunks", "a table's length by an entry's"),
     ("src/arith/weierstrass/recode.rs", "div_ceil(window)", "a scalar's length by the window's"),
+    ("src/ops/timings.rs", "/ fill as u64", "what a batch took by the number of its requests"),
 ];
 
 fn output(program: &str, arguments: &[&str]) -> String {
