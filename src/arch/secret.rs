@@ -40,16 +40,16 @@ impl<T: Zeroize> Secret<T> {
     }
 }
 
-/// Bytes of the stack that [`wiping_stack`] wipes: a half more than aws-lc uses of it (18 KiB for a signature with
-/// P-384), or four lanes.
+/// Bytes of the stack that [`wiping_stack`] wipes: a half more than aws-lc uses of it (18 KiB for a signature
+/// with P-384), or four lanes.
 pub(crate) const WIPED: usize = 24 * 1024;
 
-/// Bytes of the stack that [`wiping_deep_stack`] wipes: a quarter more than eight lanes use (31 KiB for a signature
-/// with P-384).
+/// Bytes of the stack that [`wiping_deep_stack`] wipes: a quarter more than eight lanes use (31 KiB for a
+/// signature with P-384).
 pub(crate) const DEEPLY_WIPED: usize = 40 * 1024;
 
-/// Runs `body` in a frame of its own, and wipes the [`WIPED`] bytes of the calling thread's stack that lie below the
-/// caller's frame, also when `body` panics.
+/// Runs `body` in a frame of its own, and wipes the [`WIPED`] bytes of the calling thread's stack that lie
+/// below the caller's frame, also when `body` panics.
 ///
 /// What holds a secret on purpose is in a [`Secret`] or wiped by its owner. This is for what the compiler
 /// puts on the stack by itself: results that functions return by value, and registers that it spills. What

@@ -151,9 +151,9 @@ impl FiberStack {
         }
     }
 
-    /// Whether nothing was written between 4 and 12 KiB below the base, which costs 0.1 µs to tell. No cryptography ran on
-    /// such a stack: it goes deeper, and does not leave 8 KiB unwritten. A poll that finds its socket not ready
-    /// does not go as deep.
+    /// Whether nothing was written between 4 and 12 KiB below the base, which costs 0.1 µs to tell. No
+    /// cryptography ran on such a stack: it goes deeper, and does not leave 8 KiB unwritten. A poll that
+    /// finds its socket not ready does not go as deep.
     pub fn is_shallow(&mut self) -> bool {
         const BAND: [usize; 2] = [12 * 1024 / size_of::<Block>(), 4 * 1024 / size_of::<Block>()];
         #[cfg(test)]

@@ -84,8 +84,8 @@ impl<Q, A> Fibers<Q, A> {
         Ok(stack)
     }
 
-    /// Ends a fiber: the one place where stacks are wiped. What `is_harmless` is wiped only if it went as deep as
-    /// cryptography does.
+    /// Ends a fiber: the one place where stacks are wiped. What `is_harmless` is wiped only if it went as
+    /// deep as cryptography does.
     pub(super) fn put_back(&self, mut stack: FiberStack, is_harmless: bool) {
         let counts = &self.pool.counts;
         if !(is_harmless && stack.is_shallow()) {

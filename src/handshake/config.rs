@@ -106,8 +106,8 @@ impl EngineConfig {
     }
 
     /// The smallest fill that runs in lanes, whatever the operation; a full batch always does. Default:
-    /// `None`, for each operation what the engine measures on its own batches. Until it has seen a few, a table
-    /// of measured fills decides, and the first batches that are not full go to aws-lc-rs.
+    /// `None`, for each operation what the engine measures on its own batches. Until it has seen a few, a
+    /// table of measured fills decides, and the first batches that are not full go to aws-lc-rs.
     #[must_use]
     pub fn break_even(mut self, fill: impl Into<Option<usize>>) -> Self {
         self.break_even = fill.into();

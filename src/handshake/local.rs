@@ -178,7 +178,8 @@ impl Session for LocalSession {
 }
 
 impl LocalSession {
-    /// Polls `future` on fibers until it is ready. To be boxed: whoever spawns it, or passes it on, moves all of it.
+    /// Polls `future` on fibers until it is ready. To be boxed: whoever spawns it, or passes it on, moves all
+    /// of it.
     async fn poll<F: Future + 'static>(&self, mut future: Pin<Box<F>>) -> Result<F::Output, HandshakeError> {
         if is_on_engine() {
             return Ok(future.await);

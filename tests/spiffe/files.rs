@@ -333,8 +333,8 @@ fn a_federated_bundle_whose_file_is_gone_is_taken_back() {
         fs::create_dir(&elsewhere).unwrap();
         replace(&elsewhere.join("away.crt"), &section("CERTIFICATE", &away.root()));
         until(|| identity.current().unwrap().roots(&federated).count() == 1).await;
-        // What is no bundle takes nothing back, either. The file takes the link's place at once: a name that is
-        // gone for a moment takes the bundle back.
+        // What is no bundle takes nothing back, either. The file takes the link's place at once: a name that
+        // is gone for a moment takes the bundle back.
         replace(&directory.join("away.crt"), &section("CERTIFICATE", &away.root()));
         until(|| identity.current().unwrap().roots(&federated).count() == 1).await;
         replace(&directory.join("away.crt"), "not found");
