@@ -119,26 +119,28 @@ impl Engine {
     ///
     /// ```
     /// # use rustls_multibuffer::handshake::{Engine, tokio_rustls};
-    /// # use tokio_rustls::{LazyConfigAcceptor, TlsConnector, rustls};
+    /// # use std::{collections::HashMap, io, sync::Arc};
+    /// # use tokio_rustls::{LazyConfigAcceptor, TlsConnector, rustls::ServerConfig};
     /// # type Stream = tokio::io::DuplexStream;
-    /// async fn connect(engine: &Engine, connector: TlsConnector, socket: Stream) -> std::io::Result<()> {
+    /// async fn connect(engine: &Engine, connector: TlsConnector, socket: Stream) -> io::Result<()> {
     ///     let name = "localhost".try_into().expect("a name");
     ///     let stream = engine.run(async move { connector.connect(name, socket).await }).await??;
     ///     # drop(stream);
     ///     # Ok(())
     /// }
     ///
-    /// async fn accept(engine: &Engine, socket: Stream) -> std::io::Result<()> {
+    /// type Configs = Arc<HashMap<String, Arc<ServerConfig>>>;
+    ///
+    /// async fn accept(engine: &Engine, configs: Configs, socket: Stream) -> io::Result<()> {
     ///     let stream = engine.run(async move {
-    ///         let start = LazyConfigAcceptor::new(rustls::server::Acceptor::default(), socket).await?;
-    ///         let config = config_for(start.client_hello().server_name()).await;
-    ///         start.into_stream(config).await
+    ///         let start = LazyConfigAcceptor::new(Default::default(), socket).await?;
+    ///         let config = start.client_hello().server_name().and_then(|name| configs.get(name).cloned());
+    ///         start.into_stream(config.ok_or(io::ErrorKind::NotFound)?).await
     ///     });
     ///     let stream = stream.await??;
     ///     # drop(stream);
     ///     # Ok(())
     /// }
-    /// # async fn config_for(name: Option<&str>) -> std::sync::Arc<rustls::ServerConfig> { unimplemented!() }
     /// ```
     ///
     /// The engine treats it as a handshake: [`max_in_flight`](EngineConfig::max_in_flight) and
