@@ -30,8 +30,10 @@
 //! # }
 //! ```
 
+mod placement;
 mod stats;
 
+pub use placement::Placement;
 pub use stats::{OpStats, Reason, Stats, Waits};
 
 use crate::ops::Op;
