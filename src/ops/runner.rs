@@ -7,7 +7,7 @@ use crate::arch::mxcsr::in_default_environment;
 use crate::arch::{Tier, TierKind, wiping_deep_stack, wiping_stack};
 use crate::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// Runs batches on one thread: owns the kernels' workspace, wiped after every batch.
 #[derive(Debug)]
@@ -76,6 +76,14 @@ impl Runner {
             }
             _ => fill >= self.break_even(op),
         }
+    }
+
+    /// What a request costs that is alone, and how much of that a full batch saves, as measured so far; zero
+    /// if nothing is measured.
+    pub fn alone_and_savings(&self, op: Op) -> (Duration, Duration) {
+        let table = op.break_even(self.tier.kind());
+        let costs = |timings: &Timings| timings.alone_and_savings(op, self.capacity(op), table);
+        self.timings.as_ref().map(costs).unwrap_or_default()
     }
 
     /// What was done so far.

@@ -77,6 +77,23 @@ impl Timings {
         (1..=capacity).find(pays).unwrap_or(capacity + 1)
     }
 
+    /// What a request costs that is alone, and how much of that a full batch saves; zero until a few have been
+    /// seen. It saves nothing where one request is worth its lanes. Until full batches were seen, one is taken
+    /// to cost as much through aws-lc-rs as a batch between the fills of `table` and the one below it.
+    pub(super) fn alone_and_savings(&self, op: Op, capacity: usize, table: usize) -> (Duration, Duration) {
+        let Some(timing) = self.ops.get(op.index()) else { return Default::default() };
+        let least = self.fill(op, capacity, table);
+        let alone = if least == 1 { timing.lanes(1) } else { timing.scalar.known() };
+        let alone = alone.unwrap_or(0);
+        let savings = if (2..=capacity).contains(&least) {
+            let full = timing.lanes(capacity).unwrap_or(alone * (2 * table as u64).saturating_sub(1) / 2);
+            alone.saturating_sub(full / capacity as u64)
+        } else {
+            0
+        };
+        (Duration::from_nanos(alone), Duration::from_nanos(savings))
+    }
+
     /// Takes note of a batch that aws-lc-rs has answered, one request after the other.
     pub(super) fn scalar(&mut self, op: Op, fill: usize, took: Duration) {
         self.of(op).scalar.record(nanos(took) / fill as u64);
@@ -156,6 +173,19 @@ mod tests {
     fn a_tenth_is_left_for_company_on_the_core() {
         assert_eq!(pay(&measured(&[(2, 185)])), [false, false, true, true], "3 and 4 by the table");
         assert_eq!(pay(&measured(&[(2, 180)])), [false, true, true, true]);
+    }
+
+    #[test]
+    fn a_full_batch_saves_what_its_requests_would_cost_alone() {
+        let costs = |timings: &Timings| {
+            let (alone, savings) = timings.alone_and_savings(OP, CAPACITY, TABLE);
+            (alone.as_micros(), savings.as_micros())
+        };
+        assert_eq!(costs(&measured(&[(4, 120)])), (100, 70));
+        assert_eq!(costs(&measured(&[])), (100, 62), "full batches cost one and a half until they are seen");
+        assert_eq!(costs(&measured(&[(1, 50), (4, 120)])), (50, 0), "one is worth its lanes");
+        assert_eq!(costs(&measured(&[(2, 300), (3, 350), (4, 390)])), (100, 0), "not even full");
+        assert_eq!(costs(&Timings::default()), (0, 0));
     }
 
     #[test]
