@@ -50,7 +50,7 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
-//! | `tokio` (default) | [`handshake`]: the engines, an acceptor and a connector for tokio |
+//! | `tokio` (default) | [`handshake`]: two engines, an acceptor and a connector for tokio |
 //! | `spiffe` | [`spiffe`]: SPIFFE identities that rotate, from the Workload API, SDS, files or memory |
 //! | `config` | [`config`]: the configuration of Envoy, Istio and ASM, and a short form of our own |
 //! | `spiffe-authority` | [`spiffe::authority`]: an authority for tests and demonstrations |
@@ -58,7 +58,7 @@
 //! | `bench` | the program `handshake-bench` |
 //! | `internals` | what our own tests and benchmarks reach into; not covered by semantic versioning |
 //!
-//! Without any of them there is [`provider`] alone.
+//! Without any of them there are [`provider`] and [`handshake::Batcher`], for event loops without a runtime.
 //!
 //! # Vocabulary
 //!
@@ -88,7 +88,7 @@
 //! | 3 | `batch`, `fiber` | the queue that forms batches; stacks that park |
 //! | 4 | [`provider`] | what rustls sees: a `CryptoProvider`, signing keys, key exchanges, verification |
 //! | 4 | `validation` | what of Envoy's validation context is enforced; PEM (features `config`, `spiffe`) |
-//! | 5 | [`handshake`] | the engines, the acceptor and the connector (feature `tokio`) |
+//! | 5 | [`handshake`] | the batcher of a thread; the engines, the acceptor and the connector on it |
 //! | 6 | [`spiffe`] | SPIFFE identities that rotate (feature `spiffe`) |
 //! | 7 | [`config`] | the configuration of Envoy, Istio and ASM (feature `config`) |
 //!
@@ -112,7 +112,7 @@
         dead_code,
         unreachable_pub,
         unused_imports,
-        reason = "only engines start fibers, and they need tokio; tests use more than the crate does"
+        reason = "the engines, which need tokio, and tests use more than a batcher does"
     )
 )]
 
@@ -123,7 +123,6 @@ mod batch;
 pub mod config;
 mod error;
 mod fiber;
-#[cfg(feature = "tokio")]
 pub mod handshake;
 mod ops;
 pub mod provider;

@@ -48,7 +48,18 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("fiber", &["corosensei"]),
     ("provider", &["rustls", "zeroize"]),
     ("provider/unaccelerated.rs", &["log"]),
-    ("handshake", &["rustls", "tokio", "tokio_rustls", "crossbeam_channel", "core_affinity", "log"]),
+    ("handshake", &["rustls", "log"]),
+    // What stands on the batcher: without the feature `tokio` it is not there.
+    ("handshake/acceptor.rs", &["tokio", "tokio_rustls"]),
+    ("handshake/alert.rs", &["tokio"]),
+    ("handshake/connector.rs", &["tokio", "tokio_rustls"]),
+    ("handshake/engine.rs", &["tokio", "crossbeam_channel"]),
+    ("handshake/gate.rs", &["tokio"]),
+    ("handshake/job.rs", &["tokio", "crossbeam_channel"]),
+    ("handshake/local.rs", &["tokio"]),
+    ("handshake/mod.rs", &["tokio_rustls"]),
+    ("handshake/pinning.rs", &["core_affinity"]),
+    ("handshake/worker.rs", &["tokio", "crossbeam_channel"]),
     ("validation", &["rustls", "zeroize", "regex"]),
     ("spiffe/proto", &["prost"]),
     ("spiffe/channel.rs", &["tonic"]),
@@ -273,6 +284,7 @@ fn planted_outside_crates_are_found() {
         &["crate aws_lc_rs", "crate aws_lc_rs"],
     );
     assert_planted("arch/tier.rs", "use corosensei::Yielder;", &["outside crate corosensei"]);
+    assert_planted("handshake/batcher.rs", "use tokio::sync::Notify;", &["outside crate tokio"]);
     assert_planted("fiber/mod.rs", "use ::tokio::task;", &["outside crate tokio"]);
 }
 

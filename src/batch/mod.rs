@@ -142,12 +142,17 @@ impl<T, R> Queue<T, R> {
     /// [`Refused`] when the bound is reached.
     pub fn push(&mut self, now: Instant, op: Op, ticket: T, request: R) -> Result<(), Refused<R>> {
         if self.len >= self.policy.bound {
-            self.stats.of_mut(op).refused += 1;
+            self.refuse(op);
             return Err(Refused(request));
         }
         self.ops[op.index()].entries.push_back(Entry { ticket, request, since: now });
         self.len += 1;
         Ok(())
+    }
+
+    /// Counts a request that finds no place, for a reason that the caller knows.
+    pub fn refuse(&mut self, op: Op) {
+        self.stats.of_mut(op).refused += 1;
     }
 
     /// Withdraws the request whose ticket `is_it` recognises; `false` when it does not wait (any more).

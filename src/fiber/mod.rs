@@ -21,9 +21,7 @@ mod thread_end;
 mod unlocked;
 
 pub(crate) use panics::{Panic, contained};
-#[cfg(any(feature = "tokio", test))]
-pub(crate) use pool::Counts;
-pub(crate) use pool::Fibers;
+pub(crate) use pool::{Counts, Fibers};
 pub(crate) use unlocked::{is_unlocked, unlocked};
 
 use crate::arch::{FiberStack, loan};
@@ -119,7 +117,9 @@ impl<Q, A, R> Drop for Parked<Q, A, R> {
 
 impl<Q: 'static, A: 'static> Fibers<Q, A> {
     /// Runs `body` on a fiber until it parks or ends.
-    #[cfg(test)]
+    ///
+    /// # Errors
+    /// The operating system's, when there is no pooled stack and it grants no new one.
     pub(crate) fn start<R, F>(&self, body: F) -> io::Result<Step<Q, A, R>>
     where
         R: 'static,

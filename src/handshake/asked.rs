@@ -25,6 +25,15 @@ impl Asked {
         };
         self.0.fetch_or(kind, Relaxed);
     }
+
+    /// Adds all of this to `other`, and begins anew.
+    pub(super) fn move_to(&self, other: &Self) {
+        let asked = self.0.load(Relaxed);
+        if asked != 0 {
+            self.0.store(0, Relaxed);
+            other.0.fetch_or(asked, Relaxed);
+        }
+    }
 }
 
 /// Full handshakes on an engine that did not ask it for what it could have batched, by the first reason of

@@ -4,7 +4,8 @@ use crate::arch::TierKind;
 use crate::batch::Policy;
 use std::time::Duration;
 
-/// The settings of an [`Engine`](super::Engine) or [`LocalEngine`](super::LocalEngine).
+/// The settings of an [`Engine`](super::Engine), a [`LocalEngine`](super::LocalEngine) or a
+/// [`Batcher`](super::Batcher).
 ///
 /// ```
 /// use rustls_multibuffer::TierKind;

@@ -2,8 +2,9 @@
 
 use super::asked::Asked;
 use super::gate::Gate;
-use super::job::{Job, Link, Tell, unpanicking};
+use super::job::{Job, Link, Tell};
 use super::messages::{Board, Message, Presence};
+use super::parked::unpanicking;
 use super::pinning::Claim;
 use super::report::{self, EngineStats};
 use super::session::{HandshakeEngine, Session};
@@ -12,7 +13,6 @@ use super::timers::{Timer, Timers};
 use super::worker::Worker;
 use super::{EngineConfig, HandshakeError};
 use crate::arch::{Detection, Tier};
-use crate::ops::Runner;
 use crate::provider::answer::is_on_engine;
 use crossbeam_channel::Sender;
 use std::future::Future;
@@ -73,15 +73,14 @@ impl Engine {
         for i in 0..config.threads.max(1) {
             let (inbox, messages) = crossbeam_channel::unbounded();
             let board = Arc::new(Board::default());
-            let (config, tier, on_thread) = (config.clone(), detection.tier, board.clone());
+            let (config, on_thread) = (config.clone(), board.clone());
             let cpu = if config.pin { Claim::new() } else { None };
             let serve = move || {
                 let _presence = Presence(on_thread.clone());
                 if let Some(cpu) = &cpu {
                     cpu.bind();
                 }
-                let runner = Runner::new(tier).measuring().with_break_even(config.break_even);
-                Worker::new(&config, runner, messages, on_thread).serve();
+                Worker::new(config, messages, on_thread).serve();
             };
             handles.push(std::thread::Builder::new().name(format!("tls-batch-{i}")).spawn(serve)?);
             threads.push(Thread { inbox, board, sessions: AtomicUsize::new(0) });
@@ -99,11 +98,12 @@ impl Engine {
     /// What the engine has done so far. A batch is counted before any of its handshakes goes on.
     pub fn stats(&self) -> EngineStats {
         let shared = &self.0;
-        let mut stats = EngineStats::new(&shared.detection, &shared.gate);
-        for thread in &shared.threads {
-            let shown = thread.board.shown.lock().unwrap_or_else(PoisonError::into_inner);
-            if let (Some(shown), Some(counts)) = (&*shown, thread.board.counts.get()) {
-                stats.add_thread(&shown.batches, shown.runner, counts, &thread.board.calls);
+        let mut stats = EngineStats::new(&shared.detection);
+        shared.gate.show(&mut stats);
+        for Thread { board, .. } in &shared.threads {
+            let shown = board.shown.lock().unwrap_or_else(PoisonError::into_inner);
+            if let (Some(shown), Some(gauges)) = (&*shown, board.gauges.get()) {
+                stats.add_thread(shown, gauges);
             }
         }
         stats

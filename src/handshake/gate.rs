@@ -1,7 +1,7 @@
 //! Who may start a handshake, and how handshakes ended: one for each engine.
 
-use super::HandshakeError;
 use super::asked::Counts;
+use super::{EngineStats, HandshakeError};
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use tokio::sync::{Notify, Semaphore, SemaphorePermit};
 
@@ -39,6 +39,16 @@ impl Gate {
             ended: Ended::default(),
             unaccelerated: Counts::default(),
         }
+    }
+
+    /// Says in `stats` what became of handshakes.
+    pub(super) fn show(&self, stats: &mut EngineStats) {
+        stats.unaccelerated = self.unaccelerated.read();
+        stats.in_flight = self.in_flight();
+        stats.succeeded = self.ended.succeeded.load(Relaxed);
+        stats.failed = self.ended.failed.load(Relaxed);
+        stats.timed_out = self.ended.timed_out.load(Relaxed);
+        stats.cancelled = self.ended.cancelled.load(Relaxed);
     }
 
     /// Waits for a free slot, in order.

@@ -3,13 +3,12 @@
 use super::HandshakeError;
 use super::asked::Asked;
 use super::messages::Message;
-use crate::fiber::contained;
 use crossbeam_channel::Sender;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering::AcqRel};
 use std::sync::{Arc, OnceLock};
-use std::task::{Poll, Wake};
+use std::task::Wake;
 use tokio::runtime::Handle;
 
 /// Tells whoever waits for a job what came of it.
@@ -65,16 +64,4 @@ impl Wake for Link {
             drop(self.inbox.send(Message::Poll(self.number)));
         }
     }
-}
-
-/// Awaits `future`, and makes an error of its panic.
-pub(super) async fn unpanicking<F>(mut future: Pin<Box<F>>) -> Result<F::Output, HandshakeError>
-where
-    F: Future + ?Sized,
-{
-    poll_fn(|cx| match contained(|| future.as_mut().poll(cx)) {
-        Ok(poll) => poll.map(Ok),
-        Err(panic) => Poll::Ready(Err(panic.into())),
-    })
-    .await
 }

@@ -1,11 +1,8 @@
 //! What an engine and its threads tell each other.
 
-use super::calls::Calls;
 use super::job::Job;
+use super::report::{Gauges, Shown};
 use super::timers::Timers;
-use crate::batch::Stats;
-use crate::fiber::Counts;
-use crate::ops::Counters;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Instant;
@@ -25,19 +22,11 @@ pub(super) enum Message {
     Stop,
 }
 
-/// What a thread shows to others.
-#[derive(Debug)]
-pub(super) struct Shown {
-    pub(super) batches: Stats,
-    pub(super) runner: Counters,
-}
-
 /// What a thread and its engine share.
 #[derive(Debug, Default)]
 pub(super) struct Board {
     pub(super) shown: Mutex<Option<Shown>>,
-    pub(super) counts: OnceLock<Arc<Counts>>,
-    pub(super) calls: Calls,
+    pub(super) gauges: OnceLock<Gauges>,
     /// Whether the thread is gone, however that came.
     pub(super) has_ended: AtomicBool,
     /// Ends of handshakes.

@@ -1,4 +1,4 @@
-//! The engine that drives handshakes on fibers, and the tokio acceptor and connector.
+//! Engines that drive handshakes on fibers, and the tokio acceptor and connector.
 //!
 //! [`TlsAcceptor`] and [`TlsConnector`] take the place of tokio-rustls' and give its stream types. Whatever
 //! else does TLS handshakes runs on an engine through [`Engine::run`] or [`LocalEngine::run`]. What happens
@@ -16,6 +16,10 @@
 //! threads. Both bound what they hold, time handshakes out, survive a panic in a callback, and end with a
 //! clear error for whoever is still in flight; both show what they do in [`EngineStats`].
 //!
+//! Both stand on a [`Batcher`], one for each thread, which knows no runtime. Event loops that call rustls
+//! themselves, on epoll or mio, use that; it is there without the feature `tokio`, too, where nothing else of
+//! the above is.
+//!
 //! Certificate resolvers and verifiers of the rustls configuration are called on a fiber: they have
 //! [`EngineConfig::stack_size`] bytes of stack, and on an `Engine` they run on its threads, in the caller's
 //! tokio runtime. They must not block, any more than on a runtime's thread, nor hold a lock, a borrow or a
@@ -24,7 +28,8 @@
 //! meanwhile. What rustls calls by itself is called with nothing held. `docs/integrate.md` has the whole
 //! contract.
 //!
-//! ```
+#![cfg_attr(feature = "tokio", doc = "```")]
+#![cfg_attr(not(feature = "tokio"), doc = "```ignore")]
 //! use rustls_multibuffer::handshake::{Engine, EngineConfig, TlsAcceptor, TlsConnector};
 //! use rustls_multibuffer::provider::default_provider;
 //! use std::sync::Arc;
@@ -65,41 +70,60 @@
 //! # }
 //! ```
 
+#[cfg(feature = "tokio")]
 mod acceptor;
+#[cfg(feature = "tokio")]
 mod alert;
 mod asked;
-mod batches;
+mod batcher;
 mod calls;
 mod config;
+#[cfg(feature = "tokio")]
 mod connector;
+#[cfg(feature = "tokio")]
 mod engine;
 mod error;
+#[cfg(feature = "tokio")]
 mod gate;
+#[cfg(feature = "tokio")]
 mod job;
+#[cfg(feature = "tokio")]
 mod local;
-#[cfg(all(test, lanes))]
+#[cfg(all(test, lanes, feature = "tokio"))]
 mod memcheck;
+#[cfg(feature = "tokio")]
 mod messages;
+mod parked;
+#[cfg(feature = "tokio")]
 mod pinning;
+#[cfg(feature = "tokio")]
 mod race;
 mod report;
+#[cfg(feature = "tokio")]
 mod session;
+#[cfg(feature = "tokio")]
 mod supervise;
+#[cfg(feature = "tokio")]
 mod timers;
 mod wait;
+#[cfg(feature = "tokio")]
 mod worker;
 
 pub use crate::batch::{OpStats, Reason, Stats, Waits};
 pub use crate::ops::{Counters, Op};
-pub use acceptor::TlsAcceptor;
 pub use asked::Unaccelerated;
+pub use batcher::Batcher;
 pub use config::EngineConfig;
-pub use connector::TlsConnector;
-pub use engine::Engine;
 pub use error::HandshakeError;
-pub use local::LocalEngine;
+pub use parked::{Awaiting, Parked, Step};
 pub use report::EngineStats;
-pub use session::HandshakeEngine;
 pub use wait::{NotAwaited, wait};
 
+#[cfg(feature = "tokio")]
+pub use {
+    acceptor::TlsAcceptor, connector::TlsConnector, engine::Engine, local::LocalEngine,
+    session::HandshakeEngine,
+};
+
+#[cfg(feature = "tokio")]
 pub use tokio_rustls;

@@ -1,14 +1,13 @@
 //! What an engine tells about itself.
 
 use super::calls::Calls;
-use super::gate::Gate;
 use super::{EngineConfig, Unaccelerated};
 use crate::arch::{Detection, Tier, TierKind};
 use crate::batch::Stats;
 use crate::fiber::Counts;
 use crate::ops::Counters;
-use std::sync::Once;
 use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Once};
 
 /// Chooses the tier, and logs once in the life of the process what was chosen and why nothing better.
 pub(super) fn detect(config: &EngineConfig) -> Detection {
@@ -21,6 +20,26 @@ pub(super) fn detect(config: &EngineConfig) -> Detection {
         log::info!("batches run on tier {} ({reasons})", detection.tier.kind());
     });
     detection
+}
+
+/// What a thread has done so far, for others to see.
+#[derive(Debug)]
+pub(super) struct Shown {
+    pub(super) batches: Stats,
+    pub(super) runner: Counters,
+}
+
+/// What others may look at while a thread works.
+#[derive(Clone, Debug)]
+pub(super) struct Gauges {
+    pub(super) fibers: Arc<Counts>,
+    pub(super) calls: Arc<Calls>,
+}
+
+impl Gauges {
+    pub(super) fn new(fibers: Arc<Counts>) -> Self {
+        Self { fibers, calls: Arc::default() }
+    }
 }
 
 /// What an engine has done so far, all its threads together.
@@ -68,7 +87,7 @@ pub struct EngineStats {
 }
 
 impl EngineStats {
-    pub(super) fn new(detection: &Detection, gate: &Gate) -> Self {
+    pub(super) fn new(detection: &Detection) -> Self {
         Self {
             tier: detection.tier.kind(),
             passed_over: detection.passed_over.clone(),
@@ -80,17 +99,18 @@ impl EngineStats {
             deepest_stack: 0,
             verified_at_once: 0,
             long_calls: 0,
-            unaccelerated: gate.unaccelerated.read(),
-            in_flight: gate.in_flight(),
-            succeeded: gate.ended.succeeded.load(Relaxed),
-            failed: gate.ended.failed.load(Relaxed),
-            timed_out: gate.ended.timed_out.load(Relaxed),
-            cancelled: gate.ended.cancelled.load(Relaxed),
+            unaccelerated: Unaccelerated::default(),
+            in_flight: 0,
+            succeeded: 0,
+            failed: 0,
+            timed_out: 0,
+            cancelled: 0,
         }
     }
 
     /// Adds what one thread has done.
-    pub(super) fn add_thread(&mut self, batches: &Stats, runner: Counters, fibers: &Counts, calls: &Calls) {
+    pub(super) fn add_thread(&mut self, shown: &Shown, Gauges { fibers, calls }: &Gauges) {
+        let Shown { batches, runner } = shown;
         self.batches.merge(batches);
         self.runner.in_lanes += runner.in_lanes;
         self.runner.scalar += runner.scalar;

@@ -37,7 +37,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 /// ```
 ///
 /// # Errors
-/// [`NotAwaited::NotOnEngine`] at once where no engine's handshake can be parked; nothing was polled.
+/// [`NotAwaited::NotOnEngine`] at once where no engine's handshake can be parked, and on a
+/// [`Batcher`](super::Batcher) whose event loop polls no futures; nothing was polled.
 /// [`NotAwaited::GivenUp`] when the handshake is: the callback is to return as soon as it can.
 pub fn wait<F>(future: F) -> Result<F::Output, NotAwaited>
 where
@@ -53,7 +54,8 @@ where
     match park(Ask::Await(Box::pin(fill))) {
         Err(NotParked::NotOnFiber(_)) => Err(NotAwaited::NotOnEngine),
         Err(NotParked::Cancelled) => Err(NotAwaited::GivenUp),
-        Ok(_) => output.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or(NotAwaited::GivenUp),
+        // Resumed before the future was ready: whoever runs the handshake awaits nothing.
+        Ok(_) => output.lock().unwrap_or_else(PoisonError::into_inner).take().ok_or(NotAwaited::NotOnEngine),
     }
 }
 
@@ -61,7 +63,8 @@ where
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NotAwaited {
-    /// The caller was not called by a handshake that runs on an engine.
+    /// The caller was not called by a handshake that runs on an engine, or on a
+    /// [`Batcher`](super::Batcher) that awaits.
     NotOnEngine,
     /// The handshake was dropped, took too long, or lost its engine.
     GivenUp,

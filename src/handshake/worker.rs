@@ -1,20 +1,14 @@
 //! One thread of an [`Engine`](super::Engine): polls futures on fibers, and runs batches.
 
-use super::batches;
-use super::job::{Job, Link, Task, Tell, unpanicking};
-use super::messages::{Board, Message, Shown};
-use super::{EngineConfig, HandshakeError};
-use crate::batch::{Load, Queue};
-use crate::error::Error;
-use crate::fiber::{Fibers, Parked, Step, contained};
-use crate::ops::{Request, Runner};
-use crate::provider::answer::{Answer, Ask, Reply};
+use super::job::{Job, Link, Task, Tell};
+use super::messages::{Board, Message};
+use super::parked::{Awaiting, Parked, Step};
+use super::{Batcher, EngineConfig, HandshakeError};
+use crate::batch::Load;
+use crate::fiber::contained;
 use crossbeam_channel::{Receiver, RecvTimeoutError};
 use std::collections::{HashMap, VecDeque};
-use std::future::Future;
-use std::io;
 use std::ops::ControlFlow;
-use std::pin::Pin;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
@@ -27,9 +21,6 @@ const MESSAGES_PER_LOOK: u32 = 64;
 
 /// What a poll on a fiber gives back.
 type Polled = (Task, Poll<Tell>);
-type Fiber = Parked<Ask, Reply, Polled>;
-/// A future of the application's, and what its panic says.
-type Awaited = Pin<Box<dyn Future<Output = Result<(), HandshakeError>> + Send>>;
 
 /// A job that has not ended.
 struct Slot {
@@ -43,30 +34,32 @@ struct Slot {
 enum State {
     Pending(Task),
     /// A poll waits for its request's batch.
-    InBatch(Fiber),
+    Parked(Parked<u64, Polled>),
     /// A poll waits for a future.
-    Awaits(Fiber, Awaited),
+    Awaits(Awaiting<u64, Polled>),
     /// A fiber runs, or a panic outside of any fiber has lost it.
     Running,
 }
 
-impl State {
-    fn is_parked(&self) -> bool {
-        matches!(self, Self::InBatch(_) | Self::Awaits(..))
+impl Slot {
+    /// Runs what is the job's, in its caller's runtime.
+    fn run<T>(&self, run: impl FnOnce() -> T) -> T {
+        let _in_runtime = self.runtime.as_ref().map(Handle::enter);
+        run()
+    }
+
+    fn set_failure(&self, why: HandshakeError) {
+        // The first failure is the one that counts.
+        let _other = self.link.failure.set(why);
     }
 }
 
 pub(super) struct Worker {
     inbox: Receiver<Message>,
     board: Arc<Board>,
-    fibers: Fibers<Ask, Reply>,
-    max_parked: usize,
-    runner: Runner,
-    /// Requests by the number of their job.
-    queue: Queue<u64, Request>,
+    /// Names jobs by their number.
+    batcher: Batcher<u64>,
     jobs: HashMap<u64, Slot>,
-    /// How many of them are parked.
-    parked: usize,
     /// Jobs to be polled that no fiber was free for, in order.
     backlog: VecDeque<u64>,
     draining: bool,
@@ -75,27 +68,11 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(
-        config: &EngineConfig,
-        runner: Runner,
-        inbox: Receiver<Message>,
-        board: Arc<Board>,
-    ) -> Self {
-        let fibers = Fibers::new(config.stack_size);
-        board.counts.get_or_init(|| fibers.counts());
-        Self {
-            queue: batches::queue(config, &runner),
-            inbox,
-            board,
-            fibers,
-            max_parked: config.max_parked.max(1),
-            runner,
-            jobs: HashMap::new(),
-            parked: 0,
-            backlog: VecDeque::new(),
-            draining: false,
-            is_disturbed: false,
-        }
+    pub(super) fn new(config: EngineConfig, inbox: Receiver<Message>, board: Arc<Board>) -> Self {
+        let batcher = Batcher::new(config);
+        board.gauges.get_or_init(|| batcher.gauges().clone());
+        let (jobs, backlog) = (HashMap::new(), VecDeque::new());
+        Self { inbox, board, batcher, jobs, backlog, draining: false, is_disturbed: false }
     }
 
     /// Serves until told to stop, or until nobody is left who could tell anything. No panic ends the thread
@@ -127,7 +104,7 @@ impl Worker {
             if self.run_batch(if self.draining { Load::Draining } else { Load::Idle }) {
                 continue;
             }
-            let wake_up = [next_timer, self.queue.next_deadline()].into_iter().flatten().min();
+            let wake_up = [next_timer, self.batcher.next_deadline()].into_iter().flatten().min();
             let message = match wake_up {
                 Some(at) => self.inbox.recv_deadline(at),
                 None => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
@@ -191,7 +168,7 @@ impl Worker {
     fn poll(&mut self, number: u64) {
         let Some(slot) = self.jobs.get_mut(&number) else { return };
         match std::mem::replace(&mut slot.state, State::Running) {
-            State::Pending(task) if self.parked >= self.max_parked => {
+            State::Pending(task) if !self.batcher.has_room() => {
                 slot.state = State::Pending(task);
                 if !std::mem::replace(&mut slot.is_due, true) {
                     self.backlog.push_back(number);
@@ -204,16 +181,13 @@ impl Worker {
                     let poll = task.as_mut().poll(&mut Context::from_waker(&waker));
                     (task, poll)
                 };
-                let step = self.run(number, |fibers| fibers.poll(poll));
+                let step = slot.run(|| self.batcher.poll(number, poll));
                 self.advance(number, step);
             }
-            State::Awaits(fiber, future) => {
+            State::Awaits(awaiting) => {
                 // It may have been the poll's own business, too.
                 slot.is_due = true;
-                self.parked -= 1;
-                if let Some(step) = self.await_for(number, fiber, future) {
-                    self.advance(number, Ok(step));
-                }
+                self.advance(number, Step::Awaits(awaiting));
                 self.start_backlog();
             }
             state => {
@@ -223,22 +197,15 @@ impl Worker {
         }
     }
 
-    /// Runs a fiber until it parks or ends, in its caller's runtime.
-    fn run<T>(&self, number: u64, run: impl FnOnce(&Fibers<Ask, Reply>) -> T) -> T {
-        let runtime = self.jobs.get(&number).and_then(|slot| slot.runtime.as_ref());
-        let _in_runtime = runtime.map(Handle::enter);
-        self.board.calls.watch(|| run(&self.fibers))
-    }
-
-    /// Sees to what a fiber asks for, or to what came of one that ended.
-    fn advance(&mut self, number: u64, mut step: io::Result<Step<Ask, Reply, Polled>>) {
+    /// Sees to what came of running a job's fiber.
+    fn advance(&mut self, number: u64, mut step: Step<u64, Polled>) {
         loop {
-            if let (Ok(Step::Parked(_, ask)), Some(slot)) = (&step, self.jobs.get(&number)) {
-                slot.link.asked.note(ask);
-            }
-            let (fiber, answer) = match step {
-                Ok(Step::Done((task, Poll::Pending))) => {
-                    let Some(slot) = self.jobs.get_mut(&number) else { return };
+            // Before anybody can know of it.
+            self.show();
+            let Some(slot) = self.jobs.get_mut(&number) else { return };
+            self.batcher.take_asked(&slot.link.asked);
+            step = match step {
+                Step::Done((task, Poll::Pending)) => {
                     slot.state = State::Pending(task);
                     if std::mem::take(&mut slot.is_due) {
                         // After whatever else has arrived.
@@ -246,74 +213,38 @@ impl Worker {
                     }
                     return;
                 }
-                Ok(Step::Done((task, Poll::Ready(tell)))) => {
-                    self.run(number, |_| drop(task));
+                Step::Done((task, Poll::Ready(tell))) => {
+                    slot.run(|| drop(task));
                     self.jobs.remove(&number);
                     return tell();
                 }
-                Ok(Step::Panicked(panic)) => return self.fail(number, panic.into()),
-                Err(e) => return self.fail(number, HandshakeError::NoStack(e.kind())),
-                Ok(Step::Parked(fiber, Ask::AtOnce(request))) => {
-                    self.board.calls.at_once.fetch_add(1, Relaxed);
-                    (fiber, batches::run_alone(&mut self.runner, &request))
+                Step::Parked(parked) => {
+                    slot.state = State::Parked(parked);
+                    return;
                 }
-                Ok(Step::Parked(fiber, Ask::InBatch(request))) => {
-                    if self.queue.push(Instant::now(), request.op(), number, request).is_ok() {
-                        return self.park(number, State::InBatch(fiber));
+                Step::Awaits(mut awaiting) => {
+                    let waker = Waker::from(slot.link.clone());
+                    match slot.run(|| awaiting.poll(&mut Context::from_waker(&waker))) {
+                        Poll::Ready(Ok(())) => slot.run(|| awaiting.resume()),
+                        Poll::Ready(Err(why)) => return self.give_up(number, why, awaiting),
+                        Poll::Pending => {
+                            slot.state = State::Awaits(awaiting);
+                            return;
+                        }
                     }
-                    (fiber, Err(Error::QueueFull))
                 }
-                Ok(Step::Parked(fiber, Ask::Await(future))) => {
-                    let Some(next) = self.await_for(number, fiber, Box::pin(unpanicking(future))) else {
-                        return;
-                    };
-                    step = Ok(next);
-                    continue;
-                }
+                Step::Failed(why) => return self.give_up(number, why, ()),
             };
-            self.show();
-            step = Ok(self.run(number, |_| fiber.resume(Reply::Answer(answer))));
         }
     }
 
-    fn park(&mut self, number: u64, state: State) {
-        if let Some(slot) = self.jobs.get_mut(&number) {
-            slot.state = state;
-            self.parked += 1;
-        }
-    }
-
-    /// Resumes `fiber` if what it waits for is ready.
-    fn await_for(
-        &mut self,
-        number: u64,
-        fiber: Fiber,
-        mut future: Awaited,
-    ) -> Option<Step<Ask, Reply, Polled>> {
-        let slot = self.jobs.get(&number)?;
-        let waker = Waker::from(slot.link.clone());
-        match self.run(number, |_| future.as_mut().poll(&mut Context::from_waker(&waker))) {
-            Poll::Pending => self.park(number, State::Awaits(fiber, future)),
-            Poll::Ready(Ok(())) => return Some(self.run(number, |_| fiber.resume(Reply::Awaited))),
-            Poll::Ready(Err(why)) => {
-                self.set_failure(number, why);
-                self.run(number, |_| drop(fiber));
-                self.jobs.remove(&number);
-            }
-        }
-        None
-    }
-
-    fn set_failure(&self, number: u64, why: HandshakeError) {
-        if let Some(slot) = self.jobs.get(&number) {
-            // The first failure is the one that counts.
-            let _other = slot.link.failure.set(why);
-        }
-    }
-
-    /// Ends a job whose future is gone.
-    fn fail(&mut self, number: u64, why: HandshakeError) {
-        self.set_failure(number, why);
+    /// Ends a job, of which there is this `rest`.
+    fn give_up<T>(&mut self, number: u64, why: HandshakeError, rest: T) {
+        let Some(slot) = self.jobs.get(&number) else { return };
+        // Dropping a fiber runs it to its end; a future that ends because of this is not to be believed.
+        slot.set_failure(why);
+        slot.run(|| drop(rest));
+        self.show();
         self.jobs.remove(&number);
     }
 
@@ -321,33 +252,16 @@ impl Worker {
     fn end(&mut self, number: u64) {
         let Some(slot) = self.jobs.get_mut(&number) else { return };
         let state = std::mem::replace(&mut slot.state, State::Running);
-        // A future that ends because of this is not to be believed.
-        self.set_failure(number, HandshakeError::ShutDown);
-        if state.is_parked() {
-            self.parked -= 1;
-            self.queue.cancel(|ticket| *ticket == number);
-            self.show();
-        }
-        // Dropping a fiber runs it to its end.
-        self.run(number, |_| match state {
-            State::Awaits(fiber, future) => drop((future, fiber)),
-            state => drop(state),
-        });
-        self.jobs.remove(&number);
+        self.give_up(number, HandshakeError::ShutDown, state);
     }
 
-    /// Has whoever waits for a batch go on without it, which may be lost, and polls all others: their
-    /// wake-ups may be.
+    /// Resumes whoever is answered and not named any more, and polls all others: their wake-ups may be lost.
     fn recover(&mut self) {
         self.is_disturbed = false;
-        self.parked = self.jobs.values().filter(|slot| slot.state.is_parked()).count();
         let numbers: Vec<_> = self.jobs.keys().copied().collect();
         for number in numbers {
             match self.jobs.get(&number).map(|slot| &slot.state) {
-                Some(State::InBatch(_)) => {
-                    self.queue.cancel(|ticket| *ticket == number);
-                    self.resume(number, Err(Error::Cancelled));
-                }
+                Some(State::Parked(_)) => self.resume(number),
                 Some(State::Running) => self.end(number),
                 Some(_) => self.poll(number),
                 None => {}
@@ -358,46 +272,46 @@ impl Worker {
 
     /// Runs the batch that is due, if one is, and resumes its fibers.
     fn run_batch(&mut self, load: Load) -> bool {
-        let Some(batch) = self.queue.next(Instant::now(), load) else { return false };
-        let answers = batches::run(&mut self.runner, batch);
+        let answered = self.batcher.run_batch(Instant::now(), load);
+        if answered.is_empty() {
+            return false;
+        }
         // Shown before anybody can know that the batch has run.
         self.show();
-        for (number, answer) in answers {
-            self.resume(number, answer);
-        }
+        answered.into_iter().for_each(|number| self.resume(number));
         self.start_backlog();
         true
     }
 
-    fn resume(&mut self, number: u64, answer: Answer) {
+    fn resume(&mut self, number: u64) {
         let Some(slot) = self.jobs.get_mut(&number) else { return };
         match std::mem::replace(&mut slot.state, State::Running) {
-            State::InBatch(fiber) => {
-                self.parked -= 1;
-                let step = self.run(number, |_| fiber.resume(Reply::Answer(answer)));
-                self.advance(number, Ok(step));
+            State::Parked(parked) => {
+                let step = slot.run(|| parked.resume());
+                self.advance(number, step);
             }
             state => slot.state = state,
         }
     }
 
     fn start_backlog(&mut self) {
-        while self.parked < self.max_parked {
+        while self.batcher.has_room() {
             let Some(number) = self.backlog.pop_front() else { return };
             self.poll(number);
         }
     }
 
     fn show(&self) {
-        let shown = Shown { batches: self.queue.stats().clone(), runner: self.runner.counters() };
-        *self.board.shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown);
+        if let Some(shown) = self.batcher.news() {
+            *self.board.shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown);
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::arch::Tier;
+    use std::future::Future;
     use std::pin::pin;
     use std::sync::atomic::AtomicBool;
     use std::time::Duration;
@@ -413,7 +327,7 @@ mod tests {
 
     #[test]
     fn timers_expire_although_messages_never_end() {
-        let (config, woken) = (EngineConfig::default(), Arc::new(Woken::default()));
+        let woken = Arc::new(Woken::default());
         let (inbox, messages) = crossbeam_channel::unbounded();
         let board = Arc::new(Board::default());
         let (timer, _) = board.timers.start(Duration::from_millis(20)).unwrap();
@@ -425,7 +339,7 @@ mod tests {
         }
         // It ends the thread before there is any time without messages.
         inbox.send(Message::Stop).unwrap();
-        Worker::new(&config, Runner::new(Tier::detect()), messages, board).serve();
+        Worker::new(EngineConfig::default(), messages, board).serve();
         assert!(woken.0.load(Relaxed));
     }
 }
