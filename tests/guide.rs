@@ -31,6 +31,7 @@ fn the_guide_shows_what_compiles() {
         guide.split("```rust\n").skip(1).map(|rest| rest.split("```").next().unwrap().to_owned()).collect();
     let mut compiled = parts("examples/hyper_server.rs");
     compiled.extend(parts("examples/tonic_client.rs"));
-    assert_eq!(shown.len(), 3);
+    compiled.extend(parts("examples/mio.rs"));
+    assert_eq!(shown.len(), 4);
     assert_eq!(shown, compiled);
 }
