@@ -94,10 +94,16 @@
 //!
 //! # Platforms
 //!
-//! Linux on x86-64 is what is tested, and where there are lanes. On other CPUs, such as aarch64, everything
-//! works in the tier `scalar`: one operation at a time, through aws-lc-rs. macOS and the BSDs should behave
-//! like Linux, but are not tested. Windows is not supported: the crate does not compile there, because the
-//! stacks of fibers are mapped with `mmap`.
+//! | system and CPU | lanes | state |
+//! |---|---|---|
+//! | Linux on x86-64 | yes | tested |
+//! | Linux on aarch64 and others | no: tier `scalar`, one operation at a time, by aws-lc-rs | not tested |
+//! | macOS and the BSDs on x86-64 | yes | not tested |
+//! | macOS and the BSDs on aarch64 | no: tier `scalar` | not tested |
+//! | Windows | – | does not compile: the stacks of fibers are mapped with `mmap` |
+//!
+//! Other CPUs are those that corosensei and aws-lc-rs know, such as 64-bit RISC-V. An application that is
+//! built for Windows, too, names the crate under `[target.'cfg(unix)'.dependencies]`.
 //!
 //! The versions of rustls and tokio-rustls whose types are used here are re-exported as `rustls` and
 //! `tokio_rustls`.
