@@ -237,10 +237,14 @@ impl<K: Copy> Batcher<K> {
         let panicked = runner.counters().panicked;
         runner.run(requests, answers);
         let has_panicked = runner.counters().panicked > panicked;
+        let measured = runner.changed_break_even();
         drop(runner);
         if has_panicked {
             let op = requests.first().map_or("nothing", |request| request.op().name());
             log::error!("a batch of {op} panicked and was done again by aws-lc-rs: a bug");
+        }
+        if let Some(measured) = measured {
+            log::debug!("{measured}");
         }
     }
 
@@ -325,7 +329,8 @@ impl<K: Copy> Batcher<K> {
 
     fn shown(&self) -> Shown {
         let (queue, runner) = (self.0.queue.borrow(), self.0.runner.borrow());
-        Shown { batches: queue.stats().clone(), runner: runner.counters() }
+        let break_even = runner.break_even();
+        Shown { batches: queue.stats().clone(), runner: runner.counters(), break_even }
     }
 
     /// What is to be shown, if it has changed since this was called before.

@@ -110,7 +110,7 @@ mod wait;
 mod worker;
 
 pub use crate::batch::{OpStats, Reason, Stats, Waits};
-pub use crate::ops::{Counters, Op};
+pub use crate::ops::{BreakEven, Counters, Op};
 pub use asked::Unaccelerated;
 pub use batcher::Batcher;
 pub use config::EngineConfig;

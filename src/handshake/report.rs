@@ -5,7 +5,7 @@ use super::{EngineConfig, Unaccelerated};
 use crate::arch::{Detection, Tier, TierKind};
 use crate::batch::Stats;
 use crate::fiber::Counts;
-use crate::ops::Counters;
+use crate::ops::{BreakEven, Counters};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Once};
 
@@ -27,6 +27,7 @@ pub(super) fn detect(config: &EngineConfig) -> Detection {
 pub(super) struct Shown {
     pub(super) batches: Stats,
     pub(super) runner: Counters,
+    pub(super) break_even: Arc<[BreakEven]>,
 }
 
 /// What others may look at while a thread works.
@@ -54,6 +55,10 @@ pub struct EngineStats {
     pub batches: Stats,
     /// How the requests in them were answered.
     pub runner: Counters,
+    /// Which fills run in lanes: for each thread, and each operation of which it has measured enough batches,
+    /// what it has found. None with [`EngineConfig::break_even`] or without lanes. The log has the same at
+    /// the level `debug`.
+    pub break_even: Vec<BreakEven>,
     /// Fibers that have started and not ended.
     pub live_fibers: usize,
     /// Stacks that exist, in use or pooled.
@@ -93,6 +98,7 @@ impl EngineStats {
             passed_over: detection.passed_over.clone(),
             batches: Stats::default(),
             runner: Counters::default(),
+            break_even: Vec::new(),
             live_fibers: 0,
             stacks: 0,
             stacks_in_use: 0,
@@ -110,8 +116,9 @@ impl EngineStats {
 
     /// Adds what one thread has done.
     pub(super) fn add_thread(&mut self, shown: &Shown, Gauges { fibers, calls }: &Gauges) {
-        let Shown { batches, runner } = shown;
+        let Shown { batches, runner, break_even } = shown;
         self.batches.merge(batches);
+        self.break_even.extend(break_even.iter().cloned());
         self.runner.in_lanes += runner.in_lanes;
         self.runner.scalar += runner.scalar;
         self.runner.redone += runner.redone;

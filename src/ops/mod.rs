@@ -42,3 +42,4 @@ pub use op::Op;
 pub use request::{Request, Response};
 pub use runner::Runner;
 pub use shared_secret::SharedSecret;
+pub use timings::BreakEven;

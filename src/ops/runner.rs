@@ -1,12 +1,13 @@
 //! Runs batches: in lanes where that is faster, through aws-lc-rs where it is not, and again after a panic.
 
 use super::lanes::{self, LaneRunner};
-use super::timings::Timings;
+use super::timings::{BreakEven, Fills, Timings};
 use super::{Counters, Op, Request, Response, ecdsa, scalar};
 use crate::arch::mxcsr::in_default_environment;
 use crate::arch::{Tier, TierKind, wiping_deep_stack, wiping_stack};
 use crate::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Runs batches on one thread: owns the kernels' workspace, wiped after every batch.
@@ -18,7 +19,7 @@ pub struct Runner {
     counters: Counters,
     /// In place of the table's fills, and of the measured ones.
     break_even: Option<usize>,
-    /// What batches took, if that decides.
+    /// What batches took, if that is measured.
     timings: Option<Timings>,
 }
 
@@ -41,15 +42,32 @@ impl Runner {
         op.capacity(self.tier.kind().lanes())
     }
 
-    /// The smallest fill at which lanes are faster than aws-lc-rs, one by one; a smaller batch goes there.
-    /// Above [`Runner::capacity`] if lanes are not faster even when they are full.
-    pub fn break_even(&self, op: Op) -> usize {
-        let table = op.break_even(self.tier.kind());
-        match (self.break_even, &self.timings) {
-            (Some(fill), _) => fill.clamp(1, self.capacity(op)),
-            (None, Some(timings)) => timings.fill(op, self.capacity(op), table),
-            (None, None) => table,
+    /// Whether so many requests of `op` are worth their lanes. Other batches go to aws-lc-rs, one request
+    /// after the other.
+    pub fn lanes_pay(&self, op: Op, fill: usize) -> bool {
+        self.lanes.is_some() && self.fills(op).contains(fill)
+    }
+
+    fn fills(&self, op: Op) -> Fills {
+        let capacity = self.capacity(op);
+        let least = self.break_even.unwrap_or(op.break_even(self.tier.kind())).min(capacity);
+        match &self.timings {
+            Some(timings) if self.break_even.is_none() => timings.fills(op),
+            _ => Fills::of(capacity, |fill| fill >= least),
         }
+    }
+
+    /// What was measured of each operation of which enough batches were seen, in the order of [`Op::ALL`]; of
+    /// none, if measurements do not decide.
+    pub fn break_even(&self) -> Arc<[BreakEven]> {
+        let timings = self.timings.as_ref().filter(|_| self.break_even.is_none());
+        timings.map_or_else(Arc::default, Timings::break_even)
+    }
+
+    /// What was measured of an operation, if since the last call it has turned out that other batches of it
+    /// are worth their lanes, or another fill was measured.
+    pub fn changed_break_even(&mut self) -> Option<BreakEven> {
+        self.timings.as_mut().filter(|_| self.break_even.is_none())?.take_changed()
     }
 
     /// The same runner with `fill` in place of the break-even fills of table and measurement; full batches
@@ -64,26 +82,16 @@ impl Runner {
     /// each kind. The portable tier, which is a specification and no competitor, is not measured.
     #[must_use]
     pub fn measuring(mut self) -> Self {
-        self.timings = (self.tier.kind() != TierKind::Portable).then(Timings::default);
+        let kind = self.tier.kind();
+        let is_measured = self.lanes.is_some() && kind != TierKind::Portable;
+        self.timings = is_measured.then(|| Timings::new(|op| (self.capacity(op), op.break_even(kind))));
         self
-    }
-
-    /// Whether so many requests of `op` are worth their lanes.
-    fn lanes_pay(&self, op: Op, fill: usize) -> bool {
-        match &self.timings {
-            Some(timings) if self.break_even.is_none() => {
-                timings.lanes_pay(op, fill, self.capacity(op), op.break_even(self.tier.kind()))
-            }
-            _ => fill >= self.break_even(op),
-        }
     }
 
     /// What a request costs that is alone, and how much of that a full batch saves, as measured so far; zero
     /// if nothing is measured.
     pub fn alone_and_savings(&self, op: Op) -> (Duration, Duration) {
-        let table = op.break_even(self.tier.kind());
-        let costs = |timings: &Timings| timings.alone_and_savings(op, self.capacity(op), table);
-        self.timings.as_ref().map(costs).unwrap_or_default()
+        self.timings.as_ref().map(|timings| timings.alone_and_savings(op)).unwrap_or_default()
     }
 
     /// What was done so far.
@@ -109,13 +117,16 @@ impl Runner {
     pub fn run(&mut self, requests: &[&Request], results: &mut Vec<Result<Response, Error>>) {
         let Some(op) = requests.first().map(|r| r.op()) else { return };
         assert!(requests.len() <= self.capacity(op) && requests.iter().all(|r| r.op() == op));
-        let least = self.break_even(op);
-        let worthwhile = self.lanes_pay(op, requests.len());
+        let fills = self.fills(op);
+        let in_lanes = match &mut self.timings {
+            Some(timings) if self.break_even.is_none() => timings.choose(op, requests.len()),
+            _ => fills.contains(requests.len()),
+        };
         let started = self.timings.is_some().then(Instant::now);
-        match self.lanes.as_mut().filter(|_| worthwhile) {
+        match self.lanes.as_mut().filter(|_| in_lanes) {
             Some(lanes) => {
-                let (counters, answered) = (self.counters, results.len());
-                let run = || lanes[op.family() as usize].run(requests, least, &mut self.counters, results);
+                let (counters, answered, fills) = (self.counters, results.len(), fills.with(requests.len()));
+                let run = || lanes[op.family() as usize].run(requests, fills, &mut self.counters, results);
                 let apart = || match self.tier.kind().lanes() {
                     ..=4 => wiping_stack(|| in_default_environment(run)),
                     _ => wiping_deep_stack(|| in_default_environment(run)),

@@ -1,6 +1,7 @@
 //! The runner: what it does about a batch that panics, and in which floating-point environment batches run.
 
 use super::lanes::LaneRunner;
+use super::timings::Fills;
 use super::*;
 use crate::arch::testing::with_tier;
 use crate::arch::{Tier, TierKind};
@@ -61,7 +62,7 @@ impl LaneRunner for Panicking {
     fn run(
         &mut self,
         requests: &[&Request],
-        _: usize,
+        _: Fills,
         counters: &mut Counters,
         results: &mut Vec<Result<Response, Error>>,
     ) {
@@ -94,10 +95,13 @@ fn a_batch_that_panics_is_done_again_by_aws_lc_rs() {
 
 #[test]
 fn a_runner_obeys_the_break_even_fill() {
-    let runner = |fill| Runner::new(Tier::portable()).with_break_even(fill);
-    assert_eq!(runner(Some(3)).break_even(Op::X25519), 3);
-    assert_eq!(runner(Some(1000)).break_even(Op::X25519), runner(None).capacity(Op::X25519));
-    assert_eq!(runner(Some(0)).break_even(Op::X25519), 1);
+    let fills = |least| {
+        let runner = Runner::new(Tier::portable()).with_break_even(least);
+        [0, 1, 2, 3, 4, 5].map(|fill| runner.lanes_pay(Op::X25519, fill))
+    };
+    assert_eq!(fills(Some(3)), [false, false, false, true, true, false]);
+    assert_eq!(fills(Some(1000)), [false, false, false, false, true, false], "full batches run in lanes");
+    assert_eq!(fills(Some(0)), [false, true, true, true, true, false]);
 }
 
 /// Every operation with a secret; of RSA's sizes the largest.

@@ -4,111 +4,286 @@
 //! one by one. Which fill that is depends on the CPU: aws-lc-rs has kernels of its own for some, and wide
 //! multiplications take twice as long on others. So an engine starts with the table of `op`, and goes by what
 //! its own batches take as soon as it has seen a few of each kind.
+//!
+//! Whichever way is not taken is tried again from time to time: what was measured in a noisy minute would
+//! otherwise decide for ever. Such an attempt is made when the time that batches have spent since the last
+//! one is a multiple of what it costs, so that all attempts together cost at most a part in [`AGAIN`].
 
 use super::Op;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Batches to see before their times are believed.
 const SAMPLES: u8 = 3;
+/// How many times its own cost has been spent before a way that is not taken is tried again.
+const AGAIN: u64 = 256;
+/// What a way that was never measured is taken to cost: so many times what the other costs.
+const UNKNOWN: u64 = 4;
+
+/// A set of fills.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Fills(u16);
+
+impl Fills {
+    /// Those of `1..=capacity` that satisfy this.
+    pub(super) fn of(capacity: usize, holds: impl Fn(usize) -> bool) -> Self {
+        (1..=capacity).filter(|fill| holds(*fill)).fold(Self::default(), Self::with)
+    }
+
+    pub(super) fn with(self, fill: usize) -> Self {
+        Self(self.0 | 1 << fill)
+    }
+
+    pub(super) fn contains(self, fill: usize) -> bool {
+        fill < u16::BITS as usize && self.0 >> fill & 1 == 1
+    }
+}
+
+impl fmt::Display for Fills {
+    /// Such as `1, 3-4`, or `none`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (mut fill, mut separator) = (0, "");
+        while fill < u16::BITS as usize {
+            let last = (fill..u16::BITS as usize).take_while(|n| self.contains(*n)).last();
+            match last {
+                Some(last) if last > fill => write!(f, "{separator}{fill}-{last}")?,
+                Some(_) => write!(f, "{separator}{fill}")?,
+                None => {}
+            }
+            separator = if last.is_some() { ", " } else { separator };
+            fill = last.unwrap_or(fill) + 1;
+        }
+        f.write_str(if separator.is_empty() { "none" } else { "" })
+    }
+}
+
+/// Which batches of an operation one thread runs in lanes, by what it has measured. Other batches are
+/// answered by aws-lc-rs, one request after the other.
+///
+/// It is written as `p256-ecdh: batches of 2-4 run in lanes, 186 µs for 4; aws-lc-rs takes 112 µs for one`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BreakEven {
+    /// The operation.
+    pub op: Op,
+    /// How many requests fill all lanes.
+    pub capacity: usize,
+    /// What one request took through aws-lc-rs, at least, when this was decided.
+    pub scalar: Duration,
+    /// `lanes[n]` is what a batch of `n` requests took in lanes, at least, when this was decided; `None`
+    /// where it was not measured. The last index is the capacity.
+    pub lanes: Vec<Option<Duration>>,
+    fills: Fills,
+}
+
+impl BreakEven {
+    /// Whether a batch of so many requests runs in lanes. Fills that were not met yet are judged by what is
+    /// known of larger ones, or by a table that was measured on other machines.
+    pub fn runs_in_lanes(&self, fill: usize) -> bool {
+        self.fills.contains(fill)
+    }
+}
+
+impl fmt::Display for BreakEven {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { op, scalar, lanes, fills, .. } = self;
+        let micros = |time: &Duration| time.as_secs_f64() * 1e6;
+        write!(f, "{}: batches of {fills} run in lanes", op.name())?;
+        if let Some((fill, Some(time))) = lanes.iter().enumerate().rfind(|(_, time)| time.is_some()) {
+            write!(f, ", {:.0} µs for {fill}", micros(time))?;
+        }
+        write!(f, "; aws-lc-rs takes {:.0} µs for one", micros(scalar))
+    }
+}
 
 /// The least time that batches of one kind took, in nanoseconds: what they take when nothing disturbs them.
 #[derive(Clone, Copy, Debug, Default)]
 struct Least {
     nanos: u64,
     samples: u8,
+    /// What the other way has taken since this one was last taken, for batches that could have gone it.
+    elsewhere: u64,
 }
 
 impl Least {
     fn record(&mut self, nanos: u64) {
         self.nanos = if self.samples == 0 { nanos } else { self.nanos.min(nanos) };
         self.samples = self.samples.saturating_add(1);
+        self.elsewhere = 0;
     }
 
     fn known(&self) -> Option<u64> {
         (self.samples >= SAMPLES).then_some(self.nanos)
     }
+
+    /// Takes note of a batch that went the other way, which takes `nanos`; says whether it shall go this one,
+    /// which takes `own`, after all.
+    fn is_due(&mut self, nanos: u64, own: u64) -> bool {
+        self.elsewhere = self.elsewhere.saturating_add(nanos);
+        let is_due = self.elsewhere / AGAIN >= own;
+        self.elsewhere = if is_due { 0 } else { self.elsewhere };
+        is_due
+    }
 }
 
 /// What the batches of one operation took.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Timing {
+    /// The smallest fill that runs in lanes until batches were measured.
+    table: usize,
     /// One request through aws-lc-rs.
     scalar: Least,
     /// A batch in lanes; `lanes[n - 1]` is one of `n` requests.
     lanes: Vec<Least>,
+    /// The fills that were worth their lanes, and those that were measured, when somebody was told last.
+    told: Option<[Fills; 2]>,
 }
 
 impl Timing {
+    fn capacity(&self) -> usize {
+        self.lanes.len()
+    }
+
     /// A batch in lanes takes at most this: a smaller batch does not cost more than a larger one.
     fn lanes(&self, fill: usize) -> Option<u64> {
         self.lanes.iter().skip(fill - 1).filter_map(Least::known).min()
     }
 
-    /// Whether lanes are faster, by a tenth: they lose about as much while somebody else uses the core.
-    /// `None` while too few batches were seen.
-    fn lanes_pay(&self, fill: usize) -> Option<bool> {
-        Some(self.lanes(fill)? * 10 <= self.scalar.known()? * fill as u64 * 9)
+    fn scalar(&self, fill: usize) -> Option<u64> {
+        Some(self.scalar.known()? * fill as u64)
+    }
+
+    /// Whether a batch is worth its lanes: whether they are faster by a tenth, since they lose about as much
+    /// while somebody else uses the core. The first batches that are not full go to aws-lc-rs, so that there
+    /// is something to compare with.
+    fn lanes_pay(&self, fill: usize) -> bool {
+        match (self.lanes(fill), self.scalar(fill)) {
+            (Some(lanes), Some(scalar)) => lanes * 10 <= scalar * 9,
+            (None, Some(_)) => fill >= self.table,
+            (_, None) => fill >= self.capacity(),
+        }
+    }
+
+    fn fills(&self) -> Fills {
+        Fills::of(self.capacity(), |fill| self.lanes_pay(fill))
+    }
+
+    fn is_measured(&self) -> bool {
+        self.scalar.known().is_some() && self.lanes(1).is_some()
+    }
+
+    fn choose(&mut self, fill: usize) -> bool {
+        let pays = self.lanes_pay(fill);
+        let (own, other) = match pays {
+            true => (self.lanes(fill), self.scalar(fill)),
+            false => (self.scalar(fill), self.lanes(fill)),
+        };
+        let Some(own) = own else { return pays };
+        let way = if pays { &mut self.scalar } else { &mut self.lanes[fill - 1] };
+        pays != way.is_due(own, other.unwrap_or(UNKNOWN * own))
     }
 }
 
 /// What the batches of one runner took.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Timings {
     /// By [`Op::index`].
     ops: Vec<Timing>,
+    /// What is known of each operation: as of when other fills were worth their lanes, or were measured.
+    shown: Arc<[BreakEven]>,
+    /// The operation of which that has changed last, until somebody asks.
+    changed: Option<Op>,
 }
 
 impl Timings {
-    /// Whether a batch should run in lanes. The first batches that are not full go to aws-lc-rs, so that
-    /// there is something to compare with.
-    pub(super) fn lanes_pay(&self, op: Op, fill: usize, capacity: usize, table: usize) -> bool {
-        let Some(timing) = self.ops.get(op.index()) else { return fill >= capacity };
-        match timing.lanes_pay(fill) {
-            Some(pay) => pay,
-            None if timing.scalar.known().is_none() => fill >= capacity,
-            None => fill >= table,
-        }
+    /// Of a runner that has run no batch: `known` tells the capacity of an operation, and the smallest fill
+    /// that runs in lanes until its batches were measured.
+    pub(super) fn new(known: impl Fn(Op) -> (usize, usize)) -> Self {
+        let timing = |op: &Op| {
+            let (capacity, table) = known(*op);
+            Timing { table, scalar: Least::default(), lanes: vec![Least::default(); capacity], told: None }
+        };
+        Self { ops: Op::ALL.iter().map(timing).collect(), shown: Arc::default(), changed: None }
     }
 
-    /// The smallest fill that runs in lanes, by what is known so far.
-    pub(super) fn fill(&self, op: Op, capacity: usize, table: usize) -> usize {
-        let timing = self.ops.get(op.index());
-        let pays = |fill: &usize| timing.and_then(|timing| timing.lanes_pay(*fill)).unwrap_or(*fill >= table);
-        (1..=capacity).find(pays).unwrap_or(capacity + 1)
+    /// The fills that are worth their lanes.
+    pub(super) fn fills(&self, op: Op) -> Fills {
+        self.ops[op.index()].fills()
     }
 
-    /// What a request costs that is alone, and how much of that a full batch saves; zero until a few have been
-    /// seen. It saves nothing where one request is worth its lanes. Until full batches were seen, one is taken
-    /// to cost as much through aws-lc-rs as a batch between the fills of `table` and the one below it.
-    pub(super) fn alone_and_savings(&self, op: Op, capacity: usize, table: usize) -> (Duration, Duration) {
-        let Some(timing) = self.ops.get(op.index()) else { return Default::default() };
-        let least = self.fill(op, capacity, table);
-        let alone = if least == 1 { timing.lanes(1) } else { timing.scalar.known() };
+    /// What a request costs that is alone, and how much of that a full batch saves; zero until a few have
+    /// been seen. It saves nothing where one request is worth its lanes. Until full batches were seen, one is
+    /// taken to cost as much through aws-lc-rs as a batch between the fills of the table and the one below
+    /// it.
+    pub(super) fn alone_and_savings(&self, op: Op) -> (Duration, Duration) {
+        let timing = &self.ops[op.index()];
+        let capacity = timing.capacity();
+        let least = (1..=capacity).find(|fill| timing.lanes_pay(*fill));
+        let alone = if least == Some(1) { timing.lanes(1) } else { timing.scalar.known() };
         let alone = alone.unwrap_or(0);
-        let savings = if (2..=capacity).contains(&least) {
-            let full = timing.lanes(capacity).unwrap_or(alone * (2 * table as u64).saturating_sub(1) / 2);
-            alone.saturating_sub(full / capacity as u64)
-        } else {
-            0
+        let savings = match least {
+            Some(2..) => {
+                let estimate = alone * (2 * timing.table as u64).saturating_sub(1) / 2;
+                alone.saturating_sub(timing.lanes(capacity).unwrap_or(estimate) / capacity as u64)
+            }
+            _ => 0,
         };
         (Duration::from_nanos(alone), Duration::from_nanos(savings))
     }
 
+    /// Whether the next batch shall run in lanes: if they are worth it, but for attempts.
+    pub(super) fn choose(&mut self, op: Op, fill: usize) -> bool {
+        self.ops[op.index()].choose(fill)
+    }
+
     /// Takes note of a batch that aws-lc-rs has answered, one request after the other.
     pub(super) fn scalar(&mut self, op: Op, fill: usize, took: Duration) {
-        self.of(op).scalar.record(nanos(took) / fill as u64);
+        self.ops[op.index()].scalar.record(nanos(took) / fill as u64);
+        self.compare(op);
     }
 
     /// Takes note of a batch that lanes have answered.
     pub(super) fn lanes(&mut self, op: Op, fill: usize, took: Duration) {
-        let lanes = &mut self.of(op).lanes;
-        lanes.resize(lanes.len().max(fill), Least::default());
-        lanes[fill - 1].record(nanos(took));
+        self.ops[op.index()].lanes[fill - 1].record(nanos(took));
+        self.compare(op);
     }
 
-    fn of(&mut self, op: Op) -> &mut Timing {
-        self.ops.resize(Op::ALL.len(), Timing::default());
-        &mut self.ops[op.index()]
+    fn compare(&mut self, op: Op) {
+        let timing = &mut self.ops[op.index()];
+        let known = Fills::of(timing.capacity(), |fill| timing.lanes[fill - 1].known().is_some());
+        let now = timing.is_measured().then(|| [timing.fills(), known]);
+        if now.is_some() && now != timing.told {
+            timing.told = now;
+            self.changed = Some(op);
+            let others = self.shown.iter().filter(|known| known.op != op).cloned();
+            let mut shown: Vec<_> = others.chain(self.measured(op)).collect();
+            shown.sort_by_key(|known| known.op);
+            self.shown = shown.into();
+        }
+    }
+
+    fn measured(&self, op: Op) -> Option<BreakEven> {
+        let timing = &self.ops[op.index()];
+        let lanes = timing.lanes.iter().map(|least| least.known().map(Duration::from_nanos));
+        Some(BreakEven {
+            op,
+            capacity: timing.capacity(),
+            scalar: Duration::from_nanos(timing.scalar.known()?),
+            lanes: std::iter::once(None).chain(lanes).collect(),
+            fills: timing.fills(),
+        })
+    }
+
+    /// What was measured of each operation of which enough batches were seen, in the order of [`Op::ALL`].
+    pub(super) fn break_even(&self) -> Arc<[BreakEven]> {
+        self.shown.clone()
+    }
+
+    /// That of the operation of which it has changed since the last call.
+    pub(super) fn take_changed(&mut self) -> Option<BreakEven> {
+        let op = self.changed.take()?;
+        self.shown.iter().find(|known| known.op == op).cloned()
     }
 }
 
@@ -124,25 +299,33 @@ mod tests {
     const CAPACITY: usize = 4;
     const TABLE: usize = 2;
 
-    /// Measured: one request through aws-lc-rs takes 100 µs, batches in lanes what `lanes` says, by fill.
-    fn measured(lanes: &[(usize, u64)]) -> Timings {
-        let mut timings = Timings::default();
+    fn new() -> Timings {
+        Timings::new(|_| (CAPACITY, TABLE))
+    }
+
+    /// One request through aws-lc-rs takes 100 µs, batches in lanes what `lanes` says, by fill.
+    fn measure(timings: &mut Timings, lanes: &[(usize, u64)]) {
         for _ in 0..SAMPLES {
             timings.scalar(OP, 2, Duration::from_micros(200));
             for (fill, micros) in lanes {
                 timings.lanes(OP, *fill, Duration::from_micros(*micros));
             }
         }
+    }
+
+    fn measured(lanes: &[(usize, u64)]) -> Timings {
+        let mut timings = new();
+        measure(&mut timings, lanes);
         timings
     }
 
     fn pay(timings: &Timings) -> [bool; CAPACITY] {
-        std::array::from_fn(|i| timings.lanes_pay(OP, i + 1, CAPACITY, TABLE))
+        std::array::from_fn(|i| timings.fills(OP).contains(i + 1))
     }
 
     #[test]
     fn until_aws_lc_rs_is_measured_only_full_batches_run_in_lanes() {
-        let mut timings = Timings::default();
+        let mut timings = new();
         for _ in 0..SAMPLES {
             assert_eq!(pay(&timings), [false, false, false, true]);
             timings.scalar(OP, 1, Duration::from_micros(100));
@@ -154,9 +337,6 @@ mod tests {
     fn a_batch_that_costs_more_than_its_requests_does_not_run_in_lanes() {
         assert_eq!(pay(&measured(&[(2, 230), (3, 235), (4, 250)])), [false, false, true, true]);
         assert_eq!(pay(&measured(&[(4, 370)])), [false, false, false, false], "not even full");
-        let timings = measured(&[(2, 230), (3, 235), (4, 250)]);
-        assert_eq!(timings.fill(OP, CAPACITY, TABLE), 3);
-        assert_eq!(measured(&[(4, 370)]).fill(OP, CAPACITY, TABLE), CAPACITY + 1);
     }
 
     #[test]
@@ -178,14 +358,14 @@ mod tests {
     #[test]
     fn a_full_batch_saves_what_its_requests_would_cost_alone() {
         let costs = |timings: &Timings| {
-            let (alone, savings) = timings.alone_and_savings(OP, CAPACITY, TABLE);
+            let (alone, savings) = timings.alone_and_savings(OP);
             (alone.as_micros(), savings.as_micros())
         };
         assert_eq!(costs(&measured(&[(4, 120)])), (100, 70));
         assert_eq!(costs(&measured(&[])), (100, 62), "full batches cost one and a half until they are seen");
         assert_eq!(costs(&measured(&[(1, 50), (4, 120)])), (50, 0), "one is worth its lanes");
         assert_eq!(costs(&measured(&[(2, 300), (3, 350), (4, 390)])), (100, 0), "not even full");
-        assert_eq!(costs(&Timings::default()), (0, 0));
+        assert_eq!(costs(&new()), (0, 0));
     }
 
     #[test]
@@ -194,5 +374,122 @@ mod tests {
         timings.lanes(OP, 2, Duration::from_millis(9));
         timings.scalar(OP, 1, Duration::from_millis(9));
         assert_eq!(pay(&timings), [false, true, true, true]);
+    }
+
+    /// Runs batches of two where one request takes 100 µs through aws-lc-rs and a batch `lanes` µs, and
+    /// counts those in lanes.
+    fn run(timings: &mut Timings, batches: usize, lanes: u64) -> usize {
+        let in_lanes = |_: &usize| {
+            let in_lanes = timings.choose(OP, 2);
+            match in_lanes {
+                true => timings.lanes(OP, 2, Duration::from_micros(lanes)),
+                false => timings.scalar(OP, 2, Duration::from_micros(200)),
+            }
+            in_lanes
+        };
+        (0..batches).filter(in_lanes).count()
+    }
+
+    #[test]
+    fn a_noisy_minute_does_not_decide_for_ever() {
+        // Lanes took ten times as long as they do.
+        let mut timings = measured(&[(2, 1000)]);
+        assert_eq!(pay(&timings), [false, false, true, true]);
+        assert_eq!(
+            run(&mut timings, 5 * AGAIN as usize - 1, 100),
+            0,
+            "an attempt costs as much as five batches"
+        );
+        assert_eq!(run(&mut timings, 10, 100), 10);
+        // Or aws-lc-rs did, and lanes are no better.
+        let mut timings = new();
+        for _ in 0..SAMPLES {
+            timings.scalar(OP, 2, Duration::from_micros(2000));
+            timings.lanes(OP, 2, Duration::from_micros(500));
+        }
+        assert_eq!(run(&mut timings, 4 * AGAIN as usize - 1, 500), 4 * AGAIN as usize - 1);
+        assert_eq!(run(&mut timings, 10, 500), 0);
+    }
+
+    #[test]
+    fn attempts_cost_at_most_a_part_in_256() {
+        for lanes in [50, 170, 230, 2000] {
+            let mut timings = measured(&[(2, lanes)]);
+            let batches = 100 * AGAIN as usize;
+            let in_lanes = run(&mut timings, batches, lanes);
+            let pays = timings.fills(OP).contains(2);
+            let (attempts, own, other) = match pays {
+                true => (batches - in_lanes, lanes, 200),
+                false => (in_lanes, 200, lanes),
+            };
+            assert!(attempts > 0, "{lanes}");
+            assert!(attempts as u64 * other * AGAIN <= batches as u64 * own, "{lanes}: {attempts} attempts");
+        }
+    }
+
+    /// A server that is never busy would not learn what a batch of one takes, nor one that always is what
+    /// aws-lc-rs takes.
+    #[test]
+    fn a_way_that_was_never_taken_is_tried() {
+        let mut timings = new();
+        let mut one = |micros| {
+            let in_lanes = timings.choose(OP, 1);
+            match in_lanes {
+                true => timings.lanes(OP, 1, Duration::from_micros(micros)),
+                false => timings.scalar(OP, 1, Duration::from_micros(100)),
+            }
+            in_lanes
+        };
+        let attempts = (UNKNOWN * AGAIN * u64::from(SAMPLES)) as usize + 3;
+        assert_eq!((0..attempts).filter(|_| one(60)).count(), usize::from(SAMPLES));
+        assert!((0..10).all(|_| one(60)));
+        let mut timings = new();
+        let mut full = || {
+            let in_lanes = timings.choose(OP, CAPACITY);
+            match in_lanes {
+                true => timings.lanes(OP, CAPACITY, Duration::from_micros(300)),
+                false => timings.scalar(OP, CAPACITY, Duration::from_micros(400)),
+            }
+            in_lanes
+        };
+        assert_eq!((0..attempts).filter(|_| !full()).count(), usize::from(SAMPLES));
+    }
+
+    #[test]
+    fn what_changes_is_told() {
+        let mut timings = new();
+        timings.scalar(OP, 1, Duration::from_micros(100));
+        assert!(timings.take_changed().is_none() && timings.break_even().is_empty());
+        measure(&mut timings, &[(2, 230)]);
+        assert!(timings.take_changed().is_some());
+        measure(&mut timings, &[(4, 250)]);
+        let told = timings.take_changed().unwrap();
+        assert_eq!(*timings.break_even(), [told.clone()]);
+        assert_eq!(
+            [0, 1, 2, 3, 4, 5].map(|fill| told.runs_in_lanes(fill)),
+            [false, false, false, true, true, false]
+        );
+        assert_eq!((told.op, told.capacity, told.scalar), (OP, CAPACITY, Duration::from_micros(100)));
+        assert_eq!(
+            told.lanes.iter().map(Option::is_some).collect::<Vec<_>>(),
+            [false, false, true, false, true]
+        );
+        assert_eq!(
+            told.to_string(),
+            "rsa2048-sign: batches of 3-4 run in lanes, 250 µs for 4; aws-lc-rs takes 100 µs for one"
+        );
+        measure(&mut timings, &[(2, 240), (4, 245)]);
+        assert!(timings.take_changed().is_none());
+        measure(&mut timings, &[(2, 140)]);
+        assert!(timings.take_changed().unwrap().runs_in_lanes(2));
+    }
+
+    #[test]
+    fn fills_are_written_as_ranges() {
+        let written = |fills: &[usize]| Fills::of(8, |fill| fills.contains(&fill)).to_string();
+        assert_eq!(
+            [&[][..], &[1], &[1, 3, 4], &[2, 3, 4, 5, 6, 7, 8]].map(written),
+            ["none", "1", "1, 3-4", "2-8"]
+        );
     }
 }

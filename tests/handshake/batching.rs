@@ -5,6 +5,7 @@ use crate::support::{
     PATIENCE, acceptor_and_client, assert_all_returned, assert_serves, client_hello, config, connect,
     for_each_engine, localhost, run, sockets, until,
 };
+use rustls_multibuffer::Tier;
 use rustls_multibuffer::handshake::{
     EngineConfig, EngineStats, LocalEngine, Op, OpStats, Reason, TlsAcceptor, TlsConnector,
 };
@@ -54,6 +55,28 @@ for_each_engine! {
         assert_serves(&engine).await;
         let stats = rsa2048(&engine.stats());
         assert_eq!((stats.requests(), stats.left(Reason::Idle)), (1, 1));
+    }
+
+    async fn an_engine_tells_which_fills_it_has_found_to_be_worth_their_lanes<E>() {
+        // The authority's key is known after a few verifications: then one request takes all lanes.
+        let op = Op::P256VerifyKnown;
+        let has_lanes = Tier::detect() != Tier::Scalar;
+        for (config, is_measured) in [(config(), has_lanes), (config().break_even(1), false)] {
+            let engine = E::start(config.threads(1));
+            let (acceptor, connector) = acceptor_and_client(&engine, Setup::MTLS13);
+            for _ in 0..30 {
+                connect(|io| acceptor.accept(io), |io| connector.connect(localhost(), io)).await;
+            }
+            let stats = engine.stats();
+            let found: Vec<_> = stats.break_even.iter().filter(|found| found.op == op).collect();
+            assert_eq!(found.len(), usize::from(is_measured), "{:?}", stats.break_even);
+            for found in found {
+                assert_eq!((found.capacity + 1, found.lanes[0]), (found.lanes.len(), None));
+                let (alone, lanes) = (found.scalar, found.lanes[1].unwrap());
+                assert_eq!(found.runs_in_lanes(1), lanes * 10 <= alone * 9, "{found}");
+                assert!([0, found.capacity + 1].iter().all(|fill| !found.runs_in_lanes(*fill)));
+            }
+        }
     }
 
     async fn nothing_waits_longer_than_the_limit_behind_other_work<E>() {

@@ -36,6 +36,22 @@ fn reports_and_commands() {
         let batches = sidecar.metric("mtls_sidecar_batches_total", &[]);
         let fills = sidecar.metric("mtls_sidecar_batch_fills_total", &[]);
         assert!(batches >= 3.0 && batches == fills, "{batches} {fills}");
+        if Tier::detect() != Tier::Scalar {
+            assert_eq!(sidecar.http("POST", "/logging?level=debug").0, 200);
+            // More than each of any number of workers needs.
+            for _ in 0..100 {
+                expect_echo(&mut inbound.connect().await, "hello").await;
+            }
+            assert!(sidecar.metric("mtls_sidecar_threads_measured", &["op=\"p256-sign\""]) >= 1.0);
+            let text = sidecar.http("GET", "/stats/prometheus").1;
+            let start = "mtls_sidecar_threads_in_lanes{op=\"p256-sign\",fill=\"";
+            let fills: Vec<_> = text.lines().filter(|line| line.starts_with(start)).collect();
+            assert_eq!(fills.len(), Tier::detect().kind().lanes(), "{fills:?}");
+            sidecar.until_logged(|line| {
+                line["message"].as_str().is_some_and(|text| text.starts_with("p256-sign: batches of "))
+            });
+            assert_eq!(sidecar.http("POST", "/logging?level=info").0, 200);
+        }
 
         assert_eq!(sidecar.http("POST", "/healthcheck/fail").0, 200);
         assert_eq!(sidecar.http("GET", "/ready"), (503, "FAILED\n".into()));

@@ -6,7 +6,7 @@
 use metrics::{Label, counter, describe_counter, describe_gauge, gauge};
 use rustls_multibuffer::handshake::{EngineStats, Reason};
 use rustls_multibuffer::provider::{known_keys, unaccelerated_signatures};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 /// How long requests waited. The facade's counters are whole numbers, so that it is told microseconds; they
 /// are written as seconds, which is what a counter of time has.
@@ -34,6 +34,8 @@ pub(crate) fn describe() {
     for (name, help) in [
         ("tier_info", "1 for the tier that batches run on."),
         ("tier_passed_over_info", "1 for each better tier, with the reason why it is not used."),
+        ("threads_in_lanes", "Threads that run batches of this fill in lanes, by what they have measured."),
+        ("threads_measured", "Threads that have measured batches of the operation."),
         ("handshakes_in_flight", "Handshakes that the engines have begun and not ended."),
         ("fibers", "Fibers that are alive."),
         ("fiber_stacks", "Stacks of fibers, those in the pool included."),
@@ -61,18 +63,20 @@ impl Reported {
         for (tier, reason) in &first.passed_over {
             gauge!("mtls_sidecar_tier_passed_over_info", "tier" => tier.name(), "reason" => *reason).set(1.0);
         }
+        report_break_even(workers);
         let sum = |f: fn(&EngineStats) -> usize| workers.iter().map(f).sum::<usize>();
-        set("mtls_sidecar_handshakes_in_flight", sum(|s| s.in_flight));
-        set("mtls_sidecar_fibers", sum(|s| s.live_fibers));
-        set("mtls_sidecar_fiber_stacks", sum(|s| s.stacks));
+        set("mtls_sidecar_handshakes_in_flight", &[], sum(|s| s.in_flight));
+        set("mtls_sidecar_fibers", &[], sum(|s| s.live_fibers));
+        set("mtls_sidecar_fiber_stacks", &[], sum(|s| s.stacks));
         set(
             "mtls_sidecar_fiber_stack_deepest_bytes",
+            &[],
             workers.iter().map(|s| s.deepest_stack).max().unwrap_or(0),
         );
         let known = known_keys();
-        set("mtls_sidecar_known_keys", known.keys);
-        set("mtls_sidecar_known_key_tables", known.tables);
-        set("mtls_sidecar_known_key_table_bytes", known.bytes);
+        set("mtls_sidecar_known_keys", &[], known.keys);
+        set("mtls_sidecar_known_key_tables", &[], known.tables);
+        set("mtls_sidecar_known_key_table_bytes", &[], known.bytes);
         let mut sums = HashMap::new();
         workers.iter().for_each(|stats| add(&mut sums, stats));
         for (name, sum) in [
@@ -93,9 +97,24 @@ impl Reported {
     }
 }
 
+/// Which fills run in lanes, on how many threads.
+fn report_break_even(workers: &[EngineStats]) {
+    let measured = || workers.iter().flat_map(|stats| &stats.break_even);
+    for op in measured().map(|known| known.op).collect::<HashSet<_>>() {
+        let of_op: Vec<_> = measured().filter(|known| known.op == op).collect();
+        set("mtls_sidecar_threads_measured", &[("op", op.name())], of_op.len());
+        for fill in 1..=of_op.iter().map(|known| known.capacity).max().unwrap_or(0) {
+            let in_lanes = of_op.iter().filter(|known| known.runs_in_lanes(fill)).count();
+            let labels = [("op", op.name()), ("fill", &fill.to_string())];
+            set("mtls_sidecar_threads_in_lanes", &labels, in_lanes);
+        }
+    }
+}
+
 #[expect(clippy::cast_precision_loss, reason = "a gauge is a double, and nothing here comes near 2^53")]
-fn set(name: &'static str, value: usize) {
-    gauge!(name).set(value as f64);
+fn set(name: &'static str, labels: &[(&'static str, &str)], value: usize) {
+    let labels: Vec<_> = labels.iter().map(|(name, value)| Label::new(*name, (*value).to_owned())).collect();
+    gauge!(name, labels).set(value as f64);
 }
 
 fn add(sums: &mut HashMap<Key, u64>, stats: &EngineStats) {

@@ -4,6 +4,7 @@ use super::{LaneRunner, of_kind};
 use crate::arith::curve25519::{Kernel, make_table};
 use crate::error::Error;
 use crate::ops::kx::x25519;
+use crate::ops::timings::Fills;
 use crate::ops::{Counters, Request, Response, ed25519};
 
 #[derive(Debug)]
@@ -21,7 +22,7 @@ impl<K: Kernel> LaneRunner for Curve25519Lanes<K> {
     fn run(
         &mut self,
         requests: &[&Request],
-        _: usize,
+        _: Fills,
         counters: &mut Counters,
         results: &mut Vec<Result<Response, Error>>,
     ) {

@@ -4,6 +4,7 @@ mod curve25519;
 mod nist;
 mod rsa;
 
+use super::timings::Fills;
 use super::{Counters, Request, Response};
 use crate::arch::Tier;
 use crate::arch::lanes::MontLanes;
@@ -22,11 +23,11 @@ pub(super) trait LaneRunner: fmt::Debug {
     fn forget_public_keys(&mut self) {}
     /// Takes note that aws-lc-rs has found the signature of `request` to be valid, if it has one.
     fn verified(&mut self, _request: &Request) {}
-    /// Runs a batch, of which no group below the fill `least` is worth its lanes.
+    /// Runs a batch. If a part of it has to run by itself, `fills` says whether that is worth its lanes.
     fn run(
         &mut self,
         requests: &[&Request],
-        least: usize,
+        fills: Fills,
         counters: &mut Counters,
         results: &mut Vec<Result<Response, Error>>,
     );

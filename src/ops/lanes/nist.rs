@@ -6,6 +6,7 @@ use crate::arith::weierstrass::{Kernel, Lanes};
 use crate::error::Error;
 use crate::ops::kx::nist as ecdh;
 use crate::ops::nist::ServedCurve;
+use crate::ops::timings::Fills;
 use crate::ops::{Counters, Request, Response, ecdsa};
 
 #[derive(Debug)]
@@ -36,7 +37,7 @@ impl<const N: usize, C: ServedCurve<N>, K: PrimeLanes<C>> LaneRunner for NistLan
     fn run(
         &mut self,
         requests: &[&Request],
-        _: usize,
+        _: Fills,
         counters: &mut Counters,
         results: &mut Vec<Result<Response, Error>>,
     ) {

@@ -3,6 +3,7 @@
 use super::{LaneRunner, of_kind};
 use crate::arch::lanes::MontLanes;
 use crate::error::Error;
+use crate::ops::timings::Fills;
 use crate::ops::{Counters, Request, Response, rsa, scalar};
 
 #[derive(Debug)]
@@ -27,7 +28,7 @@ impl<K: MontLanes> LaneRunner for RsaLanes<K> {
     fn run(
         &mut self,
         requests: &[&Request],
-        least: usize,
+        fills: Fills,
         counters: &mut Counters,
         results: &mut Vec<Result<Response, Error>>,
     ) {
@@ -42,7 +43,7 @@ impl<K: MontLanes> LaneRunner for RsaLanes<K> {
             }
             [Request::RsaVerify(_), ..] => {
                 let requests = of_kind!(requests, RsaVerify);
-                let verdicts = rsa::verify_batch(*kernel, workspace, public_keys, &requests, least, counters);
+                let verdicts = rsa::verify_batch(*kernel, workspace, public_keys, &requests, fills, counters);
                 results.extend(verdicts.into_iter().map(|v| v.map(|()| Response::Verified)));
             }
             [_, ..] => unreachable!("the other operations have lanes of their own"),

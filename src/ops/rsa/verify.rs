@@ -8,6 +8,7 @@ use crate::arith::limbs;
 use crate::error::Error;
 use crate::ops::kinds::MAX_HASH_LEN;
 use crate::ops::scalar;
+use crate::ops::timings::Fills;
 use crate::ops::{Counters, Op};
 use std::sync::Arc;
 
@@ -94,21 +95,21 @@ struct Work<'a> {
 /// Verifies the signatures of `requests`, at most `LANES`, all of one modulus size, with a result for each:
 /// [`Error::InvalidSignature`] for those that are not valid.
 ///
-/// Only keys with the same public exponent can run together; when there are less than `break_even` of these,
+/// Only keys with the same public exponent can run together; when `fills` does not contain their number,
 /// aws-lc-rs verifies with them one by one.
 pub(in crate::ops) fn verify_batch<K: MontLanes>(
     kernel: K,
     workspace: &mut Workspace<K>,
     keys: &mut PublicKeys,
     requests: &[&VerifyRequest],
-    break_even: usize,
+    fills: Fills,
     counters: &mut Counters,
 ) -> Vec<Result<(), Error>> {
     let mut verdicts = vec![Err(Error::InvalidSignature); requests.len()];
     let mut pending: Vec<_> = requests.iter().zip(&mut verdicts).collect();
     pending.sort_by_key(|(request, _)| request.key.e());
     for group in pending.chunk_by_mut(|(a, _), (b, _)| a.key.e() == b.key.e()) {
-        if group.len() < break_even {
+        if !fills.contains(group.len()) {
             counters.scalar += group.len() as u64;
             group.iter_mut().for_each(|(request, verdict)| **verdict = request.run_scalar());
         } else {

@@ -220,21 +220,21 @@ fn small_groups_are_verified_one_by_one() {
     let odd_one = Expected::new(&odd_one, Padding::PssSha256, b"message", &signature);
     each_tier(|tier| {
         let mut runner = Runner::new(tier);
-        let (capacity, least) = (runner.capacity(Op::RsaVerify2048), runner.break_even(Op::RsaVerify2048));
+        let capacity = runner.capacity(Op::RsaVerify2048);
         for fill in 1..=capacity {
             let before = runner.counters();
             check(&mut runner, &vec![good.clone(); fill]);
             let (lanes, scalar) =
                 (runner.counters().in_lanes - before.in_lanes, runner.counters().scalar - before.scalar);
-            let in_lanes = tier != Tier::Scalar && fill >= least;
+            let in_lanes = runner.lanes_pay(Op::RsaVerify2048, fill);
             assert_eq!((lanes, scalar), if in_lanes { (fill as u64, 0) } else { (0, fill as u64) });
         }
-        if capacity > least {
+        if runner.lanes_pay(Op::RsaVerify2048, capacity - 1) {
             let before = runner.counters();
             let mut batch = vec![good.clone(); capacity - 1];
             batch.insert(1, odd_one.clone());
             check(&mut runner, &batch);
-            let lone = u64::from(least > 1);
+            let lone = u64::from(!runner.lanes_pay(Op::RsaVerify2048, 1));
             assert_eq!(runner.counters().scalar - before.scalar, lone);
             assert_eq!(runner.counters().in_lanes - before.in_lanes, capacity as u64 - lone);
         }
