@@ -9,9 +9,6 @@ fn handshake_bench(args: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_handshake-bench")).args(args).output().expect("the program starts")
 }
 
-/// Or the server threads would wait for whatever else keeps this machine busy.
-const MODEST: [&str; 2] = ["--server-nice", "0"];
-
 fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).expect("the output is text")
 }
@@ -45,7 +42,6 @@ fn short_run(file: &str, extra: &[&str]) -> (Output, Vec<Value>) {
 fn run_with_slots(seconds: &str, file: &str, extra: &[&str]) -> (Output, Vec<Value>) {
     let file = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(file);
     let mut args = vec!["--duration", seconds, "--slots", "2", "--concurrency", "8"];
-    args.extend(MODEST);
     args.extend(["--json", file.to_str().expect("the path is UTF-8")]);
     args.extend(extra);
     let output = handshake_bench(&args);
@@ -58,11 +54,13 @@ fn run_with_slots(seconds: &str, file: &str, extra: &[&str]) -> (Output, Vec<Val
 fn a_run_reports_both_implementations_for_every_key() {
     let (output, json) = short_run("keys.json", &["--key", "rsa2048,p256"]);
     assert_eq!(text(&output.stderr), "", "no progress bar where there is no terminal");
-    for wanted in ["command ", "CPU ", "tier ", "versions ", "handshakes/s", "server CPU µs", "p50 µs"] {
+    let heads =
+        ["command ", "CPU ", "tier ", "versions ", "placement ", "handshakes/s", "server CPU µs", "p50 µs"];
+    for wanted in heads {
         assert!(text(&output.stdout).contains(wanted), "{wanted:?} in {}", text(&output.stdout));
     }
-    assert_eq!(json.len(), 6);
-    for (scenario, key) in json.chunks(3).zip(["rsa2048", "p256"]) {
+    assert_eq!(json.len(), 8);
+    for (scenario, key) in json.chunks(4).zip(["rsa2048", "p256"]) {
         for (line, provider) in scenario.iter().zip(["baseline", "multibuffer"]) {
             assert_eq!(line["provider"], provider);
             assert_positive(line, &["handshakes_per_s", "server_cpu_us", "p50_us", "p99_us", "handshakes"]);
@@ -118,7 +116,7 @@ fn has_lanes() -> bool {
 fn every_key_and_group_works() {
     let keys = ["rsa2048", "rsa3072", "rsa4096", "p256", "p384", "ed25519"];
     let (_, json) = short_run("every-key.json", &["--key", &keys.join(","), "--kx", "secp256r1"]);
-    for (scenario, key) in json.chunks(3).zip(keys) {
+    for (scenario, key) in json.chunks(4).zip(keys) {
         assert_eq!(scenario[0]["scenario"], format!("{key}-tls1.3-secp256r1"));
         for line in &scenario[..2] {
             assert_eq!(
@@ -128,7 +126,7 @@ fn every_key_and_group_works() {
             assert_eq!((&line["client"], &line["intermediate"]), (&"stock".into(), &false.into()));
         }
     }
-    assert_eq!(json.len(), 3 * keys.len());
+    assert_eq!(json.len(), 4 * keys.len());
     for kx in ["x25519", "secp384r1", "x25519mlkem768"] {
         let (_, json) = short_run(&format!("{kx}.json"), &["--key", "p256", "--kx", kx]);
         assert_eq!(json[1]["scenario"], format!("p256-tls1.3-{kx}"));
@@ -238,17 +236,7 @@ fn the_scalar_tier_has_every_operation_but_known_keys() {
 
 #[test]
 fn a_soak_leaves_nothing_behind() {
-    let output = handshake_bench(&[
-        "soak",
-        "--key",
-        "p256",
-        "--handshakes",
-        "6000",
-        "--concurrency",
-        "256",
-        MODEST[0],
-        MODEST[1],
-    ]);
+    let output = handshake_bench(&["soak", "--key", "p256", "--handshakes", "6000", "--concurrency", "256"]);
     assert!(output.status.success(), "{}", text(&output.stderr));
     let report = text(&output.stdout);
     assert!(report.contains("6000 handshakes in"), "{report}");
@@ -268,6 +256,6 @@ fn what_cannot_be_measured_is_refused() {
     }
 }
 
-/// Sweeps, open loops and the two halves.
+/// Loads, and the two halves.
 #[path = "handshake_bench/loads.rs"]
 mod loads;

@@ -1,8 +1,8 @@
-//! Other loads than the default: sweeps, open loops, resumption, and the two halves as programs of their own.
+//! Loads: the default's and others, open and closed; resumption; the two halves as programs of their own.
 
 use super::{
-    MODEST, Value, assert_positive, assert_refused, handshake_bench, has_lanes, lines, run_with_slots,
-    short_run, text,
+    Value, assert_positive, assert_refused, handshake_bench, has_lanes, lines, run_with_slots, short_run,
+    text,
 };
 use std::io::{BufRead, BufReader, Read};
 use std::net::{TcpListener, TcpStream};
@@ -32,14 +32,73 @@ impl Drop for Running {
     }
 }
 
+/// Runs with `--json`, and returns what was printed and the lines.
+fn with_json(name: &str, flags: &[&str]) -> (String, Vec<Value>) {
+    let file = directory(name).join("rows.jsonl");
+    let output = handshake_bench(&[flags, &["--json", utf8(&file)]].concat());
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    (text(&output.stdout).to_owned(), lines(&std::fs::read_to_string(file).unwrap()))
+}
+
+#[test]
+fn the_default_loads_are_parts_of_what_stock_rustls_can_make() {
+    let (printed, json) = with_json("default", &["--key", "p256", "--slots", "1", "--duration", "0.3"]);
+    // Two implementations and their ratio at each load, and the scenario.
+    assert_eq!(json.len(), 6 * 3 + 1);
+    let scenario = json.last().unwrap();
+    assert_positive(scenario, &["capacity_per_s", "capacity_busy"]);
+    let capacity = scenario["capacity_per_s"].as_f64().unwrap();
+    for (lines, percent) in json.chunks(3).zip([5.0, 25.0, 50.0, 75.0, 90.0]) {
+        assert_positive(&lines[2], &["ratio_server_cpu", "ratio_p50"]);
+        for line in lines {
+            assert_eq!(
+                (&line["level"], line["percent_of_capacity"].as_f64()),
+                (&format!("{percent} %").into(), Some(percent))
+            );
+            let offered = line["offered_per_s"].as_f64().unwrap();
+            assert!((offered / (capacity * percent / 100.0) - 1.0).abs() < 1e-9, "{line}");
+        }
+        for line in &lines[..2] {
+            assert_positive(line, &["server_cpu_us", "p50_us", "p99_us"]);
+            assert_eq!((&line["load"], &line["failures"]), (&"open".into(), &0.into()));
+        }
+    }
+    for line in &json[15..17] {
+        assert_eq!((&line["level"], &line["load"]), (&"saturated".into(), &"closed".into()));
+        assert_eq!((&line["concurrency"], &line["offered_per_s"]), (&64.into(), &Value::Null));
+    }
+    // Both sides make thousands of batches: the engine has measured them, and says what it has found.
+    let found = scenario["break_even"].as_array().unwrap();
+    let signs = found.iter().find(|found| found["op"] == "p256-sign");
+    assert_eq!(signs.is_some(), has_lanes(), "{scenario}");
+    if let Some(signs) = signs {
+        assert_positive(signs, &["scalar_us", "capacity"]);
+        let capacity = signs["capacity"].as_u64().unwrap() as usize;
+        assert_eq!(signs["lanes_us"].as_array().unwrap().len(), capacity);
+        assert!(signs["in_lanes"].as_array().unwrap().len() <= capacity);
+    }
+    assert_eq!(printed.contains("measured, p256-sign: batches of "), has_lanes(), "{printed}");
+    for wanted in ["stock rustls can make ", "placement ", "5 %", "90 %", "saturated", "rate reached"] {
+        assert!(printed.contains(wanted), "{wanted:?} in {printed}");
+    }
+}
+
+#[test]
+fn servers_give_way_to_clients_only_where_that_is_asked_for() {
+    let cpus = std::thread::available_parallelism().unwrap().get();
+    for (flag, placement) in [(None, if cpus > 1 { "apart" } else { "shared" }), (Some("--nice"), "nice")] {
+        let flags = ["--key", "p256", "--concurrency", "4", "--slots", "1", "--duration", "0.1"];
+        let (printed, json) = with_json(placement, &flags.into_iter().chain(flag).collect::<Vec<_>>());
+        assert!(printed.contains(&format!("placement {placement}: ")), "{printed}");
+        assert_eq!(json[0]["placement"], placement);
+    }
+}
+
 #[test]
 fn a_rate_that_is_too_high_is_not_reached() {
-    let file = directory("rates").join("rates.jsonl");
-    let flags = ["sweep", "--key", "p256", "--rate", "4,60000", "--duration", "4", "--max-in-flight", "128"];
-    let output = handshake_bench(&[&flags[..], &["--json", utf8(&file)], &MODEST].concat());
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    let json = lines(&std::fs::read_to_string(file).unwrap());
-    assert_eq!(json.len(), 6);
+    let flags = ["--key", "p256", "--rate", "4,60000", "--slots", "1", "--max-in-flight", "128"];
+    let (printed, json) = with_json("rates", &flags);
+    assert_eq!(json.len(), 7);
     for (lines, rate) in json.chunks(3).zip([4.0, 60_000.0]) {
         for line in &lines[..2] {
             assert_positive(
@@ -56,44 +115,34 @@ fn a_rate_that_is_too_high_is_not_reached() {
         }
         assert_eq!(lines[2]["offered_per_s"].as_f64(), Some(rate));
     }
-    // Both implementations were offered the same: the arrivals of two slots and no others.
+    // A slot with few arrivals is longer.
+    assert_eq!([&json[0], &json[3]].map(|line| line["slot_s"].as_f64().unwrap()), [5.0, 1.0]);
+    // Both implementations were offered the same: the same arrivals and no others.
     let due = |line: &Value| ["handshakes", "unstarted"].map(|field| line[field].as_u64().unwrap());
     assert_eq!(due(&json[0]).iter().sum::<u64>(), due(&json[1]).iter().sum::<u64>());
-    assert!(text(&output.stdout).contains(" NO "), "{}", text(&output.stdout));
+    assert!(printed.contains("60000/s") && printed.contains(" NO, overloaded "), "{printed}");
 }
 
 #[test]
-fn a_sweep_measures_every_number_of_clients() {
-    let file = directory("sweep").join("sweep.jsonl");
-    let flags = ["sweep", "--key", "p256,rsa2048", "--concurrency", "1,16", "--duration", "0.2"];
-    let output = handshake_bench(&[&flags[..], &["--json", utf8(&file)], &MODEST].concat());
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    let json = lines(&std::fs::read_to_string(file).unwrap());
-    assert_eq!(json.len(), 12);
-    for (lines, (key, clients)) in
-        json.chunks(3).zip([("p256", 1), ("p256", 16), ("rsa2048", 1), ("rsa2048", 16)])
-    {
-        for (line, provider) in lines.iter().zip(["baseline", "multibuffer"]) {
-            assert_eq!((&line["key"], &line["provider"]), (&key.into(), &provider.into()));
-            assert_eq!((&line["concurrency"], &line["load"]), (&clients.into(), &"closed".into()));
-            assert!(line["reached"].is_null());
+fn every_number_of_clients_is_measured() {
+    let flags = ["--key", "p256,rsa2048", "--concurrency", "1,16", "--slots", "2", "--duration", "0.2"];
+    let (_, json) = with_json("clients", &flags);
+    assert_eq!(json.len(), 2 * (2 * 3 + 1));
+    for (scenario, key) in json.chunks(7).zip(["p256", "rsa2048"]) {
+        assert!(scenario[6]["capacity_per_s"].is_null(), "nothing asks for it");
+        for (lines, clients) in scenario.chunks(3).zip([1, 16]) {
+            for (line, provider) in lines.iter().zip(["baseline", "multibuffer"]) {
+                assert_eq!((&line["key"], &line["provider"]), (&key.into(), &provider.into()));
+                assert_eq!((&line["concurrency"], &line["load"]), (&clients.into(), &"closed".into()));
+                assert!(line["reached"].is_null());
+            }
+            let reasons = lines[1]["flush_reasons"].as_object().unwrap();
+            let batches: u64 = reasons.values().filter_map(|n| n.as_u64()).sum();
+            assert_eq!(batches > 0, has_lanes());
+            if has_lanes() && clients == 1 {
+                assert_eq!(lines[1]["mean_fill"], 1.0, "nobody was there to share a batch with");
+            }
         }
-        let reasons = lines[1]["flush_reasons"].as_object().unwrap();
-        let batches: u64 = reasons.values().filter_map(|n| n.as_u64()).sum();
-        assert_eq!(batches > 0, has_lanes());
-        if has_lanes() && clients == 1 {
-            assert_eq!(lines[1]["mean_fill"], 1.0, "nobody was there to share a batch with");
-        }
-    }
-}
-
-#[test]
-fn a_rate_alone_is_an_open_loop() {
-    let flags = ["--key", "p256", "--rate", "50", "--slots", "1", "--duration", "0.4"];
-    let output = handshake_bench(&[&flags[..], &MODEST].concat());
-    assert!(output.status.success(), "{}", text(&output.stderr));
-    for wanted in ["50/s", "p99.9 µs", "reached", "full/idle/deadline/drain"] {
-        assert!(text(&output.stdout).contains(wanted), "{wanted:?} in {}", text(&output.stdout));
     }
 }
 
@@ -260,9 +309,9 @@ fn loads_that_make_no_sense_are_refused() {
     let none = directory("no-identities");
     let nowhere = ["connect", "--to", "127.0.0.1:1", "--identities-from"];
     assert_refused(&[&nowhere[..], &[utf8(&none)]].concat(), "ca.pem");
-    assert_refused(&["--rate", "5", "--concurrency", "5"], "cannot be used with");
-    assert_refused(&["sweep", "--concurrency", "1", "--threads", "2"], "at least one client");
-    assert_refused(&["sweep", "--rate", "0"], "between 0.01 and");
+    assert_refused(&["--concurrency", "4,1", "--threads", "2"], "at least one client");
+    assert_refused(&["--rate", "0"], "between 0.01 and");
+    assert_refused(&["--load", "most"], "neither a percentage nor `saturated`");
     assert_refused(&["serve", "--identities-from", utf8(&none), "--listen", "unix:"], "needs a path");
     assert_refused(
         &["serve", "--identities-from", utf8(&none), "--rotate", "50"],
@@ -275,8 +324,18 @@ fn loads_that_make_no_sense_are_refused() {
 #[test]
 fn a_report_is_one_page_and_its_json() {
     for (name, args, plots, lines_wanted) in [
-        ("report-run", &["--key", "rsa2048,p256", "--duration", "0.1", "--slots", "2"][..], 4, 6),
-        ("report-sweep", &["sweep", "--concurrency", "1,4", "--rate", "30,60", "--duration", "0.2"], 8, 12),
+        (
+            "report-keys",
+            &["--key", "rsa2048,p256", "--concurrency", "8", "--duration", "0.1", "--slots", "2"][..],
+            4,
+            8,
+        ),
+        (
+            "report-loads",
+            &["--key", "p256", "--load", "50,saturated", "--rate", "60", "--duration", "0.2", "--slots", "1"],
+            4,
+            10,
+        ),
         (
             "report-ops",
             &["ops", "--op", "x25519", "--op", "p256-sign", "--tier", "scalar", "--pairs", "1"],
@@ -285,8 +344,7 @@ fn a_report_is_one_page_and_its_json() {
         ),
     ] {
         let directory = directory(name);
-        let modest = if args.contains(&"ops") { &[][..] } else { &MODEST };
-        let output = handshake_bench(&[args, &["--report", utf8(&directory)], modest].concat());
+        let output = handshake_bench(&[args, &["--report", utf8(&directory)]].concat());
         assert!(output.status.success(), "{}", text(&output.stderr));
         let html = std::fs::read_to_string(directory.join("index.html")).unwrap();
         assert!(html.matches("<svg ").count() >= plots, "{name}: {} plots", html.matches("<svg ").count());

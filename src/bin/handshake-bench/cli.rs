@@ -1,12 +1,12 @@
 //! The command line: its options, and the combinations that make no sense.
 
+mod level;
 pub(crate) mod peers;
-mod sweep;
 mod tls;
 mod units;
 
+pub(crate) use level::{Level, Pace, SATURATING};
 pub(crate) use peers::{ConnectArgs, IdentitiesArgs, ServeArgs};
-pub(crate) use sweep::SweepArgs;
 pub(crate) use tls::{BaselineKind, ClientKind, Kx, RotateArgs, TlsArgs, TlsVersion};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -17,8 +17,9 @@ use units::{rate, seconds};
 
 /// Measures TLS handshakes with client certificates: stock rustls with aws-lc-rs against rustls-multibuffer.
 ///
-/// Without arguments: RSA-2048 and P-256 identities, TLS 1.3, X25519, no resumption, 64 concurrent clients
-/// over loopback TCP, one server thread; both implementations take turns in the same run.
+/// Without arguments: RSA-2048 and P-256 identities, TLS 1.3, X25519, no resumption, loopback TCP, one server
+/// thread with a CPU of its own. Measures how many handshakes a second stock rustls can make, and then both
+/// implementations, in turns, at 5, 25, 50, 75 and 90 % of that, arriving at random times, and saturated.
 #[derive(Debug, Parser)]
 #[command(version, args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
@@ -33,8 +34,6 @@ pub(crate) enum Command {
     /// Measure single operations instead of handshakes: every operation, tier and fill against aws-lc-rs and
     /// ring.
     Ops(OpsArgs),
-    /// Measure at several numbers of clients, or rates of arrival, in turn.
-    Sweep(SweepArgs),
     /// The server's half alone: accepts handshakes from any client until it is told to stop.
     Serve(ServeArgs),
     /// The clients' half alone: loads any TLS server.
@@ -53,64 +52,43 @@ pub(crate) struct RunArgs {
     /// Identities of server and clients; several may be given, separated by commas.
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = [KeyKind::Rsa2048, KeyKind::P256])]
     pub(crate) key: Vec<KeyKind>,
-    /// Clients that make one handshake after the other at the same time.
-    #[arg(long, default_value_t = 64, value_name = "N")]
-    pub(crate) concurrency: usize,
-    /// Handshakes per second that begin at random times (a Poisson process), however long earlier ones take,
-    /// instead of `--concurrency`. Latency then counts from the time at which a handshake was due.
-    #[arg(long, value_name = "R", value_parser = rate, conflicts_with = "concurrency")]
-    pub(crate) rate: Option<f64>,
-    /// Slots of each implementation for each scenario; they alternate.
-    #[arg(long, default_value_t = 13, value_name = "N")]
+    /// Loads: percentages of the handshakes a second that stock rustls can make, which are measured first and
+    /// then arrive at random times (a Poisson process), however long earlier ones take; and `saturated`, 64
+    /// clients for each server thread that make one handshake after the other [default:
+    /// 5,25,50,75,90,saturated, unless there is --rate or --concurrency].
+    #[arg(long, value_delimiter = ',', value_name = "PERCENT,...", value_parser = level::of_capacity)]
+    pub(crate) load: Vec<Level>,
+    /// Loads: handshakes a second that arrive at random times, as with percentages. Latency counts from the
+    /// time at which a handshake was due.
+    #[arg(long, value_delimiter = ',', value_name = "R,...", value_parser = rate)]
+    pub(crate) rate: Vec<f64>,
+    /// Loads: numbers of clients that make one handshake after the other at the same time.
+    #[arg(long, value_delimiter = ',', value_name = "N,...")]
+    pub(crate) concurrency: Vec<usize>,
+    /// Slots of each implementation at each load; they alternate.
+    #[arg(long, default_value_t = 4, value_name = "N")]
     pub(crate) slots: usize,
-    #[command(flatten)]
-    pub(crate) measure: MeasureArgs,
-}
-
-/// What the default run and sweeps have in common.
-#[derive(Debug, Args)]
-pub(crate) struct MeasureArgs {
+    /// Length of one measured slot, in seconds; longer where less than 20 handshakes would arrive.
+    #[arg(long, default_value = "1", value_name = "S", value_parser = seconds)]
+    pub(crate) duration: Duration,
     /// Server threads, each with a listener, a runtime and an engine of its own.
     #[arg(long, default_value_t = 1, value_name = "N")]
     pub(crate) threads: usize,
-    /// How much server threads give way to clients on the same cores (nice): from 0, not at all, to 19.
-    #[arg(long, default_value_t = 19, value_name = "N", value_parser = clap::value_parser!(u8).range(..20))]
-    pub(crate) server_nice: u8,
-    /// Length of one measured slot, in seconds.
-    #[arg(long, default_value = "1", value_name = "S", value_parser = seconds)]
-    pub(crate) duration: Duration,
-    /// With `--rate`: handshakes that run at a time, at most; more wait, and their waiting counts.
+    /// Let clients use every CPU, and server threads give way to them (nice 19), so that work is always
+    /// waiting: batches are fuller than those of a server that has its CPUs to itself.
+    #[arg(long)]
+    pub(crate) nice: bool,
+    /// Handshakes that run at a time, at most, if they arrive at random times; more wait, and their waiting
+    /// counts.
     #[arg(long, default_value_t = 1024, value_name = "N")]
     pub(crate) max_in_flight: usize,
-    /// With `--rate`: where the random times of arrival begin; both implementations get the same.
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    pub(crate) seed: u64,
-    /// Also write the results to this file, one JSON object per line.
+    /// Also write every row to this file, one JSON object per line.
     #[arg(long, value_name = "FILE")]
     pub(crate) json: Option<PathBuf>,
     /// Also write a page with plots and tables to this directory, `index.html`, and beside it
     /// `results.jsonl`.
     #[arg(long, value_name = "DIR")]
     pub(crate) report: Option<PathBuf>,
-}
-
-/// When handshakes begin.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Pace {
-    /// A closed loop: that many clients, of which each begins a handshake when its last one has ended.
-    Closed(usize),
-    /// An open loop: that many handshakes per second, at random times, however long earlier ones take.
-    Open(f64),
-}
-
-impl Pace {
-    /// The two columns of reports, of which one applies.
-    pub(crate) fn offered_per_s(self) -> Option<f64> {
-        match self {
-            Self::Closed(_) => None,
-            Self::Open(rate) => Some(rate),
-        }
-    }
 }
 
 /// The `soak` command.
@@ -127,9 +105,6 @@ pub(crate) struct SoakArgs {
     /// Clients that make one handshake after the other at the same time.
     #[arg(long, default_value_t = 256, value_name = "N")]
     pub(crate) concurrency: usize,
-    /// How much server threads give way to clients on the same cores (nice): from 0, not at all, to 19.
-    #[arg(long, default_value_t = 19, value_name = "N", value_parser = clap::value_parser!(u8).range(..20))]
-    pub(crate) server_nice: u8,
     /// Give up after this many seconds.
     #[arg(long, default_value = "1800", value_name = "S", value_parser = seconds)]
     pub(crate) time_limit: Duration,
@@ -173,25 +148,33 @@ pub(crate) fn name_of(value: &impl ValueEnum) -> String {
 }
 
 impl RunArgs {
-    /// When handshakes begin.
-    pub(crate) fn pace(&self) -> Pace {
-        self.rate.map_or(Pace::Closed(self.concurrency), Pace::Open)
+    /// The loads to measure: percentages, rates, numbers of clients.
+    pub(crate) fn levels(&self) -> Vec<Level> {
+        let default = match self.load.is_empty() && self.rate.is_empty() && self.concurrency.is_empty() {
+            true => &Level::DEFAULT[..],
+            false => &[],
+        };
+        let rates = self.rate.iter().copied().map(Level::Rate);
+        let clients = self.concurrency.iter().copied().map(Level::Clients);
+        default.iter().chain(&self.load).copied().chain(rates).chain(clients).collect()
+    }
+
+    /// Handshakes that run at a time, at most.
+    pub(crate) fn concurrency(&self, pace: Pace) -> usize {
+        match pace {
+            Pace::Closed(clients) => clients,
+            Pace::Open(_) => self.max_in_flight,
+        }
     }
 
     /// Refuses what cannot be measured.
     pub(crate) fn check(&self) -> Result<(), String> {
         self.tls.check(&self.key)?;
-        self.measure.check(&[self.pace()], self.slots)?;
-        check_once(&self.key)
-    }
-}
-
-impl MeasureArgs {
-    fn check(&self, paces: &[Pace], slots: usize) -> Result<(), String> {
-        for pace in paces {
-            let (option, number) = match pace {
-                Pace::Closed(clients) => ("concurrency", *clients),
-                Pace::Open(_) => ("max-in-flight", self.max_in_flight),
+        check_once(&self.key)?;
+        for level in self.levels() {
+            let (option, number) = match level {
+                Level::Clients(clients) => ("concurrency", clients),
+                _ => ("max-in-flight", self.max_in_flight),
             };
             if number == 0 {
                 return Err(format!("--{option} must be above zero"));
@@ -203,18 +186,10 @@ impl MeasureArgs {
                 ));
             }
         }
-        if slots == 0 || self.duration.is_zero() {
+        if self.slots == 0 || self.duration.is_zero() {
             return Err("--slots and --duration must be above zero".into());
         }
         Ok(())
-    }
-
-    /// Handshakes that run at a time, at most.
-    pub(crate) fn concurrency(&self, pace: Pace) -> usize {
-        match pace {
-            Pace::Closed(clients) => clients,
-            Pace::Open(_) => self.max_in_flight,
-        }
     }
 }
 
@@ -267,7 +242,9 @@ mod tests {
         assert_eq!(run.key, [KeyKind::Rsa2048, KeyKind::P256]);
         assert_eq!((run.tls.kx, run.tls.tls), (Kx::X25519, TlsVersion::V1_3));
         assert_eq!((run.tls.client, run.tls.intermediate, run.tls.identities), (ClientKind::Stock, false, 1));
-        assert_eq!((run.pace(), run.measure.threads), (Pace::Closed(64), 1));
+        assert_eq!((run.threads, run.nice), (1, false));
+        let shares = [5.0, 25.0, 50.0, 75.0, 90.0].map(Level::Percent);
+        assert_eq!(run.levels(), [&shares[..], &[Level::Saturated]].concat());
         assert_eq!((run.tls.poll_delay, run.tls.tier), (Duration::ZERO, None));
     }
 
@@ -284,7 +261,9 @@ mod tests {
             &["--duration", "NaN"],
             &["--slots", "0"],
             &["--rate", "0"],
-            &["--rate", "100", "--concurrency", "8"],
+            &["--load", "0"],
+            &["--load", "half"],
+            &["--load", "100000"],
             &["--rate", "100", "--max-in-flight", "0"],
             &["--rotate", "50", "--resume"],
             &["--rotate", "50", "--server-only-auth"],
@@ -308,6 +287,15 @@ mod tests {
         ] {
             assert!(parse(bad).is_err(), "{bad:?} was accepted");
         }
+    }
+
+    #[test]
+    fn loads_are_those_asked_for() {
+        let levels = |words: &[&str]| parse(words).unwrap().run.levels();
+        assert_eq!(levels(&["--rate", "100,200.5"]), [Level::Rate(100.0), Level::Rate(200.5)]);
+        assert_eq!(levels(&["--load", "saturated,12.5"]), [Level::Saturated, Level::Percent(12.5)]);
+        let all = levels(&["--concurrency", "3", "--rate", "7", "--load", "50"]);
+        assert_eq!(all, [Level::Percent(50.0), Level::Rate(7.0), Level::Clients(3)]);
     }
 
     #[test]

@@ -66,7 +66,7 @@ mod tests {
 
     #[test]
     fn untrusted_clients_count_zero() {
-        let placement = Placement::new(1, 8).nice(0);
+        let placement = Placement::new(1, false);
         for tls in ["1.2", "1.3"] {
             for (provider, client) in Provider::ALL.into_iter().zip(["stock", "multibuffer"]) {
                 for more in ["--identities=3", "--intermediate", "--resume", "--server-only-auth"] {
@@ -80,7 +80,7 @@ mod tests {
 
     #[test]
     fn untrusted_clients_count_zero_while_identities_rotate() {
-        let placement = Placement::new(1, 8).nice(0);
+        let placement = Placement::new(1, false);
         for tls in ["1.2", "1.3"] {
             let scenario = scenario(&["--tls", tls, "--rotate", "5", "--rotate-ca", "3"]);
             let server = Server::start(Provider::Multibuffer, &scenario, 1, &placement).unwrap();
@@ -90,7 +90,7 @@ mod tests {
 
     #[test]
     fn the_control_notices_trusted_clients() {
-        let placement = Placement::new(1, 8).nice(0);
+        let placement = Placement::new(1, false);
         let scenario = scenario(&[]);
         let server = Server::start(Provider::Baseline, &scenario, 1, &placement).unwrap();
         let clients = scenario.clients(Provider::Baseline, 8).unwrap();

@@ -24,7 +24,6 @@ mod server;
 mod sides;
 mod soak;
 mod stats;
-mod sweep;
 mod tickets;
 
 use clap::Parser;
@@ -35,7 +34,6 @@ fn main() -> ExitCode {
     let result = match &cli.command {
         Some(cli::Command::Ops(args)) => ops::run(args),
         Some(cli::Command::Soak(args)) => soak::run(args),
-        Some(cli::Command::Sweep(args)) => sweep::run(args),
         Some(cli::Command::Serve(args)) => peers::serve(args),
         Some(cli::Command::Connect(args)) => peers::connect(args),
         Some(cli::Command::Identities(args)) => peers::write_identities(args),

@@ -44,8 +44,7 @@ pub(crate) fn serve(args: &ServeArgs) -> Result<(), String> {
         ServerKind::Stock => Provider::Baseline,
         ServerKind::Multibuffer => Provider::Multibuffer,
     };
-    // Clients are elsewhere: there is nobody to give way to.
-    let placement = Placement::new(args.threads, args.threads);
+    let placement = Placement::new(args.threads, false);
     let server = Server::listen(provider, &scenario, args.threads, &placement, &args.listen)?;
     let address = server.targets().first().ok_or("there is no thread")?;
     println!("{}listening {address}", report::header(args.tls.tier));
@@ -123,7 +122,7 @@ pub(crate) fn connect(args: &ConnectArgs) -> Result<(), String> {
     let concurrency = if args.rate.is_some() { args.max_in_flight } else { args.concurrency };
     let clients = scenario.clients(Provider::Baseline, concurrency).map_err(|e| e.to_string())?;
     println!("{}to        {}", report::header(args.tls.tier), args.to);
-    let arrivals = args.rate.map(|rate| arrivals::poisson(rate, args.duration, args.seed));
+    let arrivals = args.rate.map(|rate| arrivals::poisson(rate, args.duration, 0));
     let load = Load {
         targets: std::slice::from_ref(&args.to),
         clients: &clients,
@@ -132,7 +131,7 @@ pub(crate) fn connect(args: &ConnectArgs) -> Result<(), String> {
         arrivals: arrivals.as_deref(),
         exchange: &exchange,
     };
-    let outcome = client::run(&load, &Placement::new(0, concurrency)).map_err(|e| format!("clients: {e}"))?;
+    let outcome = client::run(&load, &Placement::new(0, false)).map_err(|e| format!("clients: {e}"))?;
     let line = Line::new(args, &outcome)?;
     print!("{}", line.table());
     json.write(&(serde_json::to_string(&line).map_err(|e| e.to_string())? + "\n"))?;

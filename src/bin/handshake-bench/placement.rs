@@ -1,44 +1,48 @@
-//! Which cores servers and clients run on.
+//! Which CPUs servers and clients run on.
 //!
-//! The server threads are what is measured: each has a core of its own as far as there are enough, and the
-//! clients get the others. A handshake costs a stock client at least what it costs the server, so with few
-//! cores the clients would be the bottleneck, the server would idle, and nothing would be *concurrent* for
-//! it. There the clients may use every core, and the server threads give way to them (`nice`): they find work
-//! waiting whenever they run, as under load. Their CPU time is counted by thread, so it stays comparable.
+//! The server threads are what is measured: each has a CPU of its own if there are enough, and the clients
+//! have the others. A handshake costs a stock client at least what it costs the server, so with few CPUs the
+//! clients may be the bottleneck. For whoever wants a server that always finds work waiting, the clients may
+//! use every CPU, and the server threads give way to them (`nice`): their CPU time is counted by thread.
 
 use core_affinity::CoreId;
 
-/// Cores for the threads of a run.
+/// Whether servers and clients meet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    /// They have CPUs of their own.
+    Apart,
+    /// There are too few CPUs for that.
+    Shared,
+    /// Clients use every CPU, and server threads give way to them.
+    Nice,
+}
+
+/// CPUs for the threads of a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Placement {
     servers: Vec<CoreId>,
     clients: Vec<CoreId>,
-    shared: bool,
-    /// How much server threads give way where cores are shared.
-    nice: u8,
+    kind: Kind,
 }
 
 impl Placement {
-    /// For `threads` server threads under the load of `concurrency` clients.
-    pub(crate) fn new(threads: usize, concurrency: usize) -> Self {
-        Self::on(core_affinity::get_core_ids().unwrap_or_default(), threads, concurrency)
+    /// For `threads` server threads, which give way to the clients if they are `nice`.
+    pub(crate) fn new(threads: usize, nice: bool) -> Self {
+        Self::on(core_affinity::get_core_ids().unwrap_or_default(), threads, nice)
     }
 
-    fn on(cores: Vec<CoreId>, threads: usize, concurrency: usize) -> Self {
-        let spare = cores.len().saturating_sub(threads);
-        // Without more clients than threads no two handshakes meet in one thread, so there is nothing to
-        // load.
-        let shared = spare == 0 || (concurrency > threads && spare < 2 * threads);
-        let clients = if shared { cores.clone() } else { cores[threads..].to_vec() };
-        Self { servers: cores, clients, shared, nice: 19 }
+    fn on(cpus: Vec<CoreId>, threads: usize, nice: bool) -> Self {
+        let kind = match (nice, cpus.len() > threads) {
+            (true, _) => Kind::Nice,
+            (false, true) => Kind::Apart,
+            (false, false) => Kind::Shared,
+        };
+        let clients = if kind == Kind::Apart { cpus[threads..].to_vec() } else { cpus.clone() };
+        Self { servers: cpus, clients, kind }
     }
 
-    /// The same where server threads give way to clients that much.
-    pub(crate) fn nice(self, nice: u8) -> Self {
-        Self { nice, ..self }
-    }
-
-    /// The number of client threads: one for each of their cores, and at least one.
+    /// The number of client threads: one for each of their CPUs, and at least one.
     pub(crate) fn client_threads(&self) -> usize {
         self.clients.len().max(1)
     }
@@ -46,11 +50,8 @@ impl Placement {
     /// Puts the calling thread where server thread `index` belongs.
     pub(crate) fn enter_server(&self, index: usize) {
         pin(&self.servers, index);
-        if self.shared && rustix::process::nice(self.nice.into()).is_err() {
-            eprintln!(
-                "handshake-bench: the server thread cannot give way to the clients (nice {})",
-                self.nice
-            );
+        if self.kind == Kind::Nice && rustix::process::nice(19).is_err() {
+            eprintln!("handshake-bench: the server thread cannot give way to the clients");
         }
     }
 
@@ -59,28 +60,42 @@ impl Placement {
         pin(&self.clients, index);
     }
 
+    /// One word.
+    pub(crate) fn name(&self) -> &'static str {
+        match self.kind {
+            Kind::Apart => "apart",
+            Kind::Shared => "shared",
+            Kind::Nice => "nice",
+        }
+    }
+
     /// One line for the report.
     pub(crate) fn describe(&self, threads: usize) -> String {
-        let list = |cores: &[CoreId]| cores.iter().map(|c| c.id.to_string()).collect::<Vec<_>>().join(",");
-        let servers = list(&self.servers[..threads.min(self.servers.len())]);
-        let clients = list(&self.clients);
-        match self.shared {
-            false => format!("server threads on cores {servers}, clients on cores {clients}"),
-            true => format!(
-                "server threads on cores {servers} at nice {nice}, clients on cores {clients}: too few cores \
-                 to keep them apart, so handshakes/s and latency include the clients' work; server CPU does not",
-                nice = self.nice
-            ),
-        }
+        let list = |cpus: &[CoreId]| cpus.iter().map(|c| c.id.to_string()).collect::<Vec<_>>().join(",");
+        let why = match self.kind {
+            Kind::Apart => "",
+            Kind::Shared => {
+                "; too few CPUs to keep them apart: handshakes/s and latency include the clients' work"
+            }
+            Kind::Nice => {
+                "; server threads give way to clients: handshakes/s and latency include the clients' work"
+            }
+        };
+        format!(
+            "{}: server threads on CPUs {}, clients on CPUs {}{why}",
+            self.name(),
+            list(&self.servers[..threads.min(self.servers.len())]),
+            list(&self.clients),
+        )
     }
 }
 
-/// Pins the calling thread to a core; where that is impossible it stays where the system puts it.
+/// Pins the calling thread to a CPU; where that is impossible it stays where the system puts it.
 fn pin(cores: &[CoreId], index: usize) {
     if let Some(core) = cores.get(index % cores.len().max(1))
         && !core_affinity::set_for_current(*core)
     {
-        eprintln!("handshake-bench: cannot pin a thread to core {}", core.id);
+        eprintln!("handshake-bench: cannot pin a thread to CPU {}", core.id);
     }
 }
 
@@ -88,26 +103,27 @@ fn pin(cores: &[CoreId], index: usize) {
 mod tests {
     use super::*;
 
-    fn on(cores: usize, threads: usize, concurrency: usize) -> Placement {
-        Placement::on((0..cores).map(|id| CoreId { id }).collect(), threads, concurrency)
+    fn on(cpus: usize, threads: usize, nice: bool) -> Placement {
+        Placement::on((0..cpus).map(|id| CoreId { id }).collect(), threads, nice)
     }
 
     #[test]
-    fn clients_keep_apart_where_there_are_enough_cores() {
-        let apart = on(4, 1, 64);
-        assert!(!apart.shared);
-        assert_eq!(apart.client_threads(), 3);
-        let alone = on(2, 1, 1);
-        assert!(!alone.shared);
-        assert_eq!(alone.client_threads(), 1);
-    }
-
-    #[test]
-    fn clients_use_every_core_where_there_are_few() {
-        for placement in [on(2, 1, 64), on(4, 2, 64), on(1, 1, 1), on(2, 4, 64)] {
-            assert!(placement.shared);
-            assert_eq!(placement.clients.len(), placement.servers.len());
+    fn clients_keep_apart_where_there_is_a_cpu_for_them() {
+        for (cpus, threads, clients) in [(4, 1, 3), (2, 1, 1), (4, 3, 1), (4, 0, 4)] {
+            let placement = on(cpus, threads, false);
+            assert_eq!((placement.name(), placement.client_threads()), ("apart", clients));
+            assert_eq!(placement.clients[0].id, threads);
         }
-        assert_eq!(on(0, 1, 64).client_threads(), 1);
+    }
+
+    #[test]
+    fn clients_use_every_cpu_where_there_are_few_or_where_servers_give_way() {
+        for (cpus, threads, nice, name) in
+            [(1, 1, false, "shared"), (2, 4, false, "shared"), (2, 1, true, "nice"), (8, 2, true, "nice")]
+        {
+            let placement = on(cpus, threads, nice);
+            assert_eq!((placement.name(), placement.client_threads()), (name, cpus));
+        }
+        assert_eq!(on(0, 1, false).client_threads(), 1);
     }
 }

@@ -23,14 +23,15 @@ pub(crate) fn progress(steps: usize) -> ProgressBar {
 }
 
 /// A table with aligned columns: the first column to the left, the others to the right.
-pub(crate) fn table<const N: usize>(head: &[&str; N], rows: impl Iterator<Item = [String; N]>) -> String {
-    let head = head.map(str::to_owned);
-    let rows: Vec<[String; N]> = std::iter::once(head).chain(rows).collect();
-    let widths: [usize; N] =
-        std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
+pub(crate) fn table(head: &[impl ToString], rows: impl Iterator<Item = impl AsRef<[String]>>) -> String {
+    let head = head.iter().map(ToString::to_string).collect();
+    let rows = rows.map(|row| row.as_ref().to_vec());
+    let rows: Vec<Vec<String>> = std::iter::once(head).chain(rows).collect();
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..rows[0].len()).map(width).collect();
     let mut text = String::new();
-    for row in rows {
-        for (column, (cell, width)) in row.iter().zip(widths).enumerate() {
+    for row in &rows {
+        for (column, (cell, width)) in row.iter().zip(&widths).enumerate() {
             text.push_str(&if column == 0 { format!("{cell:<width$}") } else { format!("  {cell:>width$}") });
         }
         text.truncate(text.trim_end().len());
@@ -45,7 +46,7 @@ mod tests {
 
     #[test]
     fn columns_are_aligned() {
-        let rows = [["a".to_owned(), "1".to_owned()], ["long".to_owned(), "µs 22".to_owned()]];
+        let rows = [["a", "1"], ["long", "µs 22"]].map(|row| row.map(str::to_owned));
         assert_eq!(table(&["x", "y"], rows.into_iter()), "x         y\na         1\nlong  µs 22\n");
     }
 }

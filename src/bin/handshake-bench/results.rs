@@ -1,16 +1,18 @@
-//! The results of the default run and of sweeps: slots and their summaries.
+//! The results: slots and their summaries.
 
 mod lines;
 mod tables;
 
-pub(crate) use lines::{JsonFile, json_lines};
-pub(crate) use tables::{load, point, point_head, points, table};
+pub(crate) use lines::{JsonFile, point_lines, scenario_line};
+pub(crate) use tables::{LEGEND, cells, heads, table};
 
 use crate::batches::Batches;
-use crate::cli::{KeyKind, Pace};
+use crate::cli::{KeyKind, Level, Pace};
+use crate::client::Outcome;
 use crate::rotation::Rotated;
 use crate::sides::Provider;
 use crate::stats::{self, Latencies};
+use rustls_multibuffer::handshake::BreakEven;
 use std::time::Duration;
 
 /// The share of the rate asked for that has to be made.
@@ -46,12 +48,12 @@ impl Slot {
     }
 
     /// CPU seconds of the server threads in each second.
-    fn busy(&self) -> f64 {
+    pub(crate) fn busy(&self) -> f64 {
         self.server_cpu.as_secs_f64() / self.elapsed.as_secs_f64()
     }
 }
 
-/// One implementation in one scenario.
+/// One implementation at one load.
 #[derive(Clone, Debug)]
 pub(crate) struct Side {
     pub(crate) provider: Provider,
@@ -70,6 +72,14 @@ impl Side {
             failures: 0,
             first_failure: None,
         }
+    }
+
+    /// Adds what one slot has shown.
+    pub(crate) fn add(&mut self, slot: Slot, outcome: Outcome) {
+        self.slots.push(slot);
+        self.latencies.append(&outcome.latencies);
+        self.failures += outcome.failures;
+        self.first_failure = self.first_failure.take().or(outcome.first_failure);
     }
 
     fn each(&self, value: impl Fn(&Slot) -> f64) -> Vec<f64> {
@@ -120,23 +130,45 @@ impl Side {
     }
 }
 
-/// Both implementations in one scenario, the baseline first.
+/// Both implementations at one load, the baseline first.
 #[derive(Clone, Debug)]
-pub(crate) struct ScenarioResult {
-    pub(crate) scenario: String,
-    pub(crate) key: KeyKind,
+pub(crate) struct Point {
+    pub(crate) level: Level,
     pub(crate) pace: Pace,
     /// What was rotated meanwhile, if that was asked for.
     pub(crate) rotated: Option<Rotated>,
     pub(crate) sides: Vec<Side>,
 }
 
-impl ScenarioResult {
+impl Point {
     /// The multibuffer's value over the baseline's, median over the pairs of neighbouring slots.
     pub(crate) fn ratio(&self, value: impl Fn(&Slot) -> f64) -> f64 {
         let [baseline, multibuffer] = [&self.sides[0], &self.sides[1]].map(|side| side.each(&value));
         stats::median_ratio(&multibuffer, &baseline).expect("there is at least one slot")
     }
+}
+
+/// What stock rustls can make.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Capacity {
+    /// Handshakes a second.
+    pub(crate) per_s: f64,
+    /// CPU seconds of the server a second meanwhile.
+    pub(crate) busy: f64,
+}
+
+/// One scenario at all loads.
+#[derive(Clone, Debug)]
+pub(crate) struct ScenarioResult {
+    pub(crate) scenario: String,
+    pub(crate) key: KeyKind,
+    /// One word for where servers and clients ran.
+    pub(crate) placement: &'static str,
+    /// If some load is a part of it.
+    pub(crate) capacity: Option<Capacity>,
+    pub(crate) points: Vec<Point>,
+    /// What the server's engines have found in the end.
+    pub(crate) break_even: Vec<BreakEven>,
 }
 
 #[cfg(test)]

@@ -35,6 +35,13 @@ pub(crate) struct Rotated {
     pub(crate) cas: usize,
 }
 
+impl Rotated {
+    /// Those since `earlier`.
+    pub(crate) fn since(self, earlier: Self) -> Self {
+        Self { svids: self.svids - earlier.svids, cas: self.cas - earlier.cas }
+    }
+}
+
 #[derive(Default)]
 struct Counts {
     svids: AtomicUsize,
@@ -73,7 +80,7 @@ impl Rotation {
         let (sender, receiver) = mpsc::channel();
         let theirs = counts.clone();
         let thread = std::thread::Builder::new().name("rotation".to_owned()).spawn(move || {
-            Placement::new(1, 1).enter_client(0);
+            Placement::new(1, false).enter_client(0);
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
             runtime.block_on(async {
                 let world = World::new(key, args).await?;

@@ -21,7 +21,7 @@ const TOLERANCE_KIB: u64 = 4096;
 pub(crate) fn run(args: &SoakArgs) -> Result<(), String> {
     args.check()?;
     limits::allow_connections(args.concurrency)?;
-    let placement = Placement::new(1, args.concurrency).nice(args.server_nice);
+    let placement = Placement::new(1, false);
     println!("{}placement {}\n", report::header(args.tls.tier), placement.describe(1));
     let scenario = Scenario::new(args.key, &args.tls)?;
     let server = Server::start(Provider::Multibuffer, &scenario, 1, &placement)?;

@@ -82,9 +82,6 @@ pub(crate) struct ConnectArgs {
     /// With `--rate`: handshakes that run at a time, at most; more wait, and their waiting counts.
     #[arg(long, default_value_t = 1024, value_name = "N")]
     pub(crate) max_in_flight: usize,
-    /// With `--rate`: where the random times of arrival begin.
-    #[arg(long, default_value_t = 1, value_name = "N")]
-    pub(crate) seed: u64,
     /// How long to make handshakes, in seconds.
     #[arg(long, default_value = "5", value_name = "S", value_parser = seconds)]
     pub(crate) duration: Duration,

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use rustls_multibuffer::TierKind;
 use std::time::Duration;
 
-/// What the default run and the soak have in common.
+/// What all commands that make handshakes have in common.
 #[derive(Clone, Debug, Args)]
 pub(crate) struct TlsArgs {
     /// The one key exchange group that server and clients are willing to use.

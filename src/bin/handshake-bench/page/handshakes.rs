@@ -3,10 +3,10 @@
 use super::Section;
 use super::plot::{Plot, Scale, Series};
 use crate::batches::Batches;
-use crate::cli::{self, Pace};
-use crate::results::{ScenarioResult, Side, Slot, load, point, point_head};
+use crate::cli;
+use crate::results::{Point, ScenarioResult, Side, Slot, cells, heads};
 
-/// What is plotted of one implementation at one point.
+/// What is plotted of one implementation at one load.
 type Value = fn(&Side) -> f64;
 
 /// Title, label with unit, whether the axis is logarithmic, value.
@@ -17,91 +17,72 @@ const PLOTS: [(&str, &str, bool, Value); 4] = [
     ("Latency: 99th percentile", "latency, µs", true, |side| side.percentiles([99.0])[0]),
 ];
 
-/// A section for each scenario that was measured at several points, and one for all others.
+/// A section for each scenario with several loads, and one for all others.
 pub(crate) fn sections(results: &[ScenarioResult]) -> Vec<Section> {
-    let mut groups: Vec<Vec<&ScenarioResult>> = Vec::new();
-    for result in results {
-        let open = |r: &ScenarioResult| r.pace.offered_per_s().is_some();
-        let same = |r: &ScenarioResult| r.scenario == result.scenario && open(r) == open(result);
-        match groups.iter_mut().find(|group| same(group[0])) {
-            Some(group) => group.push(result),
-            None => groups.push(vec![result]),
-        }
-    }
-    let (sweeps, single): (Vec<_>, Vec<_>) = groups.into_iter().partition(|group| group.len() > 1);
-    let single: Vec<_> = single.into_iter().flatten().collect();
-    let single = (!single.is_empty()).then(|| bars(&single));
-    single.into_iter().chain(sweeps.iter().map(|group| lines(group))).collect()
+    let (single, several): (Vec<_>, Vec<_>) = results.iter().partition(|result| result.points.len() == 1);
+    let bars = (!single.is_empty()).then(|| bars(&single));
+    bars.into_iter().chain(several.into_iter().map(lines)).collect()
 }
 
 fn section(heading: String, plots: Vec<Plot>, results: &[&ScenarioResult]) -> Section {
-    let rows = results.iter().flat_map(|result| result.sides.iter().map(|side| point(result, side).to_vec()));
-    let head = point_head().map(str::to_owned).to_vec();
+    let head = [vec!["scenario".to_owned()], heads(true)].concat();
+    let points =
+        results.iter().flat_map(|result| result.points.iter().map(|point| (&result.scenario, point)));
+    let sides = points.flat_map(|(name, point)| point.sides.iter().map(move |side| (name, point, side)));
+    let rows = sides.map(|(name, point, side)| [vec![name.clone()], cells(point, side, true)].concat());
     Section { heading, note: NOTE, plots, head, rows: rows.collect() }
 }
 
-const NOTE: &str = "Baseline is stock rustls with aws-lc-rs, or, in scenarios against-fixed, this crate without \
-rotation; both implementations took turns in one run. A handshake counts when the first application byte has \
-come back; latency runs to that byte from connecting, or, where handshakes are due at a rate, from the time at \
-which one was due. Handshakes per second and CPU time are medians of the slots, their ratio to the baseline is \
-that of neighbouring slots; percentiles are of all handshakes.";
+const NOTE: &str = "Baseline is stock rustls with aws-lc-rs, or, in scenarios against-fixed, this \
+crate without rotation; both implementations took turns in one run. Loads in percent are of what \
+stock rustls can make in a second; these, and rates, arrive at random times. A handshake counts when \
+the first application byte has come back; latency runs to that byte from connecting, or, where \
+handshakes are due at a rate, from the time at which one was due. Handshakes per second and CPU time \
+are medians of the slots, their ratio to the baseline is that of neighbouring slots; percentiles are \
+of all handshakes.";
 
 /// One bar for each scenario and implementation.
 fn bars(results: &[&ScenarioResult]) -> Section {
     let names = results.iter().map(|result| cli::name_of(&result.key)).collect();
     let x = Scale::Names(names);
-    let at = |index: usize, _: &ScenarioResult| index as f64;
+    let points: Vec<_> = results.iter().map(|result| &result.points[0]).collect();
     let plots = PLOTS.map(|(title, y_label, _, value)| {
-        let series = both(results, at, value);
-        plot(title, "kind of key", y_label, (x.clone(), Scale::Linear), series)
+        plot(title, "kind of key", y_label, (x.clone(), Scale::Linear), both(&points, value))
     });
-    let scenarios: Vec<_> = results.iter().map(|r| format!("{}, {}", r.scenario, load(r.pace))).collect();
-    section(scenarios.join("; "), plots.into(), results)
+    let name = |result: &&ScenarioResult| format!("{}, {}", result.scenario, result.points[0].level);
+    section(results.iter().map(name).collect::<Vec<_>>().join("; "), plots.into(), results)
 }
 
-/// A line for each implementation along the points of a sweep.
-fn lines(results: &[&ScenarioResult]) -> Section {
-    let open = results[0].pace.offered_per_s().is_some();
-    let (x, x_label) = match open {
-        true => (Scale::Linear, "handshakes due a second"),
-        false => (Scale::Log(2.0), "clients at the same time"),
-    };
-    let at = |_: usize, result: &ScenarioResult| match result.pace {
-        Pace::Closed(clients) => clients as f64,
-        Pace::Open(rate) => rate,
-    };
+/// A line for each implementation along the loads of a scenario.
+fn lines(result: &ScenarioResult) -> Section {
+    let points: Vec<_> = result.points.iter().collect();
+    let x = Scale::Steps(points.iter().map(|point| point.level.to_string()).collect());
     let mut plots: Vec<_> = PLOTS
         .iter()
         .map(|(title, y_label, log, value)| {
             let y = if *log { Scale::Log(10.0) } else { Scale::Linear };
-            plot(title, x_label, y_label, (x.clone(), y), both(results, at, *value))
+            plot(title, "load", y_label, (x.clone(), y), both(&points, *value))
         })
         .collect();
-    let fill = |side: &Side| side.batches().mean_fill().unwrap_or(f64::NAN);
     let ours = |value: &dyn Fn(&Side) -> f64| -> Vec<(f64, f64)> {
-        results.iter().map(|result| (at(0, result), value(&result.sides[1]))).collect()
+        points.iter().enumerate().map(|(index, point)| (index as f64, value(&point.sides[1]))).collect()
     };
-    if results.iter().any(|result| result.sides[1].batches().mean_fill().is_some()) {
+    let fill = |side: &Side| side.batches().mean_fill().unwrap_or(f64::NAN);
+    if points.iter().any(|point| point.sides[1].batches().mean_fill().is_some()) {
         // An empty first series keeps the colour of this crate.
         let series =
             ["", "multibuffer"].map(|name| (name, if name.is_empty() { Vec::new() } else { ours(&fill) }));
         let series = series.map(|(name, points)| Series { name: name.into(), points }).to_vec();
-        plots.push(plot("Operations in a batch", x_label, "mean fill", (x.clone(), Scale::Linear), series));
+        plots.push(plot("Operations in a batch", "load", "mean fill", (x.clone(), Scale::Linear), series));
         let series = ["full", "idle", "deadline", "drain"].map(|name| {
             let points = ours(&|side: &Side| share(&side.batches(), name));
             Series { name: name.into(), points }
         });
-        plots.push(plot(
-            "Why batches left",
-            x_label,
-            "share of batches, %",
-            (x, Scale::Linear),
-            series.to_vec(),
-        ));
+        let axes = (x, Scale::Linear);
+        plots.push(plot("Why batches left", "load", "share of batches, %", axes, series.to_vec()));
     }
-    let loop_kind =
-        if open { "at random times, by rate" } else { "one after the other, by number of clients" };
-    section(format!("{}: {loop_kind}", results[0].scenario), plots, results)
+    let capacity = result.capacity.map(|c| format!("; stock rustls can make {:.0} handshakes/s", c.per_s));
+    section(format!("{}{}", result.scenario, capacity.unwrap_or_default()), plots, &[result])
 }
 
 /// The share of batches that left for a reason, in percent.
@@ -111,14 +92,11 @@ fn share(batches: &Batches, reason: &str) -> f64 {
     reasons.get(reason).map_or(f64::NAN, |count| *count as f64 * 100.0 / sum as f64)
 }
 
-fn both(
-    results: &[&ScenarioResult],
-    at: impl Fn(usize, &ScenarioResult) -> f64,
-    value: Value,
-) -> Vec<Series> {
+/// A series for each implementation, of one value for each of `points`.
+fn both(points: &[&Point], value: Value) -> Vec<Series> {
     let series = |side: usize, name: &str| Series {
         name: name.into(),
-        points: results.iter().enumerate().map(|(i, r)| (at(i, r), value(&r.sides[side]))).collect(),
+        points: points.iter().enumerate().map(|(i, point)| (i as f64, value(&point.sides[side]))).collect(),
     };
     vec![series(0, "baseline"), series(1, "multibuffer")]
 }

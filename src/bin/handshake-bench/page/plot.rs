@@ -41,15 +41,17 @@ pub(crate) enum Scale {
     Log(f64),
     /// By whole numbers from one to this.
     Whole(usize),
-    /// By number, one name for each.
+    /// By number, one name for each; bars.
     Names(Vec<String>),
+    /// The same for lines: values in order, at even distances.
+    Steps(Vec<String>),
 }
 
 impl Scale {
     fn place(&self, value: f64) -> f64 {
         match self {
             Self::Log(base) => value.max(1e-3).ln() / base.ln(),
-            Self::Linear | Self::Whole(_) | Self::Names(_) => value,
+            Self::Linear | Self::Whole(_) | Self::Names(_) | Self::Steps(_) => value,
         }
     }
 
@@ -60,7 +62,7 @@ impl Scale {
         let most = placed.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         match self {
             _ if placed.is_empty() => (0.0, 1.0),
-            Self::Names(names) => (-0.5, names.len() as f64 - 0.5),
+            Self::Names(names) | Self::Steps(names) => (-0.5, names.len() as f64 - 0.5),
             Self::Whole(last) => (0.5, *last as f64 + 0.5),
             Self::Linear if most > 0.0 => (0.0, most * 1.08),
             Self::Linear => (0.0, 1.0),
@@ -78,10 +80,10 @@ impl Scale {
             Self::Linear => number(place),
             Self::Whole(_) if whole => number(place),
             Self::Log(base) if whole => number(base.powf(place.round())),
-            Self::Names(names) if whole && place > -0.5 => {
+            Self::Names(names) | Self::Steps(names) if whole && place > -0.5 => {
                 names.get(place.round() as usize).cloned().unwrap_or_default()
             }
-            Self::Whole(_) | Self::Log(_) | Self::Names(_) => String::new(),
+            Self::Whole(_) | Self::Log(_) | Self::Names(_) | Self::Steps(_) => String::new(),
         }
     }
 }
@@ -141,7 +143,7 @@ impl Plot {
             .y_label_area_size(66)
             .build_cartesian_2d(left..right, bottom..upper)?;
         let labels = match &self.x {
-            Scale::Names(names) => names.len() + 1,
+            Scale::Names(names) | Scale::Steps(names) => names.len() + 1,
             Scale::Log(_) => (right - left) as usize + 1,
             Scale::Whole(last) => last + 1,
             Scale::Linear => 6,
@@ -276,6 +278,11 @@ mod tests {
         assert_eq!(
             (names.label(1.0), names.label(0.5), names.label(-0.5)),
             ("b".into(), "".into(), "".into())
+        );
+        let steps = Scale::Steps(vec!["5 %".into(), "saturated".into()]);
+        assert_eq!(
+            (steps.range([0.0, 1.0].into_iter()), steps.label(1.0)),
+            ((-0.5, 1.5), "saturated".into())
         );
         assert_eq!((Scale::Log(2.0).label(11.0), Scale::Log(2.0).label(1.5)), ("2048".into(), "".into()));
         assert_eq!([0.25, 7.0, 650.0, 20_000.0, 1e7].map(number), ["0.25", "7", "650", "20k", "10M"]);

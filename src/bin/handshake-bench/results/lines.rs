@@ -1,18 +1,19 @@
 //! Results as programs read them: JSON, one object a line.
 
-use super::{ScenarioResult, Side, Slot};
-use crate::cli;
+use super::{Point, ScenarioResult, Side, Slot};
+use crate::cli::{self, RunArgs};
 use crate::host;
 use crate::rotation::Rotated;
-use crate::run::Plan;
 use crate::sides::Provider;
+use rustls_multibuffer::handshake::BreakEven;
 use serde::Serialize;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Write;
 use std::path::Path;
+use std::time::Duration;
 
-/// The line of one implementation in one scenario.
+/// The line of one implementation at one load.
 #[derive(Serialize)]
 struct SideLine<'a> {
     scenario: &'a str,
@@ -52,6 +53,10 @@ struct SideLine<'a> {
     unstarted: usize,
     /// `closed` or `open`.
     load: &'static str,
+    /// The load as it was asked for, such as `25 %` or `64 clients`.
+    level: String,
+    /// Of a load that is a part of what stock rustls can make: that part.
+    percent_of_capacity: Option<f64>,
     /// Of an open loop: handshakes that are due a second, and whether they were made.
     offered_per_s: Option<f64>,
     reached: Option<bool>,
@@ -60,6 +65,8 @@ struct SideLine<'a> {
     /// Handshakes that run at a time; in an open loop at most.
     concurrency: usize,
     threads: usize,
+    /// `apart` on CPUs of their own, `shared`, or `nice` if servers give way to clients.
+    placement: &'static str,
     poll_delay_us: f64,
     tier: String,
     cpu: String,
@@ -67,15 +74,52 @@ struct SideLine<'a> {
     command: String,
 }
 
-/// The last line of a scenario: every ratio is the multibuffer's value over the baseline's.
+/// The last line of a load: every ratio is the multibuffer's value over the baseline's.
 #[derive(Serialize)]
 struct RatioLine<'a> {
     scenario: &'a str,
     ratio_server_cpu: f64,
     ratio_handshakes: f64,
     ratio_p50: f64,
+    level: String,
+    percent_of_capacity: Option<f64>,
     concurrency: usize,
     offered_per_s: Option<f64>,
+}
+
+/// The last line of a scenario.
+#[derive(Serialize)]
+struct ScenarioLine<'a> {
+    scenario: &'a str,
+    /// What stock rustls can make, and the CPU seconds of the server a second meanwhile.
+    capacity_per_s: Option<f64>,
+    capacity_busy: Option<f64>,
+    /// What the server's engines have measured, for each thread and operation.
+    break_even: Vec<BreakEvenLine>,
+}
+
+#[derive(Serialize)]
+struct BreakEvenLine {
+    op: &'static str,
+    capacity: usize,
+    /// The fills that run in lanes.
+    in_lanes: Vec<usize>,
+    scalar_us: f64,
+    /// What a batch takes in lanes, by fill from one on, where that was measured.
+    lanes_us: Vec<Option<f64>>,
+}
+
+impl BreakEvenLine {
+    fn new(found: &BreakEven) -> Self {
+        let micros = |time: Duration| time.as_secs_f64() * 1e6;
+        Self {
+            op: found.op.name(),
+            capacity: found.capacity,
+            in_lanes: (1..=found.capacity).filter(|fill| found.runs_in_lanes(*fill)).collect(),
+            scalar_us: micros(found.scalar),
+            lanes_us: found.lanes.iter().skip(1).map(|time| time.map(micros)).collect(),
+        }
+    }
 }
 
 /// The file of `--json`, if one was asked for; made before the run, so that a bad path is known at once.
@@ -94,27 +138,42 @@ impl JsonFile {
     }
 }
 
-/// The lines of one scenario: both implementations and their ratios.
-pub(crate) fn json_lines(result: &ScenarioResult, plan: &Plan<'_>) -> Result<String, String> {
+/// The lines of one load: both implementations and their ratios.
+pub(crate) fn point_lines(result: &ScenarioResult, point: &Point, args: &RunArgs) -> Result<String, String> {
     let ratios = RatioLine {
         scenario: &result.scenario,
-        ratio_server_cpu: result.ratio(Slot::cpu_us),
-        ratio_handshakes: result.ratio(Slot::rate),
-        ratio_p50: result.ratio(|slot| slot.p50_us),
-        concurrency: plan.concurrency(),
-        offered_per_s: result.pace.offered_per_s(),
+        ratio_server_cpu: point.ratio(Slot::cpu_us),
+        ratio_handshakes: point.ratio(Slot::rate),
+        ratio_p50: point.ratio(|slot| slot.p50_us),
+        level: point.level.to_string(),
+        percent_of_capacity: point.level.percent(),
+        concurrency: args.concurrency(point.pace),
+        offered_per_s: point.pace.offered_per_s(),
     };
-    let sides = result.sides.iter().map(|side| serde_json::to_string(&side_line(result, side, plan)));
-    let lines = sides.chain([serde_json::to_string(&ratios)]).map(|line| Ok(line? + "\n"));
-    lines.collect::<serde_json::Result<String>>().map_err(|e| e.to_string())
+    let sides = point.sides.iter().map(|side| line(&side_line(result, point, side, args)));
+    sides.chain([line(&ratios)]).collect()
 }
 
-fn side_line<'a>(result: &'a ScenarioResult, side: &Side, plan: &Plan<'_>) -> SideLine<'a> {
+/// The line of what was found in the whole scenario.
+pub(crate) fn scenario_line(result: &ScenarioResult) -> Result<String, String> {
+    line(&ScenarioLine {
+        scenario: &result.scenario,
+        capacity_per_s: result.capacity.map(|capacity| capacity.per_s),
+        capacity_busy: result.capacity.map(|capacity| capacity.busy),
+        break_even: result.break_even.iter().map(BreakEvenLine::new).collect(),
+    })
+}
+
+fn line(value: &impl Serialize) -> Result<String, String> {
+    serde_json::to_string(value).map(|line| line + "\n").map_err(|e| e.to_string())
+}
+
+fn side_line<'a>(result: &'a ScenarioResult, point: &Point, side: &Side, run: &RunArgs) -> SideLine<'a> {
     let [p50_us, p90_us, p99_us, p999_us, max_us] = side.percentiles([50.0, 90.0, 99.0, 99.9, 100.0]);
-    let args = plan.tls;
+    let args = &run.tls;
     let rotated = match side.provider {
         Provider::Baseline => Rotated::default(),
-        Provider::Multibuffer => result.rotated.unwrap_or_default(),
+        Provider::Multibuffer => point.rotated.unwrap_or_default(),
     };
     SideLine {
         scenario: &result.scenario,
@@ -144,13 +203,16 @@ fn side_line<'a>(result: &'a ScenarioResult, side: &Side, plan: &Plan<'_>) -> Si
         failures: side.failures,
         resumed: side.total(|slot| slot.resumed),
         unstarted: side.total(|slot| slot.unstarted),
-        load: if result.pace.offered_per_s().is_some() { "open" } else { "closed" },
-        offered_per_s: result.pace.offered_per_s(),
-        reached: result.pace.offered_per_s().map(|_| side.kept_pace()),
+        load: if point.pace.offered_per_s().is_some() { "open" } else { "closed" },
+        level: point.level.to_string(),
+        percent_of_capacity: point.level.percent(),
+        offered_per_s: point.pace.offered_per_s(),
+        reached: point.pace.offered_per_s().map(|_| side.kept_pace()),
         slots: side.slots.len(),
-        slot_s: plan.measure.duration.as_secs_f64(),
-        concurrency: plan.concurrency(),
-        threads: plan.measure.threads,
+        slot_s: side.median(|slot| slot.duration.as_secs_f64()),
+        concurrency: run.concurrency(point.pace),
+        threads: run.threads,
+        placement: result.placement,
         poll_delay_us: args.poll_delay.as_secs_f64() * 1e6,
         tier: match side.provider.compared(args) {
             Provider::Baseline => "none".into(),
