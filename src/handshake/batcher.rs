@@ -85,8 +85,8 @@ use std::{fmt, io};
 ///             assert!(ready.is_empty() || ready == [7]);
 ///             step = parked.resume();
 ///         }
-///         // None of our callbacks awaits.
-///         Step::Awaits(awaiting) => step = awaiting.refuse(),
+///         // There is no executor: whoever called `wait` has to do without.
+///         Step::Awaits(awaiting) => step = awaiting.resume(),
 ///         Step::Failed(e) => return Err(e.into()),
 ///     }
 /// };
@@ -188,8 +188,8 @@ impl<K: Copy> Batcher<K> {
     ///
     /// A full batch is due, and so is one whose first request has waited for
     /// [`poll_delay`](EngineConfig::poll_delay), or for [`max_wait`](EngineConfig::max_wait). Without a
-    /// `poll_delay`, the fullest one is due as soon as no request has come and no batch has run since the turn
-    /// before: the loop has had a look at the network meanwhile, which brought no company.
+    /// `poll_delay`, the fullest one is due as soon as no request has come, and no batch has run, since the
+    /// turn before: the loop has had a look at the network meanwhile, which brought no company.
     #[must_use = "nothing else says who can go on"]
     pub fn turn(&self, now: Instant) -> Vec<K> {
         let requests = self.requests();

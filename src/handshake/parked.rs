@@ -20,7 +20,7 @@ pub enum Step<K: 'static, R: 'static> {
     Done(R),
     /// It waits for a batch, until [`Batcher::turn`] names its key.
     Parked(Parked<K, R>),
-    /// A callback of rustls in it called [`wait`](super::wait()): poll the future, or refuse.
+    /// A callback of rustls in it called [`wait`](super::wait()): poll its future, or refuse by resuming.
     Awaits(Awaiting<K, R>),
     /// It panicked, or there was no stack for it. What it owned is gone.
     Failed(HandshakeError),
