@@ -5,7 +5,7 @@ use crate::credulous::Credulous;
 use crate::pki::Pki;
 use rustls::client::Resumption;
 use rustls::pki_types::ServerName;
-use rustls::{CipherSuite, ClientConfig, NamedGroup, SignatureScheme};
+use rustls::{CipherSuite, ClientConfig, SignatureScheme};
 use rustls_multibuffer::handshake::{EngineConfig, LocalEngine, TlsConnector};
 use rustls_multibuffer::provider::{default_provider, kx_group};
 use std::cell::Cell;
@@ -32,7 +32,7 @@ impl Load {
     pub(crate) fn new(pki: &Pki) -> Result<Self, Box<dyn Error>> {
         let mut provider = default_provider();
         provider.cipher_suites.retain(|suite| suite.suite() == CipherSuite::TLS13_AES_128_GCM_SHA256);
-        provider.kx_groups = kx_group(NamedGroup::X25519).into_iter().collect();
+        provider.kx_groups = vec![kx_group::X25519];
         // That a proxy is the right one is not what is measured, and would only make the load heavier.
         let schemes = vec![SignatureScheme::ECDSA_NISTP256_SHA256, SignatureScheme::RSA_PSS_SHA256];
         let mut config = ClientConfig::builder_with_provider(Arc::new(provider))

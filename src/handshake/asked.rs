@@ -79,7 +79,7 @@ impl Counts {
             (
                 &self.key,
                 &WARNED[1],
-                "its key was not loaded by provider::signing_key(), or is of a kind without lanes",
+                "its key was not loaded by provider::sign::any_supported_type(), or is of a kind without lanes",
             )
         } else if connection.peer_certificates().is_some() && lacks(VERIFICATION) {
             (

@@ -1,6 +1,7 @@
 //! Providers of the application's with our operations in them.
 
-use super::{import, kx_group, unaccelerated, verify};
+use super::sign::import;
+use super::{kx_group, unaccelerated, verify};
 use rustls::crypto::{CryptoProvider, KeyProvider};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::SigningKey;
@@ -27,8 +28,8 @@ use std::sync::Arc;
 pub fn accelerate(provider: CryptoProvider) -> CryptoProvider {
     let CryptoProvider { kx_groups, signature_verification_algorithms, key_provider, .. } = provider;
     CryptoProvider {
-        kx_groups: kx_groups.into_iter().map(|group| kx_group(group.name()).unwrap_or(group)).collect(),
-        signature_verification_algorithms: verify::accelerated(signature_verification_algorithms),
+        kx_groups: kx_groups.into_iter().map(kx_group::in_lanes).collect(),
+        signature_verification_algorithms: verify::in_lanes(signature_verification_algorithms),
         key_provider: Box::leak(Box::new(Keys(key_provider))),
         ..provider
     }

@@ -12,32 +12,42 @@
 //! What parks: signatures made and verified with RSA keys that have lanes for their size, with ECDSA keys on
 //! P-256 and P-384, and with Ed25519 keys; the key exchanges secp256r1, secp384r1, and X25519, alone and in
 //! the hybrid X25519MLKEM768. Everything else is rustls' own aws-lc-rs provider.
+//!
+//! The names are those of [`rustls::crypto::aws_lc_rs`], so that a program that selects its provider by `use`
+//! selects this one by another `use`. Only the three lists [`DEFAULT_KX_GROUPS`], [`ALL_KX_GROUPS`] and
+//! [`SUPPORTED_SIG_ALGS`] (which rustls keeps to itself) are made when they are first used: they are read
+//! through a `*` or a method.
+//!
+//! # FIPS
+//!
+//! Lanes are no part of a validated module. So `fips()` is `false` for the loader of keys, for each group and
+//! for each algorithm that has lanes, and for every provider and configuration that contains one, whatever
+//! rustls' features are. The hybrid X25519MLKEM768 says what rustls' own says: its first part, ML-KEM-768, is
+//! aws-lc's. A configuration that must be FIPS-approved is made with
+//! `rustls::crypto::default_fips_provider()`, without [`accelerate`]; an engine runs its handshakes and
+//! batches nothing.
 
 mod accelerate;
 pub(crate) mod answer;
 mod batch_verifications;
 mod hybrid;
 mod kx;
-mod sign;
+pub mod kx_group;
+pub mod sign;
 mod unaccelerated;
 mod verify;
 
 pub use crate::ops::ecdsa::{KnownKeys, known_keys, limit_table_bytes};
 pub use accelerate::accelerate;
 pub use batch_verifications::{BatchVerifications, batch_verifications};
+pub use rustls::crypto::aws_lc_rs::{ALL_CIPHER_SUITES, DEFAULT_CIPHER_SUITES, Ticketer, cipher_suite, hpke};
 pub use unaccelerated::{operations_off_engine, unaccelerated_signatures};
 
-use crate::arch::wiping_stack;
 use crate::error::{Error, KeyError};
-use crate::ops::ecdsa::EcdsaPrivateKey;
-use crate::ops::ed25519::PrivateKey as Ed25519PrivateKey;
-use crate::ops::envelope::{self, Algorithm};
-use crate::ops::rsa::RsaPrivateKey;
-use rustls::NamedGroup;
-use rustls::crypto::{CryptoProvider, KeyProvider, SupportedKxGroup, aws_lc_rs};
+use rustls::crypto::{CryptoProvider, KeyProvider, SupportedKxGroup, WebPkiSupportedAlgorithms, aws_lc_rs};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::SigningKey;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 /// rustls' aws-lc-rs provider, with signing keys, key-exchange groups and verification algorithms of ours.
 ///
@@ -59,36 +69,40 @@ use std::sync::Arc;
 /// ```
 pub fn default_provider() -> CryptoProvider {
     let stock = aws_lc_rs::default_provider();
-    let kx_groups = stock.kx_groups.into_iter().map(|group| kx_group(group.name()).unwrap_or(group));
     CryptoProvider {
         key_provider: &Keys,
-        kx_groups: kx_groups.collect(),
-        signature_verification_algorithms: verify::supported_algorithms(),
+        kx_groups: stock.kx_groups.into_iter().map(kx_group::in_lanes).collect(),
+        signature_verification_algorithms: *SUPPORTED_SIG_ALGS,
         ..stock
     }
 }
 
-/// A key-exchange group of ours, for a provider that is put together by hand: X25519, secp256r1, secp384r1 or
-/// X25519MLKEM768. `None` for every other group.
-///
-/// ```
-/// use rustls::NamedGroup;
-/// use rustls_multibuffer::provider::{default_provider, kx_group};
-///
-/// let mut provider = default_provider();
-/// provider.kx_groups = vec![kx_group(NamedGroup::X25519).unwrap()];
-/// ```
-pub fn kx_group(name: NamedGroup) -> Option<&'static dyn SupportedKxGroup> {
-    match name {
-        NamedGroup::X25519 => Some(&kx::X25519),
-        NamedGroup::X25519MLKEM768 => Some(&hybrid::X25519MlKem768),
-        NamedGroup::secp256r1 => Some(&kx::SECP256R1),
-        NamedGroup::secp384r1 => Some(&kx::SECP384R1),
-        _ => None,
-    }
-}
+/// The groups that rustls' own `DEFAULT_KX_GROUPS` has, in its order, which is that of preference; those of
+/// ours where there are lanes.
+pub static DEFAULT_KX_GROUPS: LazyLock<Vec<&'static dyn SupportedKxGroup>> =
+    LazyLock::new(|| aws_lc_rs::DEFAULT_KX_GROUPS.iter().copied().map(kx_group::in_lanes).collect());
 
-/// The [`KeyProvider`] of [`default_provider`]: loads keys with [`signing_key`].
+/// Every group of [`kx_group`], in the order of rustls' own `ALL_KX_GROUPS`.
+pub static ALL_KX_GROUPS: LazyLock<Vec<&'static dyn SupportedKxGroup>> =
+    LazyLock::new(|| aws_lc_rs::ALL_KX_GROUPS.iter().copied().map(kx_group::in_lanes).collect());
+
+/// What [`default_provider`] verifies with: the algorithms of rustls' own, in its order; those of ours where
+/// there are lanes.
+///
+/// ```
+/// use rustls::crypto::CryptoProvider;
+/// use rustls_multibuffer::provider::{SUPPORTED_SIG_ALGS, default_provider};
+///
+/// let provider = CryptoProvider {
+///     signature_verification_algorithms: *SUPPORTED_SIG_ALGS,
+///     ..default_provider()
+/// };
+/// ```
+// Made once and never freed, because rustls wants lists that live as long as the process.
+pub static SUPPORTED_SIG_ALGS: LazyLock<WebPkiSupportedAlgorithms> =
+    LazyLock::new(|| verify::in_lanes(aws_lc_rs::default_provider().signature_verification_algorithms));
+
+/// The [`KeyProvider`] of [`default_provider`].
 #[derive(Debug)]
 struct Keys;
 
@@ -97,56 +111,17 @@ impl KeyProvider for Keys {
         &self,
         key_der: PrivateKeyDer<'static>,
     ) -> Result<Arc<dyn SigningKey>, rustls::Error> {
-        signing_key(&key_der)
+        sign::any_supported_type(&key_der)
     }
 }
 
-/// A signing key for use in a rustls configuration: in lanes for RSA with 2048, 3072 or 4096 bits, for ECDSA
-/// on P-256 and P-384, and for Ed25519, through aws-lc-rs for every other key that rustls' own provider
-/// serves.
-///
-/// Whatever rustls' own provider takes is taken: what lanes do not serve, or what is encoded otherwise than
-/// the standards say, is left to aws-lc-rs, which checks it in its own way; the log says why, and
-/// [`unaccelerated_signatures`] counts its signatures.
-///
-/// # Errors
-/// A key that aws-lc-rs refuses as well gives [`rustls::Error::Other`] with an [`Error::Key`] inside, our
-/// reason; one of a kind that is not imported here gives rustls' error.
-pub fn signing_key(der: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, rustls::Error> {
-    let why_not_ours = match import(der) {
-        Ok(key) => return Ok(key),
-        Err(e) => e,
-    };
-    match wiping_stack(|| aws_lc_rs::sign::any_supported_type(der)) {
-        Ok(stock) => Ok(unaccelerated::counted(stock, why_not_ours)),
-        Err(general) if why_not_ours == KeyError::Algorithm => Err(general),
-        Err(_) => Err(rustls_error(why_not_ours.into())),
-    }
-}
-
-/// Whether lanes serve the key, so that [`signing_key`] does not leave it to rustls' own provider.
+/// Whether lanes serve the key, so that
+/// [`sign::any_supported_type`] does not leave it to rustls' own provider.
 ///
 /// # Errors
 /// Why they do not.
 pub fn check_lanes(der: &PrivateKeyDer<'_>) -> Result<(), KeyError> {
-    import(der).map(drop)
-}
-
-/// The key, if lanes serve it.
-fn import(der: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, KeyError> {
-    match der {
-        PrivateKeyDer::Pkcs8(key) => {
-            let der = key.secret_pkcs8_der();
-            match envelope::algorithm(der)? {
-                Algorithm::Rsa => sign::rsa(RsaPrivateKey::from_pkcs8_der(der)?),
-                Algorithm::Ecdsa => sign::ecdsa(EcdsaPrivateKey::from_pkcs8_der(der)?),
-                Algorithm::Ed25519 => sign::ed25519(Ed25519PrivateKey::from_pkcs8_der(der)?),
-            }
-        }
-        PrivateKeyDer::Pkcs1(key) => sign::rsa(RsaPrivateKey::from_pkcs1_der(key.secret_pkcs1_der())?),
-        PrivateKeyDer::Sec1(key) => sign::ecdsa(EcdsaPrivateKey::from_sec1_der(key.secret_sec1_der())?),
-        _ => Err(KeyError::Algorithm),
-    }
+    sign::import(der).map(drop)
 }
 
 /// Our error as rustls carries it; [`rustls::OtherError`] gives it back for inspection.

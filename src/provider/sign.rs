@@ -1,16 +1,93 @@
-//! rustls' signing keys, whose signatures are made in batches.
+//! Signing keys for rustls, whose signatures are made in batches.
 
 use super::answer::answer;
-use super::rustls_error;
+use super::{rustls_error, unaccelerated};
+use crate::arch::wiping_stack;
 use crate::error::{Error, KeyError};
 use crate::ops::ecdsa::{self, EcdsaPrivateKey};
 use crate::ops::ed25519;
+use crate::ops::envelope::{self, Algorithm};
 use crate::ops::rsa::{self, Padding, RsaPrivateKey};
 use crate::ops::{NistCurve, Request, Response};
-use rustls::pki_types::SubjectPublicKeyInfoDer;
+use rustls::crypto::aws_lc_rs::sign as stock;
+use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer, SubjectPublicKeyInfoDer};
 use rustls::sign::{Signer, SigningKey};
 use rustls::{SignatureAlgorithm, SignatureScheme};
 use std::sync::Arc;
+
+/// A signing key for use in a rustls configuration: in lanes for RSA with 2048, 3072 or 4096 bits, for ECDSA
+/// on P-256 and P-384, and for Ed25519, through aws-lc-rs for every other key that rustls' own provider
+/// serves.
+///
+/// Whatever rustls' own provider takes is taken: what lanes do not serve, or what is encoded otherwise than
+/// the standards say, is left to aws-lc-rs, which checks it in its own way; the log says why, and
+/// [`unaccelerated_signatures`](super::unaccelerated_signatures) counts its signatures.
+///
+/// # Errors
+/// A key that aws-lc-rs refuses as well gives [`rustls::Error::Other`] with an [`Error::Key`] inside, our
+/// reason; one of a kind that is not imported here gives rustls' error.
+pub fn any_supported_type(der: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, rustls::Error> {
+    ours_or(import(der), || stock::any_supported_type(der))
+}
+
+/// An ECDSA key (PKCS#8 or SEC 1): in lanes on P-256 and P-384, through aws-lc-rs on P-521. Otherwise like
+/// [`any_supported_type`].
+///
+/// # Errors
+/// Those of [`any_supported_type`]; rustls' error for a key of another kind.
+pub fn any_ecdsa_type(der: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, rustls::Error> {
+    ours_or(import_of(der, SignatureAlgorithm::ECDSA), || stock::any_ecdsa_type(der))
+}
+
+/// An EdDSA key: an Ed25519 key, in lanes. Otherwise like [`any_supported_type`].
+///
+/// # Errors
+/// Those of [`any_supported_type`]; rustls' error for a key of another kind.
+pub fn any_eddsa_type(der: &PrivatePkcs8KeyDer<'_>) -> Result<Arc<dyn SigningKey>, rustls::Error> {
+    let any = PrivateKeyDer::Pkcs8(der.secret_pkcs8_der().into());
+    ours_or(import_of(&any, SignatureAlgorithm::ED25519), || stock::any_eddsa_type(der))
+}
+
+/// What lanes serve, or what rustls' own loader makes of the key.
+fn ours_or(
+    ours: Result<Arc<dyn SigningKey>, KeyError>,
+    load: impl FnOnce() -> Result<Arc<dyn SigningKey>, rustls::Error>,
+) -> Result<Arc<dyn SigningKey>, rustls::Error> {
+    let why_not_ours = match ours {
+        Ok(key) => return Ok(key),
+        Err(e) => e,
+    };
+    match wiping_stack(load) {
+        Ok(stock) => Ok(unaccelerated::counted(stock, why_not_ours)),
+        Err(general) if why_not_ours == KeyError::Algorithm => Err(general),
+        Err(_) => Err(rustls_error(why_not_ours.into())),
+    }
+}
+
+fn import_of(der: &PrivateKeyDer<'_>, kind: SignatureAlgorithm) -> Result<Arc<dyn SigningKey>, KeyError> {
+    import(der).and_then(|key| if key.algorithm() == kind { Ok(key) } else { Err(KeyError::Algorithm) })
+}
+
+/// The key, if lanes serve it.
+pub(super) fn import(der: &PrivateKeyDer<'_>) -> Result<Arc<dyn SigningKey>, KeyError> {
+    let key = match der {
+        PrivateKeyDer::Pkcs8(key) => {
+            let der = key.secret_pkcs8_der();
+            match envelope::algorithm(der)? {
+                Algorithm::Rsa => Key::Rsa(RsaPrivateKey::from_pkcs8_der(der)?),
+                Algorithm::Ecdsa => Key::Ecdsa(EcdsaPrivateKey::from_pkcs8_der(der)?),
+                Algorithm::Ed25519 => Key::Ed25519(ed25519::PrivateKey::from_pkcs8_der(der)?),
+            }
+        }
+        PrivateKeyDer::Pkcs1(key) => Key::Rsa(RsaPrivateKey::from_pkcs1_der(key.secret_pkcs1_der())?),
+        PrivateKeyDer::Sec1(key) => Key::Ecdsa(EcdsaPrivateKey::from_sec1_der(key.secret_sec1_der())?),
+        _ => return Err(KeyError::Algorithm),
+    };
+    if let Key::Rsa(key) = &key {
+        key.op().ok_or(KeyError::Size)?;
+    }
+    Ok(Arc::new(key))
+}
 
 /// What an RSA key can sign, in rustls' order of preference.
 const RSA: [(SignatureScheme, Padding); 6] = [
@@ -28,22 +105,6 @@ enum Key {
     Rsa(RsaPrivateKey),
     Ecdsa(EcdsaPrivateKey),
     Ed25519(ed25519::PrivateKey),
-}
-
-/// The signing key of an RSA key; [`KeyError::Size`] for one that lanes do not serve.
-pub(super) fn rsa(key: RsaPrivateKey) -> Result<Arc<dyn SigningKey>, KeyError> {
-    key.op().ok_or(KeyError::Size)?;
-    Ok(Arc::new(Key::Rsa(key)))
-}
-
-/// The signing key of an ECDSA key.
-pub(super) fn ecdsa(key: EcdsaPrivateKey) -> Result<Arc<dyn SigningKey>, KeyError> {
-    Ok(Arc::new(Key::Ecdsa(key)))
-}
-
-/// The signing key of an Ed25519 key.
-pub(super) fn ed25519(key: ed25519::PrivateKey) -> Result<Arc<dyn SigningKey>, KeyError> {
-    Ok(Arc::new(Key::Ed25519(key)))
 }
 
 impl SigningKey for Key {

@@ -1,7 +1,9 @@
 use super::answer::{Ask, Reply};
+use super::sign::{any_ecdsa_type, any_eddsa_type, any_supported_type};
 use super::*;
 use crate::arch::Tier;
 use crate::fiber::{Fibers, Step};
+use crate::ops::ecdsa::EcdsaPrivateKey;
 use crate::ops::{Op, Runner};
 use rcgen::{
     KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256, RsaKeySize,
@@ -42,7 +44,7 @@ fn assert_verifies(key: &KeyPair, scheme: SignatureScheme, message: &[u8], signa
 
 #[test]
 fn signs_every_scheme_off_a_fiber() {
-    let key = signing_key(&der(&RSA)).unwrap();
+    let key = any_supported_type(&der(&RSA)).unwrap();
     for scheme in RSA_SCHEMES {
         let signer = key.choose_scheme(&[SignatureScheme::ED25519, scheme]).unwrap();
         assert_eq!(signer.scheme(), scheme);
@@ -54,7 +56,7 @@ fn signs_every_scheme_off_a_fiber() {
 #[test]
 fn chooses_like_the_stock_provider() {
     let (ours, stock) =
-        (signing_key(&der(&RSA)).unwrap(), aws_lc_rs::sign::any_supported_type(&der(&RSA)).unwrap());
+        (any_supported_type(&der(&RSA)).unwrap(), aws_lc_rs::sign::any_supported_type(&der(&RSA)).unwrap());
     // Every subset of the schemes.
     for subset in 0..1_u32 << RSA_SCHEMES.len() {
         let bits = RSA_SCHEMES.iter().enumerate();
@@ -69,7 +71,7 @@ fn chooses_like_the_stock_provider() {
 #[test]
 fn parks_on_a_fiber_and_returns_the_batch_result() {
     let fibers = Fibers::<Ask, Reply>::new(128 * 1024);
-    let key = signing_key(&der(&RSA)).unwrap();
+    let key = any_supported_type(&der(&RSA)).unwrap();
     let sign = move || key.choose_scheme(&[SignatureScheme::RSA_PSS_SHA256]).unwrap().sign(b"message");
     let Step::Parked(fiber, Ask::InBatch(request)) = fibers.start(sign.clone()).unwrap() else {
         panic!("must park")
@@ -95,7 +97,7 @@ fn parks_on_a_fiber_and_returns_the_batch_result() {
 fn what_the_engine_does_not_do_is_done_at_once() {
     let fibers = Fibers::<Ask, Reply>::new(128 * 1024);
     for stock in [X25519, SECP256R1, SECP384R1, X25519MLKEM768] {
-        let group = kx_group(stock.name()).unwrap();
+        let group = kx_group::in_lanes(stock);
         let ask = move || {
             let peer = stock.start().unwrap();
             let ours = group.start_and_complete(peer.pub_key()).unwrap();
@@ -110,7 +112,7 @@ fn what_the_engine_does_not_do_is_done_at_once() {
             assert!(matches!(step, Step::Done(())), "{step:?}");
         }
     }
-    let key = signing_key(&der(&RSA)).unwrap();
+    let key = any_supported_type(&der(&RSA)).unwrap();
     let (tell, told) = std::sync::mpsc::channel();
     let step = fibers.start(move || {
         let signer = key.choose_scheme(&[SignatureScheme::RSA_PSS_SHA256]).unwrap();
@@ -125,7 +127,7 @@ fn what_the_engine_does_not_do_is_done_at_once() {
 #[test]
 fn other_keys_are_the_stock_providers() {
     let pair = KeyPair::generate_for(&PKCS_ED25519).unwrap();
-    let signer = signing_key(&der(&pair)).unwrap().choose_scheme(&[SignatureScheme::ED25519]).unwrap();
+    let signer = any_supported_type(&der(&pair)).unwrap().choose_scheme(&[SignatureScheme::ED25519]).unwrap();
     assert_verifies(&pair, SignatureScheme::ED25519, b"message", &signer.sign(b"message").unwrap());
 }
 
@@ -138,7 +140,7 @@ fn ecdsa_keys_sign_off_a_fiber_and_park_on_one() {
     ] {
         let pair = KeyPair::generate_for(algorithm).unwrap();
         let (ours, stock) =
-            (signing_key(&der(&pair)).unwrap(), aws_lc_rs::sign::any_supported_type(&der(&pair)));
+            (any_supported_type(&der(&pair)).unwrap(), aws_lc_rs::sign::any_supported_type(&der(&pair)));
         assert_eq!(ours.public_key(), stock.as_ref().unwrap().public_key());
         assert_eq!(ours.algorithm(), stock.unwrap().algorithm());
         assert!(ours.choose_scheme(&[SignatureScheme::ED25519]).is_none());
@@ -165,7 +167,7 @@ fn ecdsa_keys_sign_off_a_fiber_and_park_on_one() {
 #[test]
 fn ed25519_keys_sign_like_the_stock_providers() {
     let pair = KeyPair::generate_for(&PKCS_ED25519).unwrap();
-    let key = signing_key(&der(&pair)).unwrap();
+    let key = any_supported_type(&der(&pair)).unwrap();
     let stock = aws_lc_rs::sign::any_supported_type(&der(&pair)).unwrap();
     assert!(format!("{key:?}").starts_with("Ed25519("), "in lanes");
     assert_eq!(key.public_key(), stock.public_key());
@@ -223,7 +225,7 @@ fn malformed_keys_are_refused() {
 /// Our reason in what a refused key gives.
 #[track_caller]
 fn refusal(der: PrivateKeyDer<'_>) -> KeyError {
-    match signing_key(&der) {
+    match any_supported_type(&der) {
         Err(rustls::Error::Other(OtherError(e))) => match e.downcast_ref() {
             Some(Error::Key(e)) => *e,
             _ => panic!("{e}"),
@@ -239,7 +241,8 @@ fn vector(name: &str) -> PrivateKeyDer<'static> {
 
 #[test]
 fn pkcs1_and_pkcs8_give_the_same_key() {
-    let [pkcs1, pkcs8] = ["rsa2048.pkcs1", "rsa2048.pkcs8"].map(|name| signing_key(&vector(name)).unwrap());
+    let [pkcs1, pkcs8] =
+        ["rsa2048.pkcs1", "rsa2048.pkcs8"].map(|name| any_supported_type(&vector(name)).unwrap());
     assert_eq!(pkcs1.public_key(), pkcs8.public_key());
     assert!(format!("{pkcs1:?}").starts_with("Rsa("), "in lanes");
 }
@@ -247,7 +250,8 @@ fn pkcs1_and_pkcs8_give_the_same_key() {
 #[test]
 fn what_lanes_do_not_serve_is_aws_lc_rs_or_a_clear_refusal() {
     for name in ["rsa2048-unbalanced.pkcs1", "rsa2049.pkcs1", "rsa8192.pkcs1", "p256.sec1", "p256.pkcs8"] {
-        let (ours, stock) = (signing_key(&vector(name)), aws_lc_rs::sign::any_supported_type(&vector(name)));
+        let (ours, stock) =
+            (any_supported_type(&vector(name)), aws_lc_rs::sign::any_supported_type(&vector(name)));
         assert_eq!(ours.unwrap().public_key(), stock.unwrap().public_key(), "{name}");
     }
     assert_eq!(refusal(vector("rsa2048-multiprime.pkcs1")), KeyError::MultiPrime);
@@ -283,7 +287,7 @@ fn keys_in_a_form_of_their_own_are_left_to_aws_lc_rs() {
     let longer = [&[0][..], &stripped].concat();
     for scalar in [&stripped[1..], &longer] {
         for der in p256_of(scalar) {
-            let key = signing_key(&der).unwrap();
+            let key = any_supported_type(&der).unwrap();
             assert!(is_unaccelerated(&key), "{} bytes", scalar.len());
             assert_eq!(check_lanes(&der), Err(KeyError::PrivateScalar));
             let before = unaccelerated_signatures();
@@ -299,7 +303,10 @@ fn keys_in_a_form_of_their_own_are_left_to_aws_lc_rs() {
     for der in [der(&RSA), der(&KeyPair::generate_for(&PKCS_ED25519).unwrap())] {
         let trailing = [der.secret_der(), &[0]].concat();
         let trailing = PrivateKeyDer::Pkcs8(trailing.into());
-        assert_eq!(signing_key(&trailing).is_ok(), aws_lc_rs::sign::any_supported_type(&trailing).is_ok());
+        assert_eq!(
+            any_supported_type(&trailing).is_ok(),
+            aws_lc_rs::sign::any_supported_type(&trailing).is_ok()
+        );
     }
 }
 
@@ -322,7 +329,7 @@ fn every_key_of_the_stock_provider_is_taken() {
             PrivateKeyDer::Sec1(bytes.clone().into()),
         ] {
             let Ok(stock) = aws_lc_rs::sign::any_supported_type(&der) else { continue };
-            let ours = signing_key(&der).unwrap_or_else(|e| panic!("{e}: {:02x?}", der.secret_der()));
+            let ours = any_supported_type(&der).unwrap_or_else(|e| panic!("{e}: {:02x?}", der.secret_der()));
             assert_eq!(ours.public_key(), stock.public_key(), "{:02x?}", der.secret_der());
             taken += 1;
             left += usize::from(is_unaccelerated(&ours));
@@ -345,5 +352,138 @@ fn mutate(random: &mut crate::arch::testing::Random, bytes: &mut Vec<u8>) {
             4 => bytes.push(random.word() as u8),
             _ => bytes.truncate(bytes.len() - 1 - near % 3),
         }
+    }
+}
+
+/// A program that selects its provider by `use`.
+macro_rules! program {
+    ($name:ident, $provider:path) => {
+        mod $name {
+            use provider::cipher_suite::{TLS13_AES_128_GCM_SHA256, TLS13_CHACHA20_POLY1305_SHA256};
+            use provider::kx_group::{MLKEM768, MLKEM1024, SECP256R1, SECP256R1MLKEM768, SECP384R1};
+            use provider::kx_group::{X25519, X25519MLKEM768};
+            use provider::{Ticketer, default_provider, hpke};
+            use rustls::SupportedCipherSuite;
+            use rustls::crypto::hpke::Hpke;
+            use rustls::crypto::{CryptoProvider, SupportedKxGroup};
+            use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
+            use rustls::server::ProducesTickets;
+            use rustls::sign::SigningKey;
+            use std::sync::Arc;
+            use $provider as provider;
+
+            pub(super) static SUITES: &[SupportedCipherSuite] =
+                &[TLS13_CHACHA20_POLY1305_SHA256, TLS13_AES_128_GCM_SHA256];
+            pub(super) static GROUPS: &[&dyn SupportedKxGroup] =
+                &[X25519, SECP256R1, SECP384R1, X25519MLKEM768, SECP256R1MLKEM768, MLKEM768, MLKEM1024];
+
+            pub(super) fn provider() -> CryptoProvider {
+                CryptoProvider {
+                    cipher_suites: SUITES.to_vec(),
+                    kx_groups: GROUPS.to_vec(),
+                    ..default_provider()
+                }
+            }
+
+            pub(super) fn lists() -> [Vec<&'static dyn SupportedKxGroup>; 2] {
+                [provider::DEFAULT_KX_GROUPS.to_vec(), provider::ALL_KX_GROUPS.to_vec()]
+            }
+
+            pub(super) fn suites() -> [&'static [SupportedCipherSuite]; 2] {
+                [provider::DEFAULT_CIPHER_SUITES, provider::ALL_CIPHER_SUITES]
+            }
+
+            pub(super) fn keys(
+                der: &PrivateKeyDer<'static>,
+                pkcs8: &PrivatePkcs8KeyDer<'static>,
+            ) -> [Result<Arc<dyn SigningKey>, rustls::Error>; 3] {
+                let any = provider::sign::any_supported_type(der);
+                [any, provider::sign::any_ecdsa_type(der), provider::sign::any_eddsa_type(pkcs8)]
+            }
+
+            pub(super) fn ticketer() -> Arc<dyn ProducesTickets> {
+                Ticketer::new().unwrap()
+            }
+
+            pub(super) fn hpke_suites() -> &'static [&'static dyn Hpke] {
+                hpke::ALL_SUPPORTED_SUITES
+            }
+        }
+    };
+}
+
+program!(with_ours, crate::provider);
+program!(with_rustls_own, rustls::crypto::aws_lc_rs);
+
+#[test]
+fn names_are_those_of_rustls_own_module() {
+    let names = |groups: &[&dyn SupportedKxGroup]| groups.iter().map(|g| g.name()).collect::<Vec<_>>();
+    assert_eq!(with_ours::SUITES, with_rustls_own::SUITES);
+    assert_eq!(with_ours::suites(), with_rustls_own::suites());
+    assert_eq!(names(with_ours::GROUPS), names(with_rustls_own::GROUPS));
+    assert_eq!(
+        with_ours::lists().map(|list| names(&list)),
+        with_rustls_own::lists().map(|list| names(&list))
+    );
+    assert_eq!(with_ours::hpke_suites().len(), with_rustls_own::hpke_suites().len());
+    assert_eq!(with_ours::ticketer().lifetime(), with_rustls_own::ticketer().lifetime());
+    let provider = default_provider();
+    assert_eq!(names(&provider.kx_groups), names(&aws_lc_rs::default_provider().kx_groups));
+    let [listed, used] = [*SUPPORTED_SIG_ALGS, provider.signature_verification_algorithms];
+    assert_eq!(format!("{:?}", listed.all), format!("{:?}", used.all));
+
+    // Ours where there are lanes, in the statics and in every list.
+    for groups in [with_ours::GROUPS.to_vec()].into_iter().chain(with_ours::lists()) {
+        for group in groups {
+            let stock = with_rustls_own::GROUPS.iter().find(|stock| stock.name() == group.name()).unwrap();
+            let with_lanes = [X25519, SECP256R1, SECP384R1, X25519MLKEM768];
+            let has_lanes = with_lanes.iter().any(|with_lanes| with_lanes.name() == group.name());
+            assert_eq!(format!("{group:?}") != format!("{stock:?}"), has_lanes, "{group:?}");
+        }
+    }
+    assert_eq!(with_ours::provider().kx_groups.len(), with_rustls_own::provider().kx_groups.len());
+}
+
+#[test]
+fn loaders_of_one_kind_take_what_rustls_own_take() {
+    let p521 = KeyPair::generate_for(&rcgen::PKCS_ECDSA_P521_SHA512).unwrap();
+    let generated = |algorithm| KeyPair::generate_for(algorithm).unwrap();
+    let [p256, p384, ed25519] =
+        [&PKCS_ECDSA_P256_SHA256, &PKCS_ECDSA_P384_SHA384, &PKCS_ED25519].map(generated);
+    for (key, has_lanes) in [(&*RSA, true), (&p256, true), (&p384, true), (&ed25519, true), (&p521, false)] {
+        let (any, pkcs8) = (der(key), PrivatePkcs8KeyDer::from(key.serialize_der()));
+        let ours = with_ours::keys(&any, &pkcs8);
+        let stock = with_rustls_own::keys(&any, &pkcs8);
+        for (ours, stock) in ours.iter().zip(&stock) {
+            match (ours, stock) {
+                (Ok(ours), Ok(stock)) => {
+                    assert_eq!(ours.public_key(), stock.public_key());
+                    assert_eq!(is_unaccelerated(ours), !has_lanes, "{ours:?}");
+                }
+                (Err(ours), Err(stock)) => assert_eq!(ours.to_string(), stock.to_string()),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+    let sec1 = vector("p256.sec1");
+    assert_eq!(any_ecdsa_type(&sec1).unwrap().public_key(), any_supported_type(&sec1).unwrap().public_key());
+    assert!(any_eddsa_type(&PrivatePkcs8KeyDer::from(vec![0x30, 0])).is_err());
+}
+
+#[test]
+fn what_has_lanes_is_not_fips() {
+    let (ours, stock) = (default_provider(), aws_lc_rs::default_provider());
+    assert!(!ours.fips());
+    assert!(!ours.key_provider.fips());
+    assert_eq!(ours.secure_random.fips(), stock.secure_random.fips());
+    for (group, own) in with_ours::GROUPS.iter().zip(with_rustls_own::GROUPS) {
+        let is_elliptic = [X25519, SECP256R1, SECP384R1].iter().any(|g| g.name() == group.name());
+        assert_eq!(group.fips(), !is_elliptic && own.fips(), "{group:?}");
+    }
+    let (all, own) =
+        (ours.signature_verification_algorithms.all, stock.signature_verification_algorithms.all);
+    for (algorithm, own) in all.iter().zip(own) {
+        let has_lanes = format!("{algorithm:?}").starts_with("Parking");
+        assert_eq!(algorithm.fips(), !has_lanes && own.fips(), "{algorithm:?}");
     }
 }

@@ -6,23 +6,13 @@ use crate::error::Error;
 use crate::ops::rsa::{self, Padding};
 use crate::ops::{Hash, NistCurve, Request, ecdsa, ed25519};
 use rustls::SignatureScheme;
-use rustls::crypto::{WebPkiSupportedAlgorithms, aws_lc_rs};
+use rustls::crypto::WebPkiSupportedAlgorithms;
 use rustls::pki_types::{AlgorithmIdentifier, InvalidSignature, SignatureVerificationAlgorithm, alg_id};
-use std::sync::LazyLock;
 
 type Algorithm = &'static dyn SignatureVerificationAlgorithm;
 
-/// What rustls' aws-lc-rs provider verifies with, in its order, the algorithms that have lanes replaced by
-/// ours.
-pub(super) fn supported_algorithms() -> WebPkiSupportedAlgorithms {
-    // Made once and never freed, because rustls wants lists that live as long as the process.
-    static ALGORITHMS: LazyLock<WebPkiSupportedAlgorithms> =
-        LazyLock::new(|| accelerated(aws_lc_rs::default_provider().signature_verification_algorithms));
-    *ALGORITHMS
-}
-
 /// These algorithms in their order, the ones that have lanes replaced by ours. What is made is never freed.
-pub(super) fn accelerated(stock: WebPkiSupportedAlgorithms) -> WebPkiSupportedAlgorithms {
+pub(super) fn in_lanes(stock: WebPkiSupportedAlgorithms) -> WebPkiSupportedAlgorithms {
     let mapping = stock.mapping.iter().map(|(scheme, algorithms)| (*scheme, replaced(algorithms)));
     let mapping: Vec<(SignatureScheme, &'static [Algorithm])> = mapping.collect();
     WebPkiSupportedAlgorithms { all: replaced(stock.all), mapping: mapping.leak() }

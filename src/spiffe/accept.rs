@@ -7,7 +7,8 @@ use super::leaf::Leaf;
 use super::refusal::Refusal;
 use super::snapshot::OwnSvid;
 use super::source::{Material, Svid};
-use crate::provider::{default_provider, signing_key};
+use crate::provider::default_provider;
+use crate::provider::sign::any_supported_type;
 use ::spiffe::TrustDomain;
 use rustls::sign::CertifiedKey;
 use std::sync::Arc;
@@ -52,7 +53,7 @@ pub(super) fn examine(
 
 /// The chain with its signing key, which must be the leaf's.
 fn certify(svid: Svid) -> Result<CertifiedKey, Refusal> {
-    let key = signing_key(svid.key.expose()).map_err(|e| Refusal::Key(e.to_string()))?;
+    let key = any_supported_type(svid.key.expose()).map_err(|e| Refusal::Key(e.to_string()))?;
     let certified = CertifiedKey::new(svid.chain, key);
     certified.keys_match().map_err(|_| Refusal::KeyMismatch)?;
     Ok(certified)

@@ -190,8 +190,8 @@ fn s_server_with_the_hybrid_group_or_refused_without() {
 #[test]
 fn servers_without_the_hybrid_group_take_its_x25519_share() {
     run(async {
-        let groups = [Group::X25519MlKem768, Group::X25519].map(|group| kx_group(group.name()).unwrap());
-        let provider = Arc::new(CryptoProvider { kx_groups: groups.to_vec(), ..default_provider() });
+        let kx_groups = vec![kx_group::X25519MLKEM768, kx_group::X25519];
+        let provider = Arc::new(CryptoProvider { kx_groups, ..default_provider() });
         let case = Case { group: Group::X25519, scheme: Scheme::P256, ..Case::hybrid() };
         let engine = LocalEngine::start();
         for server in [ServerProgram::openssl(), ServerProgram::gnutls()].into_iter().flatten() {

@@ -12,7 +12,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use rustls_multibuffer::provider::{batch_verifications, default_provider, kx_group};
+use rustls_multibuffer::provider::{ALL_KX_GROUPS, batch_verifications, default_provider};
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
@@ -110,7 +110,8 @@ fn write(name: &str, pem: &str) -> String {
 impl Case {
     /// Our provider, with these groups only.
     fn provider(groups: impl IntoIterator<Item = Group>) -> Arc<CryptoProvider> {
-        let kx_groups = groups.into_iter().map(|group| kx_group(group.name()).expect("the group is ours"));
+        let named = |name| ALL_KX_GROUPS.iter().copied().find(|group| group.name() == name);
+        let kx_groups = groups.into_iter().map(|group| named(group.name()).expect("a group"));
         Arc::new(CryptoProvider { kx_groups: kx_groups.collect(), ..default_provider() })
     }
 

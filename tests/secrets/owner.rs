@@ -8,7 +8,7 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls_multibuffer::internals::ops::kx::{self, Group};
 use rustls_multibuffer::internals::ops::rsa::{self, Padding, RsaPrivateKey};
 use rustls_multibuffer::internals::ops::{Request, Response, Runner, ecdsa, ed25519};
-use rustls_multibuffer::provider::signing_key;
+use rustls_multibuffer::provider::sign::any_supported_type;
 use rustls_multibuffer::{Tier, TierKind};
 use std::fs::File;
 use std::io::{Read, Write};
@@ -156,7 +156,7 @@ fn provider(parent: &mut Parent) {
     let key = {
         let secret = parent.secret();
         let der = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(&secret[..]));
-        signing_key(&der).expect("a key")
+        any_supported_type(&der).expect("a key")
     };
     let offered = [SignatureScheme::ECDSA_NISTP256_SHA256, SignatureScheme::ECDSA_NISTP521_SHA512];
     let signer = key.choose_scheme(&offered).expect("a scheme");

@@ -45,7 +45,7 @@ fn server_config(parent: &mut Parent) -> ServerConfig {
     let (certificate, key) = rest.split_at(u32::from_le_bytes(*len) as usize);
     // Keys are borrowed where their own memory is to be wiped: rustls' `PrivateKeyDer` wipes what it owns.
     let key = PrivateKeyDer::from(PrivatePkcs8KeyDer::from(key));
-    let key = rustls_multibuffer::provider::signing_key(&key).expect("a key");
+    let key = rustls_multibuffer::provider::sign::any_supported_type(&key).expect("a key");
     let chain = vec![CertificateDer::from(certificate.to_vec())];
     let certified = rustls::sign::CertifiedKey::new(chain, key);
     let resolver = rustls::sign::SingleCertAndKey::from(certified);

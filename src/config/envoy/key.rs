@@ -50,7 +50,7 @@ impl Certificate {
     pub fn load(&self, tier: TierKind) -> Result<Checked<LoadedCertificate>, ConfigError> {
         let chain = self.read_chain()?;
         let key = self.read_key()?;
-        let signing_key = provider::signing_key(&key.0).map_err(|e| self.key_problem(&e))?;
+        let signing_key = provider::sign::any_supported_type(&key.0).map_err(|e| self.key_problem(&e))?;
         let certified_key = CertifiedKey::new(chain, signing_key);
         certified_key.keys_match().map_err(|e| self.key_problem(&e))?;
         let acceleration = self.acceleration(tier, provider::check_lanes(&key.0))?;

@@ -129,7 +129,8 @@ impl TlsParameters {
             }
         }
         if !self.groups.is_empty() {
-            provider.kx_groups = self.groups.iter().filter_map(|name| provider::kx_group(*name)).collect();
+            let named = |name| provider::ALL_KX_GROUPS.iter().copied().find(|group| group.name() == name);
+            provider.kx_groups = self.groups.iter().filter_map(|name| named(*name)).collect();
         }
         provider
     }

@@ -94,7 +94,7 @@ fn every_kind_of_key_signs_for_its_certificate() {
         let der = svid.key.expose().secret_der();
         let info = pkcs8::PrivateKeyInfo::try_from(der).unwrap();
         assert_eq!(info.version(), pkcs8::Version::V1, "{kind:?}");
-        let key = crate::provider::signing_key(svid.key.expose()).unwrap();
+        let key = crate::provider::sign::any_supported_type(svid.key.expose()).unwrap();
         let public = rustls::sign::CertifiedKey::new(svid.chain.clone(), key);
         public.keys_match().unwrap();
     }
