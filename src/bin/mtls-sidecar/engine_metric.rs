@@ -5,7 +5,7 @@
 
 use metrics::{Label, counter, describe_counter, describe_gauge, gauge};
 use rustls_multibuffer::handshake::{EngineStats, Reason};
-use rustls_multibuffer::provider::{known_keys, unaccelerated_signatures};
+use rustls_multibuffer::provider::{known_keys, operations_off_engine, unaccelerated_signatures};
 use std::collections::{HashMap, HashSet};
 
 /// How long requests waited. The facade's counters are whole numbers, so that it is told microseconds; they
@@ -18,6 +18,8 @@ pub(crate) fn describe() {
         ("engine_handshakes_total", "Handshakes of the engines, by how they ended."),
         ("operations_total", "Public-key operations, by where they ran."),
         ("unaccelerated_signatures_total", "Signatures with keys for which there are no lanes."),
+        ("unaccelerated_handshakes_total", "Handshakes that an engine could not accelerate, by the reason."),
+        ("operations_off_engine_total", "Signatures and key exchanges that ran on no engine."),
         ("batches_total", "Batches that ran, by the reason why they began."),
         ("batch_fills_total", "Batches that ran, by how many requests were in them."),
         ("batch_requests_total", "Requests that left in batches."),
@@ -81,6 +83,7 @@ impl Reported {
         workers.iter().for_each(|stats| add(&mut sums, stats));
         for (name, sum) in [
             ("mtls_sidecar_unaccelerated_signatures_total", unaccelerated_signatures()),
+            ("mtls_sidecar_operations_off_engine_total", operations_off_engine()),
             ("mtls_sidecar_known_key_tables_made_total", known.made),
             ("mtls_sidecar_known_key_tables_displaced_total", known.displaced),
         ] {
@@ -130,6 +133,11 @@ fn add(sums: &mut HashMap<Key, u64>, stats: &EngineStats) {
     ] {
         count("mtls_sidecar_engine_handshakes_total", &[("result", result)], n);
     }
+    let lacking = &stats.unaccelerated;
+    for (reason, n) in [("provider", lacking.provider), ("key", lacking.key), ("verifier", lacking.verifier)]
+    {
+        count("mtls_sidecar_unaccelerated_handshakes_total", &[("reason", reason)], n);
+    }
     count("mtls_sidecar_verified_at_once_total", &[], stats.verified_at_once);
     count("mtls_sidecar_long_calls_total", &[], stats.long_calls);
     let runner = &stats.runner;
@@ -175,5 +183,18 @@ mod tests {
         });
         let text = handle.render();
         assert!(text.contains("handshakes_total{result=\"succeeded\"} 9\n"), "{text}");
+    }
+
+    #[tokio::test]
+    async fn unaccelerated_handshakes_are_shown_by_reason() {
+        let mut stats = LocalEngine::new(EngineConfig::default()).stats();
+        (stats.unaccelerated.provider, stats.unaccelerated.key, stats.unaccelerated.verifier) = (1, 2, 3);
+        let recorder = PrometheusBuilder::new().build_recorder();
+        metrics::with_local_recorder(&recorder, || Reported::default().report(&[stats.clone(), stats]));
+        let text = recorder.handle().render();
+        for (reason, n) in [("provider", 2), ("key", 4), ("verifier", 6)] {
+            let line = format!("mtls_sidecar_unaccelerated_handshakes_total{{reason=\"{reason}\"}} {n}\n");
+            assert!(text.contains(&line), "{text}");
+        }
     }
 }
