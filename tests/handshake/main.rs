@@ -14,6 +14,7 @@ mod forks;
 mod identities;
 mod limits;
 mod matrix;
+mod parity;
 mod pki;
 #[cfg(unix)]
 mod relay;
