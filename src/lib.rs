@@ -51,6 +51,7 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `tokio` (default) | [`handshake`]: two engines, an acceptor and a connector for tokio |
+//! | `tower` | [`handshake::OnEngine`]: connectors, such as those of hyper-rustls and reqwest, on an engine |
 //! | `spiffe` | [`spiffe`]: SPIFFE identities that rotate, from the Workload API, SDS, files or memory |
 //! | `config` | [`config`]: the configuration of Envoy, Istio and ASM, and a short form of our own |
 //! | `spiffe-authority` | [`spiffe::authority`]: an authority for tests and demonstrations |
@@ -109,7 +110,7 @@
 //! `tokio_rustls`.
 #![warn(missing_docs)]
 #![cfg_attr(
-    not(all(feature = "config", feature = "spiffe-authority")),
+    not(all(feature = "config", feature = "spiffe-authority", feature = "tower")),
     allow(rustdoc::broken_intra_doc_links, reason = "links lead to modules that features add")
 )]
 #![cfg_attr(

@@ -60,6 +60,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("handshake/mod.rs", &["tokio_rustls"]),
     ("handshake/pinning.rs", &["core_affinity"]),
     ("handshake/worker.rs", &["tokio", "crossbeam_channel"]),
+    ("handshake/tower.rs", &["tower_layer", "tower_service"]),
     ("validation", &["rustls", "zeroize", "regex"]),
     ("spiffe/proto", &["prost"]),
     ("spiffe/channel.rs", &["tonic"]),

@@ -105,6 +105,8 @@ mod session;
 mod supervise;
 #[cfg(feature = "tokio")]
 mod timers;
+#[cfg(feature = "tower")]
+mod tower;
 mod wait;
 #[cfg(feature = "tokio")]
 mod worker;
@@ -117,6 +119,8 @@ pub use config::EngineConfig;
 pub use error::HandshakeError;
 pub use parked::{Awaiting, Parked, Step};
 pub use report::EngineStats;
+#[cfg(feature = "tower")]
+pub use tower::{EngineLayer, OnEngine};
 pub use wait::{NotAwaited, wait};
 
 #[cfg(feature = "tokio")]

@@ -1,0 +1,23 @@
+//! An HTTPS client: hyper, with the connector of hyper-rustls.
+
+use http_body_util::{BodyExt, Empty};
+use hyper::Uri;
+use hyper::body::Bytes;
+use hyper_rustls::HttpsConnectorBuilder;
+use hyper_util::client::legacy::Client;
+use hyper_util::rt::TokioExecutor;
+use rustls::crypto::aws_lc_rs as provider;
+use rustls::{ClientConfig, RootCertStore};
+use std::error::Error;
+
+pub(crate) async fn get(uri: Uri, roots: RootCertStore) -> Result<Bytes, Box<dyn Error + Send + Sync>> {
+    let config = ClientConfig::builder_with_provider(provider::default_provider().into())
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let https = HttpsConnectorBuilder::new().with_tls_config(config).https_only().enable_http1().build();
+    let builder = Client::builder(TokioExecutor::new());
+    let client = builder.build::<_, Empty<Bytes>>(https);
+    let response = client.get(uri).await?;
+    Ok(response.into_body().collect().await?.to_bytes())
+}
