@@ -31,4 +31,5 @@ pub use stack::FiberStack;
 pub(crate) use tests::counting;
 #[cfg(test)]
 pub(crate) use tests::{memcheck, testing};
+pub(crate) use tier::crypto_instructions;
 pub use tier::{Avx2Fma, Avx512Ifma, AvxIfma, Detection, Portable, Tier, TierKind, UnknownTier};

@@ -13,6 +13,18 @@ macro_rules! have {
     }};
 }
 
+/// Whether this CPU has instructions for AES, and for SHA-256, that aws-lc uses.
+pub(crate) fn crypto_instructions() -> [bool; 2] {
+    #[cfg(target_arch = "aarch64")]
+    {
+        [std::arch::is_aarch64_feature_detected!("aes"), std::arch::is_aarch64_feature_detected!("sha2")]
+    }
+    #[cfg(not(target_arch = "aarch64"))]
+    {
+        [have!("aes", "pclmulqdq"), have!("sha")]
+    }
+}
+
 macro_rules! token {
     ($(#[$doc:meta])* $name:ident, $detected:expr) => {
         $(#[$doc])*

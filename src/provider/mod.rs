@@ -34,6 +34,7 @@ mod hybrid;
 mod kx;
 pub mod kx_group;
 pub mod sign;
+mod suites;
 mod unaccelerated;
 mod verify;
 
@@ -41,6 +42,7 @@ pub use crate::ops::ecdsa::{KnownKeys, known_keys, limit_table_bytes};
 pub use accelerate::accelerate;
 pub use batch_verifications::{BatchVerifications, batch_verifications};
 pub use rustls::crypto::aws_lc_rs::{ALL_CIPHER_SUITES, DEFAULT_CIPHER_SUITES, Ticketer, cipher_suite, hpke};
+pub use suites::Suites;
 pub use unaccelerated::{operations_off_engine, unaccelerated_signatures};
 
 use crate::error::{Error, KeyError};
@@ -49,7 +51,8 @@ use rustls::pki_types::PrivateKeyDer;
 use rustls::sign::SigningKey;
 use std::sync::{Arc, LazyLock};
 
-/// rustls' aws-lc-rs provider, with signing keys, key-exchange groups and verification algorithms of ours.
+/// rustls' aws-lc-rs provider, with signing keys, key-exchange groups and verification algorithms of ours,
+/// and its cipher suites in the order of [`Suites::Fastest`].
 ///
 /// Without an engine it behaves like rustls' own.
 ///
@@ -70,6 +73,7 @@ use std::sync::{Arc, LazyLock};
 pub fn default_provider() -> CryptoProvider {
     let stock = aws_lc_rs::default_provider();
     CryptoProvider {
+        cipher_suites: Suites::Fastest.list(),
         key_provider: &Keys,
         kx_groups: stock.kx_groups.into_iter().map(kx_group::in_lanes).collect(),
         signature_verification_algorithms: *SUPPORTED_SIG_ALGS,

@@ -61,6 +61,7 @@ pub(super) fn server(
         .with_client_cert_verifier(verifier(snapshot, authorizer, options))
         .with_cert_resolver(Arc::new(Own(snapshot.svid().certified.clone())));
     config.alpn_protocols.clone_from(&options.alpn_protocols);
+    config.ignore_client_order = !options.prefer_client_ciphers;
     if options.resumption {
         config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
         config.ticketer = Ticketer::new()?;

@@ -16,6 +16,7 @@ use std::sync::{Arc, LazyLock};
 #[derive(Clone, Debug)]
 pub struct TlsOptions {
     pub(super) alpn_protocols: Vec<Vec<u8>>,
+    pub(super) prefer_client_ciphers: bool,
     pub(super) resumption: bool,
     pub(super) versions: &'static [&'static SupportedProtocolVersion],
     pub(super) provider: Arc<CryptoProvider>,
@@ -26,6 +27,7 @@ impl Default for TlsOptions {
         static PROVIDER: LazyLock<Arc<CryptoProvider>> = LazyLock::new(|| Arc::new(default_provider()));
         Self {
             alpn_protocols: Vec::new(),
+            prefer_client_ciphers: false,
             resumption: false,
             versions: rustls::DEFAULT_VERSIONS,
             provider: PROVIDER.clone(),
@@ -38,6 +40,14 @@ impl TlsOptions {
     #[must_use]
     pub fn alpn_protocols(mut self, protocols: impl IntoIterator<Item = Vec<u8>>) -> Self {
         self.alpn_protocols = protocols.into_iter().collect();
+        self
+    }
+
+    /// Whether an acceptor follows its client's order of cipher suites; default: no, it takes the first of
+    /// its provider that the client offers.
+    #[must_use]
+    pub fn prefer_client_ciphers(mut self, prefer: bool) -> Self {
+        self.prefer_client_ciphers = prefer;
         self
     }
 

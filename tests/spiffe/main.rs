@@ -15,6 +15,7 @@ mod negative;
 mod returning;
 mod revocation;
 mod rotation;
+mod suites;
 mod supervisor;
 mod support;
 mod updates;

@@ -115,6 +115,7 @@ fn tls_options(config: &ListenerConfig) -> TlsOptions {
     TlsOptions::default()
         .alpn_protocols(context.common.alpn_protocols.clone())
         .versions(params.protocol_versions())
+        .prefer_client_ciphers(context.prefer_client_ciphers)
         .provider(Arc::new(params.crypto_provider()))
 }
 

@@ -21,6 +21,8 @@ pub(crate) struct Context {
     pub(crate) common: CommonTlsContext,
     /// The server name to send, outbound.
     pub(crate) sni: Option<ServerName<'static>>,
+    /// Whether the client's order of cipher suites is followed, inbound.
+    pub(crate) prefer_client_ciphers: bool,
 }
 
 impl Context {
@@ -41,16 +43,16 @@ impl Context {
         let Checked { value: found, warnings: more } = find(&document, direction, mode)?;
         warnings.extend(more);
         let problem = |message: &str| Problem { location: location.clone(), message: message.to_owned() };
-        let (common, sni) = match (found, direction) {
+        let (common, sni, prefer_client_ciphers) = match (found, direction) {
             (TlsContext::Downstream(context), Direction::Inbound) => {
                 if !context.require_client_certificate {
                     let message =
                         "require_client_certificate: true is needed: this sidecar is for mutual TLS only";
                     return Err(problem(message).into());
                 }
-                (context.common, None)
+                (context.common, None, context.prefer_client_ciphers)
             }
-            (TlsContext::Upstream(context), Direction::Outbound) => (context.common, context.sni),
+            (TlsContext::Upstream(context), Direction::Outbound) => (context.common, context.sni, false),
             (TlsContext::Downstream(_), _) => {
                 return Err(problem("an outbound listener needs an UpstreamTlsContext").into());
             }
@@ -59,7 +61,7 @@ impl Context {
             }
         };
         let source = common.identity(&location, &config.clusters)?;
-        Ok(Checked { value: Self { location, source, common, sni }, warnings })
+        Ok(Checked { value: Self { location, source, common, sni, prefer_client_ciphers }, warnings })
     }
 }
 
@@ -122,6 +124,7 @@ impl Serialize for Context {
             "maximum_protocol_version": format!("{:?}", params.maximum),
             "ecdh_curves": names(&params.groups),
             "cipher_suites": params.cipher_suites.iter().map(|name| format!("{name:?}")).collect::<Vec<_>>(),
+            "prefer_client_ciphers": self.prefer_client_ciphers,
             "sni": self.sni.as_ref().map(|name| name.to_str()),
         })
         .serialize(serializer)

@@ -301,6 +301,7 @@ listeners:
           trusted_ca: {filename: b.pem}
           match_typed_subject_alt_names:
           - {san_type: URI, matcher: {prefix: 'spiffe://example.org/'}}
+      prefer_client_ciphers: true
 - name: out
   direction: outbound
   address: 127.0.0.1:15001
@@ -337,6 +338,9 @@ fn contexts_of_envoy_are_pasted() {
     assert_eq!(explained(&loaded, "listeners[0].tls.alpn_protocols"), "[\"h2\"] from test.yaml:14:25");
     let lowest = explained(&loaded, "listeners[0].tls.minimum_protocol_version");
     assert!(lowest.ends_with("TLSv1_3\" from test.yaml:15:52"), "{lowest}");
+    assert_eq!(inbound.context().map(|context| context.prefer_client_ciphers), Some(true));
+    let whose = explained(&loaded, "listeners[0].tls.prefer_client_ciphers");
+    assert!(whose.starts_with("true from test.yaml:"), "{whose}");
     for default in ["maximum_protocol_version", "cipher_suites", "sni"] {
         let explained = explained(&loaded, &format!("listeners[0].tls.{default}"));
         assert!(explained.ends_with("from built-in default"), "{default}: {explained}");
