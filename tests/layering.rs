@@ -51,6 +51,7 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("handshake", &["rustls", "log"]),
     // What stands on the batcher: without the feature `tokio` it is not there.
     ("handshake/acceptor.rs", &["tokio", "tokio_rustls"]),
+    ("handshake/alarm.rs", &["rustix", "tokio"]),
     ("handshake/alert.rs", &["tokio"]),
     ("handshake/connector.rs", &["tokio", "tokio_rustls"]),
     ("handshake/engine.rs", &["tokio", "crossbeam_channel"]),

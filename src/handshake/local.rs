@@ -1,5 +1,6 @@
 //! The engine for thread-per-core runtimes: fibers run on the caller's thread, without a hop.
 
+use super::alarm::Alarm;
 use super::asked::Asked;
 use super::gate::Gate;
 use super::parked::{Parked, Step};
@@ -32,7 +33,8 @@ use tokio::task::yield_now;
 /// round at all. If the leader's future is kept but not polled, the others wait no longer than
 /// [`max_wait`](EngineConfig::max_wait).
 ///
-/// The runtime's clock must be enabled (`enable_time`).
+/// The runtime's clock must be enabled (`enable_time`) and, on Linux with a
+/// [`poll_delay`](EngineConfig::poll_delay), its sockets, too (`enable_io`).
 #[derive(Clone)]
 pub struct LocalEngine(Rc<Shared>);
 
@@ -44,6 +46,8 @@ struct Shared {
     permits: Semaphore,
     /// Whoever holds the permit leads; the longest-waiting follows.
     leadership: Semaphore,
+    /// The leader's.
+    alarm: Alarm,
 }
 
 impl LocalEngine {
@@ -54,6 +58,7 @@ impl LocalEngine {
             permits: Semaphore::new(config.max_parked.clamp(1, Semaphore::MAX_PERMITS)),
             batcher: Batcher::new(config),
             leadership: Semaphore::new(1),
+            alarm: Alarm::default(),
         }))
     }
 
@@ -281,11 +286,9 @@ impl Shared {
     async fn pause(&self) {
         let deadline = self.batcher.next_deadline();
         let left = deadline.map_or(Duration::ZERO, |at| at.saturating_duration_since(Instant::now()));
-        // tokio's timers count whole milliseconds: the rest of the delay is spent on rounds of the runtime.
-        let coarse = left.saturating_sub(Duration::from_millis(1));
         let may_sleep = !self.batcher.config().poll_delay.is_zero() && !self.gate.is_draining();
-        if may_sleep && coarse > Duration::from_millis(1) {
-            tokio::time::sleep(coarse).await;
+        if may_sleep && !left.is_zero() {
+            self.alarm.sleep(left).await;
         } else {
             yield_now().await;
         }

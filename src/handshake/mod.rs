@@ -73,6 +73,8 @@
 #[cfg(feature = "tokio")]
 mod acceptor;
 #[cfg(feature = "tokio")]
+mod alarm;
+#[cfg(feature = "tokio")]
 mod alert;
 mod asked;
 mod batcher;

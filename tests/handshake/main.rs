@@ -12,6 +12,8 @@ mod features;
 #[cfg(target_os = "linux")]
 mod forks;
 mod identities;
+#[cfg(target_os = "linux")]
+mod idle;
 mod limits;
 mod matrix;
 mod parity;
