@@ -8,7 +8,7 @@ use crate::arch::{Detection, Tier};
 use crate::batch::{Batch, Load, Policy, Queue};
 use crate::error::Error;
 use crate::fiber::{self, Fibers};
-use crate::ops::{Request, Runner};
+use crate::ops::{Op, Request, Runner};
 use crate::provider::answer::{Answer, Ask, Reply};
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
@@ -110,6 +110,9 @@ struct Inner<K> {
     requests: Cell<u64>,
     /// How many of them before the last turn; `u64::MAX` if a batch has run since.
     seen: Cell<u64>,
+    /// What the batches since [`Batcher::take_costs`] would have cost, had each of their requests been alone,
+    /// and what full batches would have saved of that.
+    costs: Cell<(Duration, Duration)>,
     /// Whether the statistics have changed since [`Batcher::news`].
     has_news: Cell<bool>,
 }
@@ -147,6 +150,7 @@ impl<K: Copy> Batcher<K> {
             asked: Asked::default(),
             requests: Cell::new(0),
             seen: Cell::new(0),
+            costs: Cell::default(),
             has_news: Cell::new(true),
         }))
     }
@@ -225,10 +229,17 @@ impl<K: Copy> Batcher<K> {
         let capacity = self.0.runner.borrow().capacity(op).max(1);
         requests.chunks(capacity).for_each(|lanes| self.answer(lanes, &mut answers));
         debug_assert_eq!(answers.len(), requests.len());
+        self.note_costs(op, requests.len());
         for (entry, answer) in entries.iter().zip(answers) {
             entry.ticket.slot.answer(answer);
         }
         entries.iter().map(|entry| entry.ticket.key).collect()
+    }
+
+    fn note_costs(&self, op: Op, requests: usize) {
+        let (of_one, savings_of_one) = self.0.runner.borrow().alone_and_savings(op);
+        let (requests, (alone, savings)) = (requests as u32, self.0.costs.get());
+        self.0.costs.set((alone + of_one * requests, savings + savings_of_one * requests));
     }
 
     fn answer(&self, requests: &[&Request], answers: &mut Vec<Answer>) {
@@ -307,6 +318,17 @@ impl<K: Copy> Batcher<K> {
     /// Whether one more fiber may be started: it may park.
     pub(super) fn has_room(&self) -> bool {
         self.0.gauges.fibers.live() < self.0.config.max_parked.max(1)
+    }
+
+    /// How many requests wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.0.queue.borrow().len()
+    }
+
+    /// What the batches since the call before would have cost, had each of their requests been alone, and
+    /// what full batches would have saved of that.
+    pub(super) fn take_costs(&self) -> (Duration, Duration) {
+        self.0.costs.take()
     }
 
     /// How many requests were ever queued.

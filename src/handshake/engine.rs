@@ -3,10 +3,11 @@
 use super::asked::Asked;
 use super::gate::Gate;
 use super::job::{Job, Link, Tell};
-use super::messages::{Board, Message, Presence};
+use super::messages::{Board, Message};
 use super::parked::unpanicking;
 use super::pinning::Claim;
 use super::report::{self, EngineStats};
+use super::seat::Seats;
 use super::session::{HandshakeEngine, Session};
 use super::supervise::supervise;
 use super::timers::{Timer, Timers};
@@ -17,7 +18,7 @@ use crate::provider::answer::is_on_engine;
 use crossbeam_channel::Sender;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -39,8 +40,10 @@ use tokio::sync::oneshot;
 /// each; with the last one the threads end.
 ///
 /// # Batches
-/// A thread first takes everything that has arrived. When nothing is left and every fiber is parked, it
-/// runs the fullest queue. While a batch runs, the next one gathers.
+/// A handshake has one thread, chosen so that it meets others there and ends no later for that than
+/// [`latency_budget`](EngineConfig::latency_budget) says. A thread first takes everything that has arrived.
+/// When nothing is left and every fiber is parked, it runs the fullest queue. While a batch runs, the next
+/// one gathers.
 #[derive(Clone)]
 pub struct Engine(Arc<Shared>);
 
@@ -49,6 +52,7 @@ struct Shared {
     detection: Detection,
     gate: Gate,
     threads: Vec<Thread>,
+    seats: Seats,
     handles: Mutex<Vec<JoinHandle<()>>>,
     jobs: AtomicU64,
     /// The process that has the threads.
@@ -59,7 +63,6 @@ struct Shared {
 struct Thread {
     inbox: Sender<Message>,
     board: Arc<Board>,
-    sessions: AtomicUsize,
 }
 
 impl Engine {
@@ -70,24 +73,25 @@ impl Engine {
     pub fn new(config: EngineConfig) -> io::Result<Self> {
         let detection = report::detect(&config);
         let (mut threads, mut handles) = (Vec::new(), Vec::new());
-        for i in 0..config.threads.max(1) {
+        let count = config.threads.max(1);
+        let seats = Seats::new(count, config.latency_budget);
+        for i in 0..count {
             let (inbox, messages) = crossbeam_channel::unbounded();
             let board = Arc::new(Board::default());
-            let (config, on_thread) = (config.clone(), board.clone());
+            let (config, on_thread, seat) = (config.clone(), board.clone(), seats.seat(i));
             let cpu = if config.pin { Claim::new() } else { None };
             let serve = move || {
-                let _presence = Presence(on_thread.clone());
                 if let Some(cpu) = &cpu {
                     cpu.bind();
                 }
-                Worker::new(config, messages, on_thread).serve();
+                Worker::new(config, messages, on_thread, seat).serve();
             };
             handles.push(std::thread::Builder::new().name(format!("tls-batch-{i}")).spawn(serve)?);
-            threads.push(Thread { inbox, board, sessions: AtomicUsize::new(0) });
+            threads.push(Thread { inbox, board });
         }
         let gate = Gate::new(config.max_in_flight);
         let (handles, jobs, process) = (Mutex::new(handles), AtomicU64::new(0), std::process::id());
-        Ok(Self(Arc::new(Shared { config, detection, gate, threads, handles, jobs, process })))
+        Ok(Self(Arc::new(Shared { config, detection, gate, threads, seats, handles, jobs, process })))
     }
 
     /// The tier that runs the batches.
@@ -242,23 +246,22 @@ impl HandshakeEngine for Engine {
     type Session = EngineSession;
 
     fn begin(&self) -> EngineSession {
-        let Shared { threads, config, .. } = &*self.0;
-        let load = |i: &usize| {
-            let Thread { board, sessions, .. } = &threads[*i];
-            (board.has_ended.load(Relaxed), sessions.load(Relaxed))
-        };
-        let index = (0..threads.len()).min_by_key(load).expect("an engine has a thread");
+        let Shared { threads, seats, config, .. } = &*self.0;
+        let is_forked = self.0.is_forked();
+        let index = if is_forked { 0 } else { seats.place() };
         let thread = &threads[index];
-        thread.sessions.fetch_add(1, Relaxed);
-        let limit = config.handshake_timeout.filter(|_| !self.0.is_forked());
+        let limit = config.handshake_timeout.filter(|_| !is_forked);
         let timer = limit.and_then(|limit| thread.start(&thread.board.timers, limit));
         let link = Link::new(self.0.jobs.fetch_add(1, Relaxed), thread.inbox.clone());
+        // What runs on an engine already is not given to the thread.
+        if !is_forked && is_on_engine() && link.begin() {
+            seats.begin(index);
+        }
         EngineSession { engine: self.clone(), index, timer, link, runtime: Handle::try_current().ok() }
     }
 }
 
-/// One handshake on an [`Engine`]: bound to the thread that had the fewest, of those that live. It keeps the
-/// engine open.
+/// One handshake on an [`Engine`], bound to one of its threads. It keeps the engine open.
 pub struct EngineSession {
     engine: Engine,
     index: usize,
@@ -329,7 +332,14 @@ impl Session for EngineSession {
 
 impl Drop for EngineSession {
     fn drop(&mut self) {
-        self.thread().sessions.fetch_sub(1, Relaxed);
+        let shared = &self.engine.0;
+        if shared.is_forked() {
+            return;
+        }
+        if self.link.begin() {
+            shared.seats.begin(self.index);
+        }
+        shared.seats.end(self.index);
     }
 }
 

@@ -31,6 +31,8 @@ pub(super) struct Link {
     /// Unique in the engine.
     pub(super) number: u64,
     inbox: Sender<Message>,
+    /// Whether the thread has taken the job up, or nobody will ask it to.
+    has_begun: AtomicBool,
     /// Whether the thread has been told, and has not looked yet.
     is_woken: AtomicBool,
     pub(super) asked: Asked,
@@ -42,9 +44,20 @@ pub(super) struct Link {
 
 impl Link {
     pub(super) fn new(number: u64, inbox: Sender<Message>) -> Arc<Self> {
-        let (is_woken, is_cancelled) = (AtomicBool::new(false), AtomicBool::new(false));
-        let (asked, failure) = (Asked::default(), OnceLock::new());
-        Arc::new(Self { number, inbox, is_woken, asked, is_cancelled, failure })
+        Arc::new(Self {
+            number,
+            inbox,
+            has_begun: AtomicBool::new(false),
+            is_woken: AtomicBool::new(false),
+            asked: Asked::default(),
+            is_cancelled: AtomicBool::new(false),
+            failure: OnceLock::new(),
+        })
+    }
+
+    /// Whether this is the first call: the job begins, or never will.
+    pub(super) fn begin(&self) -> bool {
+        !self.has_begun.swap(true, AcqRel)
     }
 
     /// To be called before the job is polled: what wakes it from now on is told anew.

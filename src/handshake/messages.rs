@@ -3,8 +3,7 @@
 use super::job::Job;
 use super::report::{Gauges, Shown};
 use super::timers::Timers;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Mutex, OnceLock};
 use std::time::Instant;
 
 /// What a thread is told.
@@ -27,21 +26,10 @@ pub(super) enum Message {
 pub(super) struct Board {
     pub(super) shown: Mutex<Option<Shown>>,
     pub(super) gauges: OnceLock<Gauges>,
-    /// Whether the thread is gone, however that came.
-    pub(super) has_ended: AtomicBool,
     /// Ends of handshakes.
     pub(super) timers: Timers,
     /// Ends of attempts to write an alert.
     pub(super) alerts: Timers,
-}
-
-/// Says so when its thread ends.
-pub(super) struct Presence(pub(super) Arc<Board>);
-
-impl Drop for Presence {
-    fn drop(&mut self) {
-        self.0.has_ended.store(true, Relaxed);
-    }
 }
 
 impl Board {

@@ -102,6 +102,8 @@ mod pinning;
 mod race;
 mod report;
 #[cfg(feature = "tokio")]
+mod seat;
+#[cfg(feature = "tokio")]
 mod session;
 #[cfg(feature = "tokio")]
 mod supervise;

@@ -3,6 +3,7 @@
 use super::job::{Job, Link, Task, Tell};
 use super::messages::{Board, Message};
 use super::parked::{Awaiting, Parked, Step};
+use super::seat::Seat;
 use super::{Batcher, EngineConfig, HandshakeError};
 use crate::batch::Load;
 use crate::fiber::contained;
@@ -57,6 +58,8 @@ impl Slot {
 pub(super) struct Worker {
     inbox: Receiver<Message>,
     board: Arc<Board>,
+    /// Tells where handshakes are best placed.
+    seat: Seat,
     /// Names jobs by their number.
     batcher: Batcher<u64>,
     jobs: HashMap<u64, Slot>,
@@ -68,11 +71,11 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(config: EngineConfig, inbox: Receiver<Message>, board: Arc<Board>) -> Self {
+    pub(super) fn new(config: EngineConfig, inbox: Receiver<Message>, board: Arc<Board>, seat: Seat) -> Self {
         let batcher = Batcher::new(config);
         board.gauges.get_or_init(|| batcher.gauges().clone());
         let (jobs, backlog) = (HashMap::new(), VecDeque::new());
-        Self { inbox, board, batcher, jobs, backlog, draining: false, is_disturbed: false }
+        Self { inbox, board, seat, batcher, jobs, backlog, draining: false, is_disturbed: false }
     }
 
     /// Serves until told to stop, or until nobody is left who could tell anything. No panic ends the thread
@@ -105,10 +108,12 @@ impl Worker {
                 continue;
             }
             let wake_up = [next_timer, self.batcher.next_deadline()].into_iter().flatten().min();
+            self.seat.sleep();
             let message = match wake_up {
                 Some(at) => self.inbox.recv_deadline(at),
                 None => self.inbox.recv().map_err(|_| RecvTimeoutError::Disconnected),
             };
+            self.seat.work(self.batcher.waiting());
             let flow = match message {
                 Ok(message) => self.handle(message),
                 Err(RecvTimeoutError::Timeout) => ControlFlow::Continue(()),
@@ -132,6 +137,7 @@ impl Worker {
             }
             if since_timers >= MESSAGES_PER_LOOK {
                 since_timers = 0;
+                self.seat.work(self.batcher.waiting());
                 self.board.expire(Instant::now());
             }
         }
@@ -143,6 +149,9 @@ impl Worker {
             Message::Run(job) if job.link.is_cancelled.load(Relaxed) => {}
             Message::Run(Job { task, link, runtime }) => {
                 let number = link.number;
+                if link.begin() {
+                    self.seat.begin();
+                }
                 let slot = Slot { state: State::Pending(task), link, runtime, is_due: false };
                 self.jobs.insert(number, slot);
                 self.poll(number);
@@ -272,10 +281,15 @@ impl Worker {
 
     /// Runs the batch that is due, if one is, and resumes its fibers.
     fn run_batch(&mut self, load: Load) -> bool {
+        let waiting = self.batcher.waiting();
+        if waiting > 0 {
+            self.seat.work(waiting);
+        }
         let answered = self.batcher.run_batch(Instant::now(), load);
         if answered.is_empty() {
             return false;
         }
+        self.seat.answered(self.batcher.take_costs());
         // Shown before anybody can know that the batch has run.
         self.show();
         answered.into_iter().for_each(|number| self.resume(number));
@@ -310,6 +324,7 @@ impl Worker {
 
 #[cfg(test)]
 mod tests {
+    use super::super::seat::Seats;
     use super::*;
     use std::future::Future;
     use std::pin::pin;
@@ -339,7 +354,7 @@ mod tests {
         }
         // It ends the thread before there is any time without messages.
         inbox.send(Message::Stop).unwrap();
-        Worker::new(EngineConfig::default(), messages, board).serve();
+        Worker::new(EngineConfig::default(), messages, board, Seats::new(1, Duration::ZERO).seat(0)).serve();
         assert!(woken.0.load(Relaxed));
     }
 }

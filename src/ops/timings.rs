@@ -214,8 +214,8 @@ impl Timings {
 
     /// What a request costs that is alone, and how much of that a full batch saves; zero until a few have
     /// been seen. It saves nothing where one request is worth its lanes. Until full batches were seen, one is
-    /// taken to cost as much through aws-lc-rs as a batch between the fills of the table and the one below
-    /// it.
+    /// taken to cost the least that the table allows: as much as the largest batch that still goes to
+    /// aws-lc-rs.
     pub(super) fn alone_and_savings(&self, op: Op) -> (Duration, Duration) {
         let timing = &self.ops[op.index()];
         let capacity = timing.capacity();
@@ -224,7 +224,7 @@ impl Timings {
         let alone = alone.unwrap_or(0);
         let savings = match least {
             Some(2..) => {
-                let estimate = alone * (2 * timing.table as u64).saturating_sub(1) / 2;
+                let estimate = alone * (timing.table as u64).saturating_sub(1);
                 alone.saturating_sub(timing.lanes(capacity).unwrap_or(estimate) / capacity as u64)
             }
             _ => 0,
@@ -362,7 +362,7 @@ mod tests {
             (alone.as_micros(), savings.as_micros())
         };
         assert_eq!(costs(&measured(&[(4, 120)])), (100, 70));
-        assert_eq!(costs(&measured(&[])), (100, 62), "full batches cost one and a half until they are seen");
+        assert_eq!(costs(&measured(&[])), (100, 75), "full batches cost one until they are seen");
         assert_eq!(costs(&measured(&[(1, 50), (4, 120)])), (50, 0), "one is worth its lanes");
         assert_eq!(costs(&measured(&[(2, 300), (3, 350), (4, 390)])), (100, 0), "not even full");
         assert_eq!(costs(&new()), (0, 0));

@@ -17,6 +17,7 @@ mod idle;
 mod limits;
 mod matrix;
 mod parity;
+mod packing;
 mod pki;
 #[cfg(unix)]
 mod relay;
