@@ -23,6 +23,9 @@ messages! {
         max_tier: Option<String>,
         /// How long an operation waits for company although its thread is idle; default: 0, it does not wait.
         poll_delay: Option<Span>,
+        /// How much later a handshake may end so that it meets others on its thread; default: 1ms. 0 spreads
+        /// handshakes over all threads.
+        latency_budget: Option<Span>,
         /// The smallest number of operations that runs in lanes, at least 1; default: auto, as measured for
         /// each operation.
         break_even: Option<RawBreakEven>,
@@ -32,6 +35,9 @@ messages! {
         threads: Option<u32>,
         /// Whether each of them is bound to a CPU; default: false.
         pin: Option<bool>,
+        /// Threads for handshakes alone, in a program whose own threads do them otherwise, as mtls-sidecar's
+        /// workers do; default, and 0: none.
+        handshake_threads: Option<u32>,
     }
 }
 
@@ -108,12 +114,18 @@ pub struct TlsAcceleration {
     /// How long an operation waits for company although its thread is idle.
     #[serde(serialize_with = "duration::show_option")]
     pub poll_delay: Option<Duration>,
+    /// How much later a handshake may end so that it meets others on its thread.
+    #[serde(serialize_with = "duration::show_option")]
+    pub latency_budget: Option<Duration>,
     /// The smallest fill that runs in lanes.
     pub break_even: Option<usize>,
     /// The most fibers that a thread has parked.
     pub max_parked: Option<usize>,
     /// Engine threads; 0: one for each CPU.
     pub threads: Option<usize>,
+    /// Threads for handshakes alone, in a program whose own threads do them otherwise; 0: none. It is no
+    /// setting of an engine: such a program is to start an [`Engine`](crate::handshake::Engine) with so many.
+    pub handshake_threads: Option<usize>,
     /// Whether each of them is bound to a CPU.
     pub pin: Option<bool>,
 }
@@ -134,9 +146,11 @@ impl From<&EngineConfig> for TlsAcceleration {
             enabled: Some(true),
             max_tier: Some(config.max_tier),
             poll_delay: Some(config.poll_delay),
+            latency_budget: Some(config.latency_budget),
             break_even: config.break_even,
             max_parked: Some(config.max_parked),
             threads: Some(config.threads),
+            handshake_threads: None,
             pin: Some(config.pin),
         }
     }
@@ -165,9 +179,11 @@ impl TlsAcceleration {
             enabled: raw.enabled,
             max_tier: check_tier(raw.max_tier.as_deref(), &at.field("max_tier")),
             poll_delay: raw.poll_delay.map(|delay| delay.0),
+            latency_budget: raw.latency_budget.map(|budget| budget.0),
             break_even: check_break_even(raw.break_even, &at.field("break_even")),
             max_parked: raw.max_parked.map(|n| n as usize),
             threads: raw.threads.map(|n| n as usize),
+            handshake_threads: raw.handshake_threads.map(|n| n as usize),
             pin: raw.pin,
         }
     }
@@ -180,9 +196,11 @@ impl TlsAcceleration {
             enabled: [self.enabled, other.enabled].into_iter().flatten().min(),
             max_tier: [self.max_tier, other.max_tier].into_iter().flatten().min(),
             poll_delay: [self.poll_delay, other.poll_delay].into_iter().flatten().min(),
+            latency_budget: [self.latency_budget, other.latency_budget].into_iter().flatten().min(),
             break_even: self.break_even.max(other.break_even),
             max_parked: [self.max_parked, other.max_parked].into_iter().flatten().min(),
             threads: [self.threads, other.threads].into_iter().flatten().min(),
+            handshake_threads: [self.handshake_threads, other.handshake_threads].into_iter().flatten().min(),
             pin: [self.pin, other.pin].into_iter().flatten().min(),
         }
     }
@@ -195,6 +213,7 @@ impl TlsAcceleration {
             config.max_tier = TierKind::Scalar;
         }
         config.poll_delay = self.poll_delay.unwrap_or(config.poll_delay);
+        config.latency_budget = self.latency_budget.unwrap_or(config.latency_budget);
         config.break_even = self.break_even.or(config.break_even);
         config.max_parked = self.max_parked.unwrap_or(config.max_parked);
         config.threads = match self.threads {

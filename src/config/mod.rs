@@ -7,8 +7,8 @@
 //!   resolved by the precedence of Istio or of ASM, with an explanation.
 //! * [`TlsIdentity`]: `tls_identity`, a certificate with its roots from files, an SDS server or the SPIFFE
 //!   Workload API.
-//! * [`TlsAcceleration`]: `tls_acceleration: {enabled, max_tier, poll_delay, break_even, max_parked, threads,
-//!   pin}`.
+//! * [`TlsAcceleration`]: `tls_acceleration: {enabled, max_tier, poll_delay, latency_budget, break_even,
+//!   max_parked, threads, pin, handshake_threads}`.
 //! * [`Document::read`]: fields of a proxy's own, with [`Span`]s of time, by the same rules.
 //!
 //! YAML and JSON are read alike, with field names in `snake_case` or in `lowerCamelCase`. What is wrong is

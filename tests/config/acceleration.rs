@@ -19,25 +19,26 @@ fn engine(text: &str) -> EngineConfig {
 fn everything_that_can_be_said() {
     let config = engine(
         "tls_acceleration: {enabled: true, max_tier: avx2-fma, poll_delay: 50us, break_even: 2, \
-         max_parked: 64, threads: 3, pin: false}",
+         latency_budget: 2ms, max_parked: 64, threads: 3, pin: false}",
     );
     let expected = EngineConfig::default()
         .max_tier(TierKind::Avx2Fma)
         .poll_delay(Duration::from_micros(50))
         .break_even(2)
+        .latency_budget(Duration::from_millis(2))
         .max_parked(64)
         .threads(3)
         .pin(false);
     assert_eq!(config, expected);
     assert_eq!(
         engine(
-            "tlsAcceleration: {maxTier: avx2-fma, pollDelay: 50us, breakEven: 2, maxParked: 64, threads: \
-             3, pin: false}"
+            "tlsAcceleration: {maxTier: avx2-fma, pollDelay: 50us, breakEven: 2, latencyBudget: 2ms, \
+             maxParked: 64, threads: 3, pin: false}"
         ),
         expected
     );
     let json = r#"{"tls_acceleration": {"max_tier": "avx2-fma", "poll_delay": "0.00005s", "break_even": 2,
-		"max_parked": "64", "threads": 3, "pin": false}}"#;
+		"latency_budget": "0.002s", "max_parked": "64", "threads": 3, "pin": false}}"#;
     assert_eq!(engine(json), expected);
 }
 

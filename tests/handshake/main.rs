@@ -16,8 +16,8 @@ mod identities;
 mod idle;
 mod limits;
 mod matrix;
-mod parity;
 mod packing;
+mod parity;
 mod pki;
 #[cfg(unix)]
 mod relay;

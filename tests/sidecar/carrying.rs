@@ -3,6 +3,7 @@
 use crate::pki::{Authority, connect};
 use crate::process::Home;
 use crate::support::{application, echo, echo_application, expect_echo, inbound, outbound, run};
+use rustix::process::Signal;
 use std::process::Stdio;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream, UnixListener};
@@ -49,6 +50,37 @@ fn a_pair_carries_connections_and_says_so() {
             assert_eq!(sidecar.metric("mtls_sidecar_handshake_seconds_count", &[]), 50.0);
             assert_eq!(sidecar.metric("mtls_sidecar_engine_handshakes_total", &["succeeded"]), 50.0);
         }
+    });
+}
+
+/// Whoever drains then waits for what has connected, whichever worker it came to.
+#[test]
+fn handshakes_have_threads_of_their_own_if_told_so() {
+    run(async {
+        let rest = "concurrency: 2\ntls_acceleration: {handshake_threads: 2, latency_budget: 2ms}";
+        let inbound = inbound(echo_application().await, "", rest);
+        let (out, address) = outbound(&inbound.authority, inbound.address, rest);
+        let mut open = Vec::new();
+        for _ in 0..20 {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            expect_echo(&mut stream, "hello").await;
+            open.push(stream);
+        }
+        for sidecar in [&inbound.sidecar, &out] {
+            let id = sidecar.id();
+            let tasks =
+                std::fs::read_dir(format!("/proc/{id}/task")).unwrap().map(|task| task.unwrap().path());
+            let names = tasks.map(|task| std::fs::read_to_string(task.join("comm")).unwrap_or_default());
+            assert_eq!(names.filter(|name| name.starts_with("tls-batch-")).count(), 2);
+            // Of one engine, however many workers there are.
+            sidecar.until_metric("mtls_sidecar_engine_handshakes_total", &["succeeded"], 20.0);
+            sidecar.signal(Signal::TERM);
+        }
+        for stream in &mut open {
+            expect_echo(stream, "still there").await;
+        }
+        drop(open);
+        assert!(out.wait().success() && inbound.sidecar.wait().success());
     });
 }
 

@@ -4,7 +4,7 @@ use crate::config::{Config, Direction, ListenerConfig, PeersConfig, Target};
 use crate::stream::ReadAhead;
 use rustls::pki_types::ServerName;
 use rustls_multibuffer::config::{TlsAcceleration, TlsIdentity};
-use rustls_multibuffer::handshake::{EngineConfig, LocalEngine};
+use rustls_multibuffer::handshake::{Engine, EngineConfig, HandshakeEngine, LocalEngine};
 use rustls_multibuffer::spiffe::{
     Acceptor, Authorizer, Connection, Connector, Identity, LivePolicy, SpiffeId, SpiffeIdError, TlsOptions,
     TrustDomain,
@@ -51,10 +51,19 @@ pub(crate) fn engine_config(acceleration: &TlsAcceleration) -> EngineConfig {
     acceleration.engine_config(EngineConfig::default()).handshake_timeout(None)
 }
 
+/// What handshakes run on.
+#[derive(Clone)]
+pub(crate) enum AnyEngine {
+    /// The worker's own.
+    Local(LocalEngine),
+    /// Threads that all workers share.
+    Threads(Engine),
+}
+
 /// Makes the TLS side of a listener's connections.
 pub(crate) enum Endpoint {
-    Server(Acceptor<LocalEngine>),
-    Client(Connector<LocalEngine>, ServerName<'static>),
+    Local(Party<LocalEngine>),
+    Threads(Party<Engine>),
 }
 
 impl Endpoint {
@@ -63,10 +72,44 @@ impl Endpoint {
     /// # Errors
     /// An invalid SPIFFE ID.
     pub(crate) fn new(
-        engine: LocalEngine,
+        engine: AnyEngine,
         identity: &Identity,
         config: &ListenerConfig,
     ) -> Result<Self, SpiffeIdError> {
+        Ok(match engine {
+            AnyEngine::Local(engine) => Self::Local(Party::new(engine, identity, config)?),
+            AnyEngine::Threads(engine) => Self::Threads(Party::new(engine, identity, config)?),
+        })
+    }
+
+    /// The identity that it presents.
+    pub(crate) fn identity(&self) -> &Identity {
+        match self {
+            Self::Local(party) => party.identity(),
+            Self::Threads(party) => party.identity(),
+        }
+    }
+
+    /// Runs the handshake.
+    ///
+    /// # Errors
+    /// Those of the acceptor or connector.
+    pub(crate) async fn handshake(&self, socket: ReadAhead<TcpStream>) -> io::Result<(Tls, Connection)> {
+        match self {
+            Self::Local(party) => party.handshake(socket).await,
+            Self::Threads(party) => party.handshake(socket).await,
+        }
+    }
+}
+
+/// Our side of a connection, on one kind of engine.
+pub(crate) enum Party<E> {
+    Server(Acceptor<E>),
+    Client(Connector<E>, ServerName<'static>),
+}
+
+impl<E: HandshakeEngine> Party<E> {
+    fn new(engine: E, identity: &Identity, config: &ListenerConfig) -> Result<Self, SpiffeIdError> {
         let authorizer = restricted(authorizer(&config.peers)?, config);
         let options = tls_options(config);
         let live = live_policy(config);
@@ -81,19 +124,14 @@ impl Endpoint {
         })
     }
 
-    /// The identity that it presents.
-    pub(crate) fn identity(&self) -> &Identity {
+    fn identity(&self) -> &Identity {
         match self {
             Self::Server(acceptor) => acceptor.identity(),
             Self::Client(connector, _) => connector.identity(),
         }
     }
 
-    /// Runs the handshake.
-    ///
-    /// # Errors
-    /// Those of the acceptor or connector.
-    pub(crate) async fn handshake(&self, socket: ReadAhead<TcpStream>) -> io::Result<(Tls, Connection)> {
+    async fn handshake(&self, socket: ReadAhead<TcpStream>) -> io::Result<(Tls, Connection)> {
         match self {
             Self::Server(acceptor) => {
                 acceptor.accept(socket).await.map(|(tls, connection)| (TlsStream::Server(tls), connection))

@@ -1,17 +1,18 @@
 //! The worker threads: each has a runtime, an engine, and a socket of every listener. Connections stay on
-//! their worker.
+//! their worker; handshakes do, too, unless there are threads for them, which are one engine for all.
 
 use crate::accept::accept;
 use crate::connection::Service;
 use crate::sockets::ListenSocket;
 use crate::state::{Listener, Phase, State};
-use crate::tls::{Endpoint, Identities, engine_config};
-use rustls_multibuffer::handshake::{EngineStats, LocalEngine};
+use crate::tls::{AnyEngine, Endpoint, Identities, engine_config};
+use rustls_multibuffer::handshake::{Engine, EngineStats, LocalEngine};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::net::TcpListener;
@@ -34,9 +35,21 @@ fn pin(worker: usize) {
     }
 }
 
+/// The threads for handshakes, if there are any.
+#[derive(Clone)]
+struct Shared {
+    engine: Engine,
+    /// Workers all of whose connections may not have begun their handshakes.
+    not_drained: Arc<AtomicUsize>,
+}
+
 /// How to ask the workers.
 #[derive(Clone, Default)]
-pub(crate) struct Queries(Vec<mpsc::UnboundedSender<Query>>);
+pub(crate) struct Queries {
+    workers: Vec<mpsc::UnboundedSender<Query>>,
+    /// In place of them.
+    shared: Option<Engine>,
+}
 
 /// The worker threads.
 pub(crate) struct Workers {
@@ -56,27 +69,30 @@ impl Workers {
         sockets: Vec<ListenSocket>,
     ) -> io::Result<Self> {
         let count = state.config.workers();
+        let shared = shared_engine(state, count)?;
         let mut shares: Vec<Vec<_>> = (0..count).map(|_| Vec::new()).collect();
         for socket in sockets {
             shares[socket.worker % count].push(socket);
         }
-        let mut workers = Self { queries: Queries::default(), threads: Vec::new() };
+        let engine = shared.as_ref().map(|shared| shared.engine.clone());
+        let queries = Queries { workers: Vec::new(), shared: engine };
+        let mut workers = Self { queries, threads: Vec::new() };
         let (accepts, all_accept) = std::sync::mpsc::channel();
         for (i, sockets) in shares.into_iter().enumerate() {
             let (state, identities) = (state.clone(), identities.clone());
             let (queries, asked) = mpsc::unbounded_channel();
-            let accepts = accepts.clone();
+            let (accepts, shared) = (accepts.clone(), shared.clone());
             let runtime = Builder::new_current_thread().enable_all().build()?;
             let work = move || {
                 if state.config.acceleration().pin == Some(true) {
                     pin(i);
                 }
-                LocalSet::new().block_on(&runtime, serve(state, identities, sockets, asked, accepts));
+                LocalSet::new().block_on(&runtime, serve(state, identities, sockets, asked, accepts, shared));
                 // Names that are being looked up are not waited for.
                 runtime.shutdown_background();
             };
             workers.threads.push(std::thread::Builder::new().name(format!("worker-{i}")).spawn(work)?);
-            workers.queries.0.push(queries);
+            workers.queries.workers.push(queries);
         }
         drop(accepts);
         // Nothing is ever sent: it ends when each worker has dropped its end.
@@ -102,7 +118,10 @@ impl Workers {
 impl Queries {
     /// What the engines have done. A worker that does not answer within a second is left out.
     pub(crate) async fn stats(&self) -> Vec<EngineStats> {
-        let asked: Vec<_> = self.0.iter().map(ask).collect();
+        if let Some(engine) = &self.shared {
+            return vec![engine.stats()];
+        }
+        let asked: Vec<_> = self.workers.iter().map(ask).collect();
         let mut all = Vec::with_capacity(asked.len());
         for answer in asked {
             if let Ok(Ok(stats)) = tokio::time::timeout(Duration::from_secs(1), answer).await {
@@ -111,6 +130,17 @@ impl Queries {
         }
         all
     }
+}
+
+/// The engine of all workers, if handshakes have threads of their own. `pin` is about workers.
+fn shared_engine(state: &State, workers: usize) -> io::Result<Option<Shared>> {
+    let acceleration = state.config.acceleration();
+    let threads = acceleration.handshake_threads.unwrap_or(0);
+    if threads == 0 {
+        return Ok(None);
+    }
+    let engine = Engine::new(engine_config(&acceleration).threads(threads).pin(false))?;
+    Ok(Some(Shared { engine, not_drained: Arc::new(AtomicUsize::new(workers)) }))
 }
 
 fn ask(queries: &mpsc::UnboundedSender<Query>) -> oneshot::Receiver<EngineStats> {
@@ -126,8 +156,12 @@ async fn serve(
     sockets: Vec<ListenSocket>,
     mut queries: mpsc::UnboundedReceiver<Query>,
     accepts: std::sync::mpsc::Sender<()>,
+    shared: Option<Shared>,
 ) {
-    let engine = LocalEngine::new(engine_config(&state.config.acceleration()));
+    let engine = match &shared {
+        Some(shared) => AnyEngine::Threads(shared.engine.clone()),
+        None => AnyEngine::Local(LocalEngine::new(engine_config(&state.config.acceleration()))),
+    };
     let not_started = Rc::new(Cell::new(0));
     let mut services = BTreeMap::new();
     for socket in sockets {
@@ -152,12 +186,16 @@ async fn serve(
     }
     drop(services);
     let mut phases = state.phases();
-    spawn_local(drain(state.clone(), engine.clone(), not_started));
+    spawn_local(drain(state.clone(), engine.clone(), shared, not_started));
     drop(accepts);
     loop {
         tokio::select! {
             _ = phases.wait_for(|phase| *phase == Phase::Ended) => return,
-            Some(answer) = queries.recv() => drop(answer.send(engine.stats())),
+            Some(answer) = queries.recv() => {
+                if let AnyEngine::Local(engine) = &engine {
+                    drop(answer.send(engine.stats()));
+                }
+            }
         }
     }
 }
@@ -172,14 +210,23 @@ fn service<E>(
 }
 
 /// When the process drains, operations wait for no further company once all that were accepted have begun.
-async fn drain(state: Arc<State>, engine: LocalEngine, not_started: Rc<Cell<usize>>) {
+async fn drain(state: Arc<State>, engine: AnyEngine, shared: Option<Shared>, not_started: Rc<Cell<usize>>) {
     let _ = state.phases().wait_for(|phase| *phase >= Phase::Draining).await;
     loop {
         // The accepting tasks first take what is in their sockets' queues.
         tokio::time::sleep(LOOK).await;
         if not_started.get() == 0 {
             // From now on it refuses handshakes, and there are none to come.
-            return engine.drain().await;
+            match (engine, shared) {
+                (AnyEngine::Local(engine), _) => engine.drain().await,
+                (AnyEngine::Threads(engine), Some(shared))
+                    if shared.not_drained.fetch_sub(1, SeqCst) == 1 =>
+                {
+                    engine.drain().await;
+                }
+                (AnyEngine::Threads(_), _) => {}
+            }
+            return;
         }
     }
 }

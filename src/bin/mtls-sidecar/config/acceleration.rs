@@ -83,6 +83,8 @@ pub(super) fn resolve(
     chosen.poll_delay = delay.or(base.poll_delay);
     chosen.break_even = choose.field("tls_acceleration.break_even", file.break_even, other.break_even);
     chosen.max_parked = file.max_parked.or(base.max_parked);
+    chosen.latency_budget = file.latency_budget.or(base.latency_budget);
+    chosen.handshake_threads = file.handshake_threads.or(Some(0));
     // A worker is an engine's thread. In a pod that shares CPUs with others, threads are better left where
     // they like.
     chosen.threads = Some(config.concurrency);

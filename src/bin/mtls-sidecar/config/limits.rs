@@ -11,16 +11,18 @@ const DAY: u64 = 24 * 60 * MINUTE;
 
 /// The largest number of a field, by the end of its path. The first that fits counts; each number has a
 /// limit. The engine's threads are the workers.
-const NUMBERS: [(&str, u64); 4] = [
+const NUMBERS: [(&str, u64); 5] = [
     ("concurrency", 1024),
+    ("tls_acceleration.handshake_threads", 1024),
     ("tls_acceleration.break_even", 1024),
     ("tls_acceleration.max_parked", 65_536),
     ("", 10_000_000),
 ];
 
 /// The longest time of a field, in seconds. A group that ends in a dot means everything in it.
-const TIMES: [(&str, u64); 7] = [
+const TIMES: [(&str, u64); 8] = [
     ("tls_acceleration.poll_delay", 1),
+    ("tls_acceleration.latency_budget", 1),
     ("timeouts.connect", 10 * MINUTE),
     ("timeouts.handshake", 10 * MINUTE),
     ("drain.restart_timeout", 60 * MINUTE),

@@ -218,6 +218,11 @@ fn values_have_limits() {
         ),
         ("concurrency: 1.5", "concurrency: expected a whole number, found a number with a fraction"),
         ("tls_acceleration: {poll_delay: 10s}", "tls_acceleration.poll_delay: too much: at most 1s"),
+        ("tls_acceleration: {latency_budget: 10s}", "tls_acceleration.latency_budget: too much: at most 1s"),
+        (
+            "tls_acceleration: {handshake_threads: 5000}",
+            "tls_acceleration.handshake_threads: too much: at most 1024",
+        ),
         ("tls_acceleration: {max_parked: 1000000}", "tls_acceleration.max_parked: too much: at most 65536"),
         ("tls_acceleration: {threads: 5000}", "tls_acceleration.threads: too much: at most 1024"),
         (
