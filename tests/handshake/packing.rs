@@ -55,6 +55,18 @@ async fn experienced(config: EngineConfig) -> Option<(Engine, Arc<dyn SigningKey
     Some((engine, key))
 }
 
+/// The same, as soon as it puts three signatures on one thread. Measurements that were disturbed may say for a
+/// while that company is worth nothing.
+async fn packing(config: EngineConfig) -> Option<(Engine, Arc<dyn SigningKey>)> {
+    let (engine, key) = experienced(config).await?;
+    for _ in 0..100 {
+        if threads(&engine, &key, 3).await.into_iter().eq([FIRST]) {
+            return Some((engine, key));
+        }
+    }
+    panic!("the engine spreads signatures that gain from company: {:?}", engine.stats().break_even);
+}
+
 /// The outputs of futures that run at the same time.
 async fn futures<F: Future<Output = String> + 'static>(all: impl IntoIterator<Item = F>) -> Vec<String> {
     let tasks: Vec<_> = all.into_iter().map(tokio::task::spawn_local).collect();
@@ -73,7 +85,7 @@ async fn threads(engine: &Engine, key: &Arc<dyn SigningKey>, signatures: usize) 
 #[test]
 fn within_the_budget_the_first_thread_has_all_and_beyond_it_both_work() {
     run(async {
-        let Some((engine, key)) = experienced(config().latency_budget(FOREVER)).await else { return };
+        let Some((engine, key)) = packing(config().latency_budget(FOREVER)).await else { return };
         let used = threads(&engine, &key, 20).await;
         assert_eq!(used.into_iter().collect::<Vec<_>>(), [FIRST]);
         let Some((engine, key)) = experienced(config().latency_budget(Duration::from_nanos(1))).await else {
@@ -89,7 +101,7 @@ fn within_the_budget_the_first_thread_has_all_and_beyond_it_both_work() {
 fn a_thread_that_is_held_up_is_passed_over() {
     run(async {
         let budget = Duration::from_millis(20);
-        let Some((engine, key)) = experienced(config().latency_budget(budget)).await else { return };
+        let Some((engine, key)) = packing(config().latency_budget(budget)).await else { return };
         let (release, released) = std::sync::mpsc::channel::<()>();
         let held = tokio::task::spawn_local(engine.run(async move {
             let name = std::thread::current().name().unwrap().to_owned();
@@ -109,7 +121,7 @@ fn what_was_cancelled_is_in_nobody_s_way() {
     run(async {
         // A thousand signatures take longer, if they are expected.
         let budget = Duration::from_millis(300);
-        let Some((engine, key)) = experienced(config().latency_budget(budget)).await else { return };
+        let Some((engine, key)) = packing(config().latency_budget(budget)).await else { return };
         let (acceptor, connector) = acceptor_and_client(&engine, Setup::TLS13);
         for round in 0..3 {
             let never_polled: Vec<_> = (0..4000).map(|_| sign(&engine, &key)).collect();
