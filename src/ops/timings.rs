@@ -464,7 +464,7 @@ mod tests {
         assert!(timings.take_changed().is_some());
         measure(&mut timings, &[(4, 250)]);
         let told = timings.take_changed().unwrap();
-        assert_eq!(*timings.break_even(), [told.clone()]);
+        assert_eq!(&*timings.break_even(), std::slice::from_ref(&told));
         assert_eq!(
             [0, 1, 2, 3, 4, 5].map(|fill| told.runs_in_lanes(fill)),
             [false, false, false, true, true, false]
