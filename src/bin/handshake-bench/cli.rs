@@ -7,7 +7,7 @@ mod units;
 
 pub(crate) use level::{Level, Pace, SATURATING};
 pub(crate) use peers::{ConnectArgs, IdentitiesArgs, ServeArgs};
-pub(crate) use tls::{BaselineKind, ClientKind, Kx, RotateArgs, TlsArgs, TlsVersion};
+pub(crate) use tls::{BaselineKind, ClientKind, Kx, RotateArgs, Suite, TlsArgs, TlsVersion};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use rustls_multibuffer::{Tier, TierKind};
@@ -242,7 +242,7 @@ mod tests {
         assert_eq!(run.key, [KeyKind::Rsa2048, KeyKind::P256]);
         assert_eq!((run.tls.kx, run.tls.tls), (Kx::X25519, TlsVersion::V1_3));
         assert_eq!((run.tls.client, run.tls.intermediate, run.tls.identities), (ClientKind::Stock, false, 1));
-        assert_eq!((run.threads, run.nice), (1, false));
+        assert_eq!((run.tls.suite, run.threads, run.nice), (Suite::Same, 1, false));
         let shares = [5.0, 25.0, 50.0, 75.0, 90.0].map(Level::Percent);
         assert_eq!(run.levels(), [&shares[..], &[Level::Saturated]].concat());
         assert_eq!((run.tls.poll_delay, run.tls.tier), (Duration::ZERO, None));

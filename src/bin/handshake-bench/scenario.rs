@@ -1,17 +1,17 @@
 //! What is measured: identities, protocol version and key exchange, as configurations for both sides.
 
 use crate::ca::{Identity, Pki};
-use crate::cli::{self, BaselineKind, ClientKind, KeyKind, Kx, TlsArgs, TlsVersion};
+use crate::cli::{self, BaselineKind, ClientKind, KeyKind, Kx, Suite, TlsArgs, TlsVersion};
 use crate::rotation::{Rotated, Rotation};
 use crate::sides::{ClientTls, Clients, Provider, ServerTls};
 use crate::tickets::Tickets;
 use rustls::client::{Resumption, WebPkiServerVerifier};
-use rustls::crypto::{CryptoProvider, SupportedKxGroup, aws_lc_rs};
+use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::CertificateDer;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
 use rustls_multibuffer::handshake::EngineConfig;
-use rustls_multibuffer::provider::batch_verifications;
+use rustls_multibuffer::provider::{Suites, batch_verifications};
 use std::sync::Arc;
 
 /// One kind of identity under one kind of TLS: everything but the number of clients and threads.
@@ -30,7 +30,7 @@ impl Scenario {
             .map_err(|e| format!("cannot issue certificates: {e}"))?;
         let mut scenario = Self::of(pki, key, args);
         if args.rotation.rotate.is_some() {
-            let provider = scenario.with_kx(Provider::Multibuffer.crypto());
+            let provider = scenario.crypto(Provider::Multibuffer);
             let started = Rotation::start(key, args.rotation, provider, scenario.versions())?;
             scenario.rotation = Some(Arc::new(started));
         }
@@ -51,6 +51,7 @@ impl Scenario {
             (self.args.server_only_auth, "-server-only-auth"),
             (self.args.resume, "-resume"),
             (self.args.intermediate, "-intermediate"),
+            (self.args.suite == Suite::Shipped, "-shipped-suites"),
         ] {
             if is_so {
                 name.push_str(suffix);
@@ -106,7 +107,7 @@ impl Scenario {
 
     /// A server that demands a client certificate and never resumes a session, unless told otherwise.
     fn server_config(&self, provider: Provider) -> Result<Arc<ServerConfig>, rustls::Error> {
-        let crypto = Arc::new(self.with_kx(provider.crypto()));
+        let crypto = Arc::new(self.crypto(provider));
         let identity = self.pki.server.duplicate();
         let builder =
             ServerConfig::builder_with_provider(crypto.clone()).with_protocol_versions(self.versions())?;
@@ -120,6 +121,7 @@ impl Scenario {
             )),
         };
         let mut config = builder.with_single_cert(identity.chain, identity.key)?;
+        config.ignore_client_order = self.args.suite == Suite::Shipped && provider == Provider::Multibuffer;
         config.session_storage = Arc::new(NoServerSessionStorage {});
         match self.args.resume {
             // With as many tickets for each session as rustls gives by default.
@@ -176,7 +178,7 @@ impl Scenario {
         identity: &Identity,
         root: &CertificateDer<'static>,
     ) -> Result<Arc<ClientConfig>, rustls::Error> {
-        let crypto = Arc::new(self.with_kx(provider.crypto()));
+        let crypto = Arc::new(self.crypto(provider));
         let verifier = WebPkiServerVerifier::builder_with_provider(roots(root)?, crypto.clone())
             .build()
             .map_err(|e| rustls::Error::General(e.to_string()))?;
@@ -209,15 +211,19 @@ impl Scenario {
 
     /// The provider with this scenario's group only. The group is looked up by name, because each provider
     /// has an implementation of its own.
-    fn with_kx(&self, crypto: CryptoProvider) -> CryptoProvider {
+    fn crypto(&self, provider: Provider) -> CryptoProvider {
         let name = match self.args.kx {
             Kx::X25519 => rustls::NamedGroup::X25519,
             Kx::Secp256r1 => rustls::NamedGroup::secp256r1,
             Kx::Secp384r1 => rustls::NamedGroup::secp384r1,
             Kx::X25519mlkem768 => rustls::NamedGroup::X25519MLKEM768,
         };
-        let only = |group: &&dyn SupportedKxGroup| group.name() == name;
-        CryptoProvider { kx_groups: crypto.kx_groups.iter().copied().filter(only).collect(), ..crypto }
+        let mut crypto = provider.crypto();
+        crypto.kx_groups.retain(|group| group.name() == name);
+        if self.args.suite == Suite::Same {
+            crypto.cipher_suites = Suites::AsRustls.list();
+        }
+        crypto
     }
 }
 
@@ -225,4 +231,41 @@ fn roots(authority: &CertificateDer<'static>) -> Result<Arc<RootCertStore>, rust
     let mut roots = RootCertStore::empty();
     roots.add(authority.clone())?;
     Ok(Arc::new(roots))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::Cli;
+    use clap::Parser;
+    use rustls::{CipherSuite, ClientConnection, Connection, ServerConnection};
+
+    /// What a server of this kind agrees on with its clients.
+    fn agreed(server: Provider, flags: &[&str]) -> CipherSuite {
+        let words = ["handshake-bench", "--key", "p256"].iter().chain(flags);
+        let args = Cli::try_parse_from(words).unwrap().run.tls;
+        let scenario = Scenario::new(KeyKind::P256, &args).unwrap();
+        let ClientTls::Fixed(_, clients) = scenario.clients(server, 1).unwrap().tls else { panic!() };
+        let name = "localhost".try_into().unwrap();
+        let mut client: Connection = ClientConnection::new(clients[0].clone(), name).unwrap().into();
+        let mut server: Connection =
+            ServerConnection::new(scenario.server_config(server).unwrap()).unwrap().into();
+        let mut hello = Vec::new();
+        client.write_tls(&mut hello).unwrap();
+        server.read_tls(&mut &hello[..]).unwrap();
+        server.process_new_packets().unwrap();
+        server.negotiated_cipher_suite().unwrap().suite()
+    }
+
+    #[test]
+    fn suites_are_the_same_unless_each_is_as_it_ships() {
+        let aes256 = CipherSuite::TLS13_AES_256_GCM_SHA384;
+        for server in Provider::ALL {
+            assert_eq!(agreed(server, &[]), aes256);
+            assert_eq!(agreed(server, &["--client", "multibuffer"]), aes256);
+        }
+        assert_eq!(agreed(Provider::Baseline, &["--suite", "shipped"]), aes256);
+        let fastest = Suites::Fastest.list()[0].suite();
+        assert_eq!(agreed(Provider::Multibuffer, &["--suite", "shipped"]), fastest);
+    }
 }

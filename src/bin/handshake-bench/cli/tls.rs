@@ -13,6 +13,9 @@ pub(crate) struct TlsArgs {
     /// The one key exchange group that server and clients are willing to use.
     #[arg(long, value_enum, default_value_t = Kx::X25519)]
     pub(crate) kx: Kx,
+    /// Which cipher suite the handshakes have.
+    #[arg(long, value_enum, default_value_t = Suite::Same)]
+    pub(crate) suite: Suite,
     /// Which implementation the clients use, whichever the server is: `stock` rustls, or rustls-multibuffer.
     #[arg(long, value_enum, default_value_t = ClientKind::Stock)]
     pub(crate) client: ClientKind,
@@ -84,6 +87,16 @@ pub(crate) enum Kx {
     Secp384r1,
     /// The hybrid of ML-KEM-768 and X25519; TLS 1.3 only.
     X25519mlkem768,
+}
+
+/// A choice of cipher suites.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Suite {
+    /// The one that stock rustls prefers, with both implementations.
+    Same,
+    /// Each as it ships: stock rustls follows its clients, and rustls-multibuffer's server takes what its CPU
+    /// does fastest.
+    Shipped,
 }
 
 /// The implementation that clients use.
