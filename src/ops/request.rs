@@ -1,7 +1,7 @@
 //! Requests and responses of every operation.
 
 use super::{Op, SharedSecret, ecdsa, ed25519, kx, rsa};
-use crate::arch::wiping_stack;
+use crate::arch::{wiping_deep_stack, wiping_stack};
 use crate::error::Error;
 
 /// One operation to be run in some batch.
@@ -49,14 +49,15 @@ impl Request {
     /// [`Error::Scalar`] when aws-lc-rs refuses; [`Error::InvalidSignature`] when a signature does not
     /// verify; [`Error::PeerKey`] when the peer's public key is refused.
     pub fn run_scalar(&self) -> Result<Response, Error> {
-        self.wiping(|| self.answer())
+        self.wiping(1, || self.answer())
     }
 
-    /// Runs `body`, which answers such requests, and wipes its stack: aws-lc leaves nonces and shared secrets
-    /// there, where a verification has nothing to leave.
-    pub(super) fn wiping<R>(&self, body: impl FnOnce() -> R) -> R {
+    /// Runs `body`, which answers such requests in so many lanes (one: through aws-lc-rs), and wipes its stack:
+    /// nonces, scalars and shared secrets are left there, where a verification has nothing to leave.
+    pub(super) fn wiping<R>(&self, lanes: usize, body: impl FnOnce() -> R) -> R {
         match self {
             Self::RsaVerify(_) | Self::Ed25519Verify(_) | Self::EcdsaVerify(_) => body(),
+            _ if lanes > 4 => wiping_deep_stack(body),
             _ => wiping_stack(body),
         }
     }

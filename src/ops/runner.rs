@@ -4,7 +4,7 @@ use super::lanes::{self, LaneRunner};
 use super::timings::{BreakEven, Fills, Timings};
 use super::{Counters, Op, Request, Response, ecdsa, scalar};
 use crate::arch::mxcsr::in_default_environment;
-use crate::arch::{Tier, TierKind, wiping_deep_stack, wiping_stack};
+use crate::arch::{Tier, TierKind};
 use crate::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -127,10 +127,7 @@ impl Runner {
             Some(lanes) => {
                 let (counters, answered, fills) = (self.counters, results.len(), fills.with(requests.len()));
                 let run = || lanes[op.family() as usize].run(requests, fills, &mut self.counters, results);
-                let apart = || match self.tier.kind().lanes() {
-                    ..=4 => wiping_stack(|| in_default_environment(run)),
-                    _ => wiping_deep_stack(|| in_default_environment(run)),
-                };
+                let apart = || requests[0].wiping(self.tier.kind().lanes(), || in_default_environment(run));
                 if catch_unwind(AssertUnwindSafe(apart)).is_err() {
                     results.truncate(answered);
                     self.counters = counters;
@@ -142,7 +139,7 @@ impl Runner {
             None => {
                 self.counters.scalar += requests.len() as u64;
                 let answered = results.len();
-                requests[0].wiping(|| results.extend(requests.iter().map(|r| r.answer())));
+                requests[0].wiping(1, || results.extend(requests.iter().map(|r| r.answer())));
                 if let (Some(timings), Some(started)) = (&mut self.timings, started) {
                     timings.scalar(op, requests.len(), started.elapsed());
                 }
