@@ -12,7 +12,7 @@
 //! cargo build --release --features bench --bin handshake-bench --example mio && cd target/release &&
 //! ./handshake-bench identities mio-keys --key rsa2048 && for i in 1 2 3; do for how in "" --stock; do
 //!   examples/mio 127.0.0.1:8443 mio-keys/server.pem mio-keys/server-key.pem --handshakes 20000 $how &
-//!   sleep 1; ./handshake-bench connect 127.0.0.1:8443 --identities-from mio-keys --concurrency 64 \
+//!   sleep 1; ./handshake-bench connect --to 127.0.0.1:8443 --identities-from mio-keys --concurrency 64 \
 //!     --handshakes 20000 --duration 600; wait; done; done
 //! ```
 

@@ -157,8 +157,8 @@ impl Placement {
         self.say(thread, now, None);
     }
 
-    /// Requests were answered that would have cost so much, had each been `alone`; of that, full batches would
-    /// have saved `savings`.
+    /// Requests were answered that would have cost so much, had each been `alone`; of that, full batches
+    /// would have saved `savings`.
     pub fn answered(&mut self, alone: Duration, savings: Duration) {
         self.recent.alone += alone;
         self.recent.savings += savings;

@@ -76,11 +76,7 @@ impl Counts {
                 "its configuration is not made with provider::default_provider() or provider::accelerate()",
             )
         } else if is_server && lacks(SIGNATURE) {
-            (
-                &self.key,
-                &WARNED[1],
-                "its key was not loaded by provider::sign::any_supported_type(), or is of a kind without lanes",
-            )
+            (&self.key, &WARNED[1], "its key was not loaded by provider::sign, or is of a kind without lanes")
         } else if connection.peer_certificates().is_some() && lacks(VERIFICATION) {
             (
                 &self.verifier,

@@ -52,8 +52,8 @@ impl Request {
         self.wiping(1, || self.answer())
     }
 
-    /// Runs `body`, which answers such requests in so many lanes (one: through aws-lc-rs), and wipes its stack:
-    /// nonces, scalars and shared secrets are left there, where a verification has nothing to leave.
+    /// Runs `body`, which answers such requests in so many lanes (one: through aws-lc-rs), and wipes its
+    /// stack: nonces, scalars and shared secrets are left there, where a verification has nothing to leave.
     pub(super) fn wiping<R>(&self, lanes: usize, body: impl FnOnce() -> R) -> R {
         match self {
             Self::RsaVerify(_) | Self::Ed25519Verify(_) | Self::EcdsaVerify(_) => body(),

@@ -1,9 +1,9 @@
 //! What rustls sees: a `CryptoProvider`, key-exchange groups, signing keys and verification algorithms whose
 //! operations park the calling fiber.
 //!
-//! On a fiber of an engine, an operation becomes a request that is answered when its
-//! batch has run; the fiber waits for that, parked. Anywhere else (plain rustls, another runtime, a unit
-//! test) the same objects work at once through aws-lc-rs: they never block a thread to wait for company.
+//! On a fiber of an engine, an operation becomes a request that is answered when its batch has run; the fiber
+//! waits for that, parked. Anywhere else (plain rustls, another runtime, a unit test) the same objects work
+//! at once through aws-lc-rs: they never block a thread to wait for company.
 //!
 //! Verifications wait for a batch where it is known that nobody above them holds a lock: inside of this
 //! crate's SPIFFE verifiers, and of [`batch_verifications`]. Elsewhere they are answered before anything else
@@ -16,16 +16,17 @@
 //! The names are those of [`rustls::crypto::aws_lc_rs`], so that a program that selects its provider by `use`
 //! selects this one by another `use`. Only the three lists [`DEFAULT_KX_GROUPS`], [`ALL_KX_GROUPS`] and
 //! [`SUPPORTED_SIG_ALGS`] (which rustls keeps to itself) are made when they are first used: they are read
-//! through a `*` or a method.
+//! through a `*` or a method. [`DEFAULT_CIPHER_SUITES`] has rustls' order, which is not that of
+//! [`default_provider`]: see [`Suites`].
 //!
 //! # FIPS
 //!
 //! Lanes are no part of a validated module. So `fips()` is `false` for the loader of keys, for each group and
-//! for each algorithm that has lanes, and for every provider and configuration that contains one, whatever
-//! rustls' features are. The hybrid X25519MLKEM768 says what rustls' own says: its first part, ML-KEM-768, is
-//! aws-lc's. A configuration that must be FIPS-approved is made with
-//! `rustls::crypto::default_fips_provider()`, without [`accelerate`]; an engine runs its handshakes and
-//! batches nothing.
+//! for each algorithm that has lanes, and for every provider that contains one, whatever rustls' features
+//! are; rustls does not ask keys and verifiers that are given to a configuration. The hybrid X25519MLKEM768
+//! says what rustls' own says: its first part, ML-KEM-768, is aws-lc's and decides (SP 800-56C rev. 2, §2). A
+//! configuration that must be FIPS-approved is made with `rustls::crypto::default_fips_provider()`, without
+//! [`accelerate`]; an engine runs its handshakes and batches nothing.
 
 mod accelerate;
 pub(crate) mod answer;

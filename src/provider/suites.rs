@@ -30,7 +30,8 @@ pub enum Suites {
     Fastest,
     /// Those of rustls in its order, AES-256-GCM with SHA-384 first.
     AsRustls,
-    /// Only AES-256-GCM with SHA-384, as the Commercial National Security Algorithm Suite wants it (RFC 9151).
+    /// Only AES-256-GCM with SHA-384, as the Commercial National Security Algorithm Suite wants it (RFC
+    /// 9151).
     Only256,
 }
 

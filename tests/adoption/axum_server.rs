@@ -18,9 +18,9 @@ use tower::service_fn;
 
 // begin: axum-server
 #[derive(Clone)]
-struct OnEngine(TlsAcceptor<Engine>);
+struct EngineAcceptor(TlsAcceptor<Engine>);
 
-impl<I, S> Accept<I, S> for OnEngine
+impl<I, S> Accept<I, S> for EngineAcceptor
 where
     I: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     S: Send + 'static,
@@ -42,7 +42,7 @@ fn axum_server_accepts_on_an_engine() {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
         let engine = engine();
-        let acceptor = OnEngine(TlsAcceptor::new(engine.clone(), server_config("http/1.1")));
+        let acceptor = EngineAcceptor(TlsAcceptor::new(engine.clone(), server_config("http/1.1")));
         let greet = service_fn(|_: Request<Incoming>| async {
             Ok::<_, Infallible>(Response::new(Full::new(Bytes::from("hi"))))
         });

@@ -11,9 +11,9 @@ use tokio_rustls::server::TlsStream;
 
 // begin: tls-listener
 #[derive(Clone)]
-struct OnEngine(TlsAcceptor<Engine>);
+struct EngineAcceptor(TlsAcceptor<Engine>);
 
-impl<C: AsyncRead + AsyncWrite + Unpin + Send + 'static> AsyncTls<C> for OnEngine {
+impl<C: AsyncRead + AsyncWrite + Unpin + Send + 'static> AsyncTls<C> for EngineAcceptor {
     type Stream = TlsStream<C>;
     type Error = io::Error;
     type AcceptFuture = Pin<Box<dyn Future<Output = io::Result<TlsStream<C>>> + Send>>;
@@ -29,7 +29,7 @@ fn tls_listener_accepts_on_an_engine() {
     run(async {
         let (listener, port) = listen().await;
         let engine = engine();
-        let acceptor = OnEngine(TlsAcceptor::new(engine.clone(), server_config("http/1.1")));
+        let acceptor = EngineAcceptor(TlsAcceptor::new(engine.clone(), server_config("http/1.1")));
         let mut listener = TlsListener::new(acceptor, listener);
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {

@@ -7,6 +7,7 @@ use hyper_util::client::legacy::Client;
 use hyper_util::rt::TokioExecutor;
 use rustls_multibuffer::handshake::{Engine, OnEngine, TlsAcceptor};
 use std::io;
+use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_rustls::server::TlsStream;
@@ -24,8 +25,16 @@ fn incoming(
 ) -> ReceiverStream<io::Result<TlsStream<TcpStream>>> {
     let (connections, incoming) = mpsc::channel(64);
     tokio::spawn(async move {
-        while !connections.is_closed() {
-            let Ok((socket, _)) = listener.accept().await else { continue };
+        loop {
+            let accepted = tokio::select! {
+                () = connections.closed() => return,
+                accepted = listener.accept() => accepted,
+            };
+            let Ok((socket, _)) = accepted else {
+                // Out of descriptors, most likely: until some are free again, it fails at once.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            };
             let (handshake, connections) = (acceptor.accept(socket), connections.clone());
             tokio::spawn(async move {
                 if let Ok(stream) = handshake.await {

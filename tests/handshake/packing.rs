@@ -55,8 +55,8 @@ async fn experienced(config: EngineConfig) -> Option<(Engine, Arc<dyn SigningKey
     Some((engine, key))
 }
 
-/// The same, as soon as it puts three signatures on one thread. Measurements that were disturbed may say for a
-/// while that company is worth nothing.
+/// The same, as soon as it puts three signatures on one thread. Measurements that were disturbed may say for
+/// a while that company is worth nothing.
 async fn packing(config: EngineConfig) -> Option<(Engine, Arc<dyn SigningKey>)> {
     let (engine, key) = experienced(config).await?;
     for _ in 0..100 {

@@ -118,13 +118,13 @@ impl Side {
     }
 
     /// Whether as many handshakes were made as were due: all were started in time, and as fast as they were
-    /// due, but for [`REACHED`]. What took longer would have piled up. A slot's last handshakes may end a
-    /// median latency after it.
+    /// due, but for [`REACHED`]. What took longer would have piled up. A slot's last handshakes may end
+    /// after it by what a handshake takes that nothing holds up.
     pub(crate) fn kept_pace(&self) -> bool {
         let seconds =
             |time: fn(&Slot) -> Duration| self.slots.iter().map(time).sum::<Duration>().as_secs_f64();
         let due = self.total(|slot| slot.due) as f64 / seconds(|slot| slot.duration);
-        let last = self.slots.iter().map(|slot| slot.p50_us / 1e6).sum::<f64>();
+        let last = self.percentiles([1.0])[0] / 1e6 * self.slots.len() as f64;
         let made = self.handshakes() as f64 / (seconds(|slot| slot.elapsed) - last);
         self.total(|slot| slot.unstarted) == 0 && made >= REACHED * due
     }
@@ -185,10 +185,12 @@ mod tests {
             duration: Duration::from_secs(1),
             elapsed: Duration::from_millis(elapsed_ms),
             server_cpu: Duration::from_millis(100),
-            p50_us: 1.0,
+            p50_us: 50_000.0,
             batches: Batches::default(),
             client_batches: Batches::default(),
         });
+        // They are ever later, up to a tenth of a second.
+        (1..=100).for_each(|ms| side.latencies.push(Duration::from_millis(ms)));
         side
     }
 

@@ -60,9 +60,9 @@ fn most_connections(args: &RunArgs) -> usize {
 
 /// Steps of the progress bar.
 fn steps(args: &RunArgs) -> usize {
-    let capacity = if needs_capacity(args) { 2 + CAPACITY_SLOTS } else { 0 };
+    let capacity = if needs_capacity(args) { CAPACITY_SLOTS } else { 0 };
     let levels = args.levels().len() * Provider::ALL.len() * (1 + args.slots);
-    args.key.len() * (capacity + levels)
+    args.key.len() * (Provider::ALL.len() + capacity + levels)
 }
 
 /// No handshake may fail.
@@ -106,6 +106,7 @@ impl<'a> Contest<'a> {
 
     /// Measures at every level; `write` gets the lines of each for programs.
     fn run(mut self, write: &mut dyn FnMut(String) -> Result<(), String>) -> Result<ScenarioResult, String> {
+        self.warm_up()?;
         let capacity = needs_capacity(self.args).then(|| self.capacity()).transpose()?;
         let mut result = ScenarioResult {
             scenario: self.scenario.name(),
@@ -127,15 +128,20 @@ impl<'a> Contest<'a> {
         Ok(result)
     }
 
-    /// Saturates both implementations, the second one only as a warm-up for it.
-    fn capacity(&mut self) -> Result<Capacity, String> {
-        let pace = Pace::Closed(SATURATING * self.args.threads);
-        let duration = self.args.duration;
+    /// Saturates both implementations, until what an engine remembers of peers' keys and of its batches is
+    /// there.
+    fn warm_up(&mut self) -> Result<(), String> {
         for contender in &mut self.contenders {
             self.progress.set_message(format!("{}: warm-up", self.scenario.name()));
-            contender.warm_up(pace, duration)?;
+            contender.warm_up(Pace::Closed(SATURATING * self.args.threads), self.args.duration)?;
             self.progress.inc(1);
         }
+        Ok(())
+    }
+
+    /// What the baseline makes when it is saturated.
+    fn capacity(&mut self) -> Result<Capacity, String> {
+        let (pace, duration) = (Pace::Closed(SATURATING * self.args.threads), self.args.duration);
         let mut side = Side::new(Provider::Baseline);
         for _ in 0..CAPACITY_SLOTS {
             self.progress.set_message(format!("{}: what stock rustls can make", self.scenario.name()));
@@ -145,7 +151,10 @@ impl<'a> Contest<'a> {
         }
         match side.first_failure {
             Some(why) => Err(format!("{} handshakes failed, the first with: {why}", side.failures)),
-            None => Ok(Capacity { per_s: side.median(Slot::rate), busy: side.median(Slot::busy) }),
+            None => Ok(Capacity {
+                per_s: side.median(Slot::rate),
+                busy: side.median(Slot::busy) / self.args.threads as f64,
+            }),
         }
     }
 

@@ -39,7 +39,7 @@ fn pin(worker: usize) {
 #[derive(Clone)]
 struct Shared {
     engine: Engine,
-    /// Workers all of whose connections may not have begun their handshakes.
+    /// Workers that may still have connections whose handshakes have not begun.
     not_drained: Arc<AtomicUsize>,
 }
 
@@ -47,7 +47,7 @@ struct Shared {
 #[derive(Clone, Default)]
 pub(crate) struct Queries {
     workers: Vec<mpsc::UnboundedSender<Query>>,
-    /// In place of them.
+    /// The engine to ask instead, if all workers share one.
     shared: Option<Engine>,
 }
 

@@ -37,7 +37,7 @@ of baseline: medians of the ratios of neighbouring slots; the baseline is stock 
 rate reached: whether 95 % of the rate was made and every handshake could start in the slot it was due in.
 p50, p99: of all handshakes of all slots, to the first application byte coming back; from connecting, or,
 with a rate, from the time at which a handshake was due. What could not be started counts with its waiting
-time.
+time. Every run has the same times of arrival.
 fill: operations in a batch on average, of those that have lanes.
 ";
 
