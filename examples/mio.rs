@@ -61,6 +61,8 @@ pub(crate) struct Server {
     sessions: HashMap<Token, Session>,
     /// When handshakes have taken too long, in the order in which they began.
     deadlines: VecDeque<(Instant, Token)>,
+    /// When to try again what no event will ask for.
+    accept_again: Option<Instant>,
     next: usize,
     pub(crate) handshakes: u64,
 }
@@ -83,6 +85,7 @@ impl Server {
             handshake_timeout,
             sessions: HashMap::new(),
             deadlines: VecDeque::new(),
+            accept_again: None,
             next: LISTENER.0 + 1,
             handshakes: 0,
         })
@@ -102,6 +105,9 @@ impl Server {
                     token => self.serve(token),
                 }
             }
+            if self.accept_again.take_if(|at| *at <= Instant::now()).is_some() {
+                self.accept()?;
+            }
             self.run_batches();
             self.end_late();
         }
@@ -113,7 +119,8 @@ impl Server {
         let now = Instant::now();
         let deadline = self.deadlines.front().map(|(at, _)| at.saturating_duration_since(now));
         let batch = self.batcher.as_ref().and_then(|batcher| batcher.timeout(now));
-        deadline.into_iter().chain(batch).min()
+        let accept = self.accept_again.map(|at| at.saturating_duration_since(now));
+        deadline.into_iter().chain(batch).chain(accept).min()
     }
 
     fn accept(&mut self) -> io::Result<()> {
@@ -121,8 +128,11 @@ impl Server {
             let mut socket = match self.listener.accept() {
                 Ok((socket, _)) => socket,
                 Err(e) if e.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(e) if e.kind() == ErrorKind::ConnectionAborted => continue,
                 Err(e) => {
+                    // Out of descriptors, most likely. No event will tell of who waits already.
                     eprintln!("cannot accept: {e}");
+                    self.accept_again = Some(Instant::now() + Duration::from_millis(100));
                     return Ok(());
                 }
             };

@@ -43,6 +43,8 @@ const PUBLIC: &[(&str, &str, &str)] = &[
     ("src/arch/portable/montgomery.rs", "chunks", "a table's length by an entry's"),
     ("src/arith/weierstrass/recode.rs", "div_ceil(window)", "a scalar's length by the window's"),
     ("src/ops/timings.rs", "/ fill as u64", "what a batch took by the number of its requests"),
+    ("src/ops/timings.rs", "/ capacity as u64", "what a batch took by the number of its requests"),
+    ("src/ops/timings.rs", "let micros = ", "what a batch took, to be written down"),
 ];
 
 fn output(program: &str, arguments: &[&str]) -> String {

@@ -182,6 +182,11 @@ impl<T, R> Queue<T, R> {
         Some(Batch { op, reason, entries })
     }
 
+    /// Whether [`Queue::next`] has a batch that is to run now.
+    pub fn is_due(&self, now: Instant, load: Load) -> bool {
+        self.choose(now, load).is_some()
+    }
+
     /// When [`Queue::next`] is to be called again, if nothing else happens before.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.ops.iter().filter_map(|waiting| self.deadline(waiting.entries.front()?)).min()

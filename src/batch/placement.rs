@@ -61,8 +61,8 @@ impl Recent {
         }
     }
 
-    /// What a handshake costs; `None` before one has ended.
-    fn handshake(&self) -> Option<Duration> {
+    /// The price of a handshake; `None` before one has ended.
+    fn price(&self) -> Option<Duration> {
         self.worked.checked_div(self.handshakes)
     }
 
@@ -98,7 +98,7 @@ impl Thread {
             self.recent = Recent::default();
         }
         let elapsed = self.waiting.map_or(Duration::ZERO, |_| elapsed);
-        let handshake = self.recent.handshake().unwrap_or(elsewhere);
+        let handshake = self.recent.price().unwrap_or(elsewhere);
         let before = u32::try_from(self.unbegun + self.waiting.unwrap_or(0)).unwrap_or(u32::MAX);
         let left = handshake.saturating_mul(before).abs_diff(elapsed);
         left.saturating_add(handshake).saturating_sub(elsewhere)
@@ -121,7 +121,7 @@ impl Placement {
     }
 
     /// The thread for a handshake that comes now. [`Placement::begin`] and [`Placement::end`] are to follow,
-    /// once each.
+    /// once each, or [`Placement::withdraw`].
     ///
     /// # Panics
     /// If there is no thread.
@@ -134,17 +134,25 @@ impl Placement {
         index
     }
 
-    /// The thread has begun a handshake, or it will never be begun.
+    /// The thread has begun a handshake.
     pub fn begin(&mut self, thread: usize) {
         self.threads[thread].unbegun -= 1;
     }
 
-    /// A handshake has ended, however that came.
+    /// A handshake that the thread has begun has ended, however that came.
     pub fn end(&mut self, thread: usize) {
         let thread = &mut self.threads[thread];
         thread.handshakes -= 1;
-        thread.recent.handshakes += 1;
-        self.recent.handshakes += 1;
+        for recent in [&mut thread.recent, &mut self.recent] {
+            recent.handshakes = recent.handshakes.saturating_add(1);
+        }
+    }
+
+    /// A handshake will not be begun: it has cost nothing.
+    pub fn withdraw(&mut self, thread: usize) {
+        let thread = &mut self.threads[thread];
+        thread.handshakes -= 1;
+        thread.unbegun -= 1;
     }
 
     /// The thread is awake, and so many of its handshakes wait for a batch.
@@ -181,7 +189,7 @@ impl Placement {
 
     /// The first thread within the budget, else the one with the shortest delay; `None` if all are lost.
     fn pack(&mut self, now: Instant) -> Option<usize> {
-        let handshake = self.recent.handshake().unwrap_or_default();
+        let handshake = self.recent.price().unwrap_or_default();
         let mut shortest: Option<(Duration, usize)> = None;
         for (index, thread) in self.threads.iter_mut().enumerate().filter(|(_, thread)| !thread.is_lost) {
             let delay = thread.delay(now, handshake);
@@ -242,6 +250,17 @@ mod tests {
         assert_eq!(place(&mut p, now, 7), [0, 0, 0, 1, 1, 1, 2]);
         (0..3).for_each(|_| p.begin(0));
         assert_eq!(p.place(now), 0, "they wait for their peers");
+    }
+
+    #[test]
+    fn what_was_never_begun_has_cost_nothing() {
+        let (mut p, now) = placement(2, BUDGET, 200);
+        for _ in 0..1000 {
+            let thread = p.place(now);
+            p.withdraw(thread);
+        }
+        assert_eq!(p.recent.price(), Some(micros(400)));
+        assert_eq!(place(&mut p, now, 4), [0, 0, 0, 1]);
     }
 
     #[test]

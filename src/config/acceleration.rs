@@ -126,7 +126,7 @@ pub struct TlsAcceleration {
     /// Threads for handshakes alone, in a program whose own threads do them otherwise; 0: none. It is no
     /// setting of an engine: such a program is to start an [`Engine`](crate::handshake::Engine) with so many.
     pub handshake_threads: Option<usize>,
-    /// Whether each of them is bound to a CPU.
+    /// Whether each engine thread is bound to a CPU.
     pub pin: Option<bool>,
 }
 

@@ -7,7 +7,7 @@ use super::{EngineConfig, HandshakeError};
 use crate::arch::{Detection, Tier};
 use crate::batch::{Batch, Load, Policy, Queue};
 use crate::error::Error;
-use crate::fiber::{self, Fibers};
+use crate::fiber::{self, Fibers, contained};
 use crate::ops::{Op, Request, Runner};
 use crate::provider::answer::{Answer, Ask, Reply};
 use std::cell::{Cell, RefCell};
@@ -33,7 +33,7 @@ use std::{fmt, io};
 /// in flight are the loop's, by dropping what is parked: [`threads`](EngineConfig::threads),
 /// [`pin`](EngineConfig::pin), [`max_in_flight`](EngineConfig::max_in_flight) and
 /// [`handshake_timeout`](EngineConfig::handshake_timeout) have no meaning here. Beyond
-/// [`max_parked`](EngineConfig::max_parked) nothing is parked: aws-lc-rs does those operations at once.
+/// [`max_parked`](EngineConfig::max_parked) no operation is parked: aws-lc-rs does it at once.
 ///
 /// Cloning gives another handle to the same batcher, which stays on its thread.
 ///
@@ -252,10 +252,12 @@ impl<K: Copy> Batcher<K> {
         drop(runner);
         if has_panicked {
             let op = requests.first().map_or("nothing", |request| request.op().name());
-            log::error!("a batch of {op} panicked and was done again by aws-lc-rs: a bug");
+            // The logger is anybody's, and somebody waits for these answers.
+            let _told =
+                contained(|| log::error!("a batch of {op} panicked and was done again by aws-lc-rs: a bug"));
         }
         if let Some(measured) = measured {
-            log::debug!("{measured}");
+            let _told = contained(|| log::debug!("{measured}"));
         }
     }
 
@@ -318,6 +320,11 @@ impl<K: Copy> Batcher<K> {
     /// Whether one more fiber may be started: it may park.
     pub(super) fn has_room(&self) -> bool {
         self.0.gauges.fibers.live() < self.0.config.max_parked.max(1)
+    }
+
+    /// Whether a batch is due with this load.
+    pub(super) fn is_due(&self, now: Instant, load: Load) -> bool {
+        self.0.queue.borrow().is_due(now, load)
     }
 
     /// How many requests wait.

@@ -40,8 +40,8 @@ use tokio::sync::oneshot;
 /// each; with the last one the threads end.
 ///
 /// # Batches
-/// A handshake has one thread, chosen so that it meets others there and ends no later for that than
-/// [`latency_budget`](EngineConfig::latency_budget) says. A thread first takes everything that has arrived.
+/// A handshake has one thread, chosen so that it meets others there and is not expected to end later for
+/// that than [`latency_budget`](EngineConfig::latency_budget) says. A thread first takes everything that has arrived.
 /// When nothing is left and every fiber is parked, it runs the fullest queue. While a batch runs, the next
 /// one gathers.
 #[derive(Clone)]
@@ -248,16 +248,18 @@ impl HandshakeEngine for Engine {
     fn begin(&self) -> EngineSession {
         let Shared { threads, seats, config, .. } = &*self.0;
         let is_forked = self.0.is_forked();
-        let index = if is_forked { 0 } else { seats.place() };
+        // What runs on an engine already is not given to a thread.
+        let is_placed = !is_forked && !is_on_engine();
+        let index = if is_placed { seats.place() } else { 0 };
         let thread = &threads[index];
         let limit = config.handshake_timeout.filter(|_| !is_forked);
         let timer = limit.and_then(|limit| thread.start(&thread.board.timers, limit));
         let link = Link::new(self.0.jobs.fetch_add(1, Relaxed), thread.inbox.clone());
-        // What runs on an engine already is not given to the thread.
-        if !is_forked && is_on_engine() && link.begin() {
-            seats.begin(index);
+        if !is_placed {
+            link.begin();
         }
-        EngineSession { engine: self.clone(), index, timer, link, runtime: Handle::try_current().ok() }
+        let (engine, runtime) = (self.clone(), Handle::try_current().ok());
+        EngineSession { engine, index, is_placed, timer, link, runtime }
     }
 }
 
@@ -265,6 +267,8 @@ impl HandshakeEngine for Engine {
 pub struct EngineSession {
     engine: Engine,
     index: usize,
+    /// Whether it counts as one of the thread's.
+    is_placed: bool,
     timer: Option<Timer>,
     link: Arc<Link>,
     runtime: Option<Handle>,
@@ -333,13 +337,14 @@ impl Session for EngineSession {
 impl Drop for EngineSession {
     fn drop(&mut self) {
         let shared = &self.engine.0;
-        if shared.is_forked() {
+        if !self.is_placed || shared.is_forked() {
             return;
         }
         if self.link.begin() {
-            shared.seats.begin(self.index);
+            shared.seats.withdraw(self.index);
+        } else {
+            shared.seats.end(self.index);
         }
-        shared.seats.end(self.index);
     }
 }
 

@@ -31,7 +31,7 @@ use tokio::task::yield_now;
 /// looks at the network, until such a round brings no further request; then it runs the fullest queue and
 /// resumes those that waited. No task is spawned for that, and the only handshake in flight waits for no
 /// round at all. If the leader's future is kept but not polled, the others wait no longer than
-/// [`max_wait`](EngineConfig::max_wait).
+/// [`poll_delay`](EngineConfig::poll_delay) or, without one, [`max_wait`](EngineConfig::max_wait).
 ///
 /// The runtime's clock must be enabled (`enable_time`) and, on Linux with a
 /// [`poll_delay`](EngineConfig::poll_delay), its sockets, too (`enable_io`).

@@ -8,14 +8,14 @@ use std::time::{Duration, Instant};
 #[derive(Clone, Debug)]
 pub(super) struct Seats {
     placement: Arc<Mutex<Placement>>,
-    /// Whether it matters what a thread does.
-    is_packing: bool,
+    /// Whether the budget is not zero, so that it matters what a thread does.
+    may_pack: bool,
 }
 
 impl Seats {
     pub(super) fn new(threads: usize, budget: Duration) -> Self {
         let placement = Arc::new(Mutex::new(Placement::new(threads, budget)));
-        Self { placement, is_packing: !budget.is_zero() }
+        Self { placement, may_pack: !budget.is_zero() }
     }
 
     /// The seat of one thread.
@@ -29,12 +29,17 @@ impl Seats {
         self.lock().place(now)
     }
 
-    /// A thread has begun a handshake, or will not.
+    /// A thread has begun a handshake.
     pub(super) fn begin(&self, thread: usize) {
         self.lock().begin(thread);
     }
 
-    /// A handshake of a thread's has ended.
+    /// A handshake that a thread has not begun, and will not.
+    pub(super) fn withdraw(&self, thread: usize) {
+        self.lock().withdraw(thread);
+    }
+
+    /// A handshake that a thread has begun has ended.
     pub(super) fn end(&self, thread: usize) {
         self.lock().end(thread);
     }
@@ -59,7 +64,7 @@ impl Seat {
 
     /// So many handshakes wait for a batch.
     pub(super) fn work(&self, waiting: usize) {
-        if self.seats.is_packing {
+        if self.seats.may_pack {
             let now = Instant::now();
             self.seats.lock().work(self.thread, now, waiting);
         }
@@ -67,15 +72,15 @@ impl Seat {
 
     /// Nothing is left to do.
     pub(super) fn sleep(&self) {
-        if self.seats.is_packing {
+        if self.seats.may_pack {
             let now = Instant::now();
             self.seats.lock().sleep(self.thread, now);
         }
     }
 
     /// What a batch's requests would have cost alone, and what full batches would have saved of that.
-    pub(super) fn answered(&self, (alone, savings): (Duration, Duration)) {
-        if self.seats.is_packing {
+    pub(super) fn cost(&self, (alone, savings): (Duration, Duration)) {
+        if self.seats.may_pack {
             self.seats.lock().answered(alone, savings);
         }
     }

@@ -149,9 +149,6 @@ impl Worker {
             Message::Run(job) if job.link.is_cancelled.load(Relaxed) => {}
             Message::Run(Job { task, link, runtime }) => {
                 let number = link.number;
-                if link.begin() {
-                    self.seat.begin();
-                }
                 let slot = Slot { state: State::Pending(task), link, runtime, is_due: false };
                 self.jobs.insert(number, slot);
                 self.poll(number);
@@ -185,6 +182,9 @@ impl Worker {
             }
             State::Pending(mut task) => {
                 slot.is_due = false;
+                if slot.link.begin() {
+                    self.seat.begin();
+                }
                 let waker = Waker::from(slot.link.clone());
                 let poll = move || {
                     let poll = task.as_mut().poll(&mut Context::from_waker(&waker));
@@ -282,14 +282,12 @@ impl Worker {
     /// Runs the batch that is due, if one is, and resumes its fibers.
     fn run_batch(&mut self, load: Load) -> bool {
         let waiting = self.batcher.waiting();
-        if waiting > 0 {
-            self.seat.work(waiting);
-        }
-        let answered = self.batcher.run_batch(Instant::now(), load);
-        if answered.is_empty() {
+        if waiting == 0 || !self.batcher.is_due(Instant::now(), load) {
             return false;
         }
-        self.seat.answered(self.batcher.take_costs());
+        self.seat.work(waiting);
+        let answered = self.batcher.run_batch(Instant::now(), load);
+        self.seat.cost(self.batcher.take_costs());
         // Shown before anybody can know that the batch has run.
         self.show();
         answered.into_iter().for_each(|number| self.resume(number));

@@ -133,7 +133,11 @@ impl Runner {
                     self.counters = counters;
                     self.redo(requests, results);
                 } else if let (Some(timings), Some(started)) = (&mut self.timings, started) {
-                    timings.lanes(op, requests.len(), started.elapsed());
+                    let took = started.elapsed();
+                    // What is refused may have taken no time at all.
+                    if results[answered..].iter().all(Result::is_ok) {
+                        timings.lanes(op, requests.len(), took);
+                    }
                 }
             }
             None => {
@@ -141,7 +145,10 @@ impl Runner {
                 let answered = results.len();
                 requests[0].wiping(1, || results.extend(requests.iter().map(|r| r.answer())));
                 if let (Some(timings), Some(started)) = (&mut self.timings, started) {
-                    timings.scalar(op, requests.len(), started.elapsed());
+                    let took = started.elapsed();
+                    if results[answered..].iter().all(Result::is_ok) {
+                        timings.scalar(op, requests.len(), took);
+                    }
                 }
                 let answers = requests.iter().zip(&results[answered..]);
                 self.count_valid(

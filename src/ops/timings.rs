@@ -213,20 +213,21 @@ impl Timings {
     }
 
     /// What a request costs that is alone, and how much of that a full batch saves; zero until a few have
-    /// been seen. It saves nothing where one request is worth its lanes. Until full batches were seen, one is
+    /// been seen. It saves nothing of operations that are split over the lanes. Until full batches were seen, one is
     /// taken to cost the least that the table allows: as much as the largest batch that still goes to
     /// aws-lc-rs.
     pub(super) fn alone_and_savings(&self, op: Op) -> (Duration, Duration) {
         let timing = &self.ops[op.index()];
         let capacity = timing.capacity();
         let least = (1..=capacity).find(|fill| timing.lanes_pay(*fill));
-        let alone = if least == Some(1) { timing.lanes(1) } else { timing.scalar.known() };
-        let alone = alone.unwrap_or(0);
+        let scalar = timing.scalar.known().filter(|_| least != Some(1));
+        let alone = scalar.or(timing.lanes(1)).unwrap_or(0);
+        let full = timing.lanes(capacity);
+        // Split over the lanes, one request costs less than half of a full batch.
+        let is_split = scalar.is_none() && full.is_none_or(|full| full >= 2 * alone);
+        let estimate = alone * (timing.table as u64).saturating_sub(1);
         let savings = match least {
-            Some(2..) => {
-                let estimate = alone * (timing.table as u64).saturating_sub(1);
-                alone.saturating_sub(timing.lanes(capacity).unwrap_or(estimate) / capacity as u64)
-            }
+            Some(_) if !is_split => alone.saturating_sub(full.unwrap_or(estimate) / capacity as u64),
             _ => 0,
         };
         (Duration::from_nanos(alone), Duration::from_nanos(savings))
@@ -363,7 +364,8 @@ mod tests {
         };
         assert_eq!(costs(&measured(&[(4, 120)])), (100, 70));
         assert_eq!(costs(&measured(&[])), (100, 75), "full batches cost one until they are seen");
-        assert_eq!(costs(&measured(&[(1, 50), (4, 120)])), (50, 0), "one is worth its lanes");
+        assert_eq!(costs(&measured(&[(1, 50), (4, 120)])), (50, 0), "split over the lanes");
+        assert_eq!(costs(&measured(&[(4, 87)])), (87, 65), "one is worth its lanes, and leaves them empty");
         assert_eq!(costs(&measured(&[(2, 300), (3, 350), (4, 390)])), (100, 0), "not even full");
         assert_eq!(costs(&new()), (0, 0));
     }

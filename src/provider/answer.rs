@@ -1,8 +1,8 @@
 //! Where rustls' operations wait for their answers: the only place that parks a fiber.
 //!
 //! What is asked reaches whoever started or resumed the fiber, as the `Step::Parked` that this call returns:
-//! the engine, in `handshake/local.rs` on a thread of the application, in `handshake/worker.rs` on one of its
-//! own. It queues the request, runs the batch that the queue lets go, and resumes the fiber with the reply.
+//! `see_to` in `handshake/batcher.rs`. It queues the request; the batch that the queue lets go is run by the
+//! engine of the thread, or by its event loop, which resumes the fiber with the reply.
 
 use super::unaccelerated;
 use crate::error::Error;
@@ -24,7 +24,7 @@ pub(crate) enum Ask {
 pub(crate) enum Reply {
     /// To a request.
     Answer(Answer),
-    /// The future is ready.
+    /// To a future: it is ready, or nobody polls it.
     Awaited,
 }
 

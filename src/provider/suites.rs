@@ -6,8 +6,8 @@ use rustls::{CipherSuite, SupportedCipherSuite};
 
 /// Which cipher suites a provider has, and which it prefers.
 ///
-/// A suite's hash covers the whole handshake and its key schedule. SHA-384 is computed without instructions
-/// of the CPU's: that costs 8 to 15 % of a handshake, and SHA-256 a sixth of it where the CPU has SHA
+/// A suite's hash covers the whole handshake and its key schedule. On most x86-64
+/// CPUs, SHA-384 is computed without instructions of its own: that costs 8 to 15 % of a handshake, and SHA-256 a sixth of it where the CPU has SHA
 /// extensions. So what is cheapest depends on the CPU; all of these suites are secure.
 ///
 /// A client offers its order, and a server follows its client's, unless
@@ -19,7 +19,7 @@ use rustls::{CipherSuite, SupportedCipherSuite};
 ///
 /// let mut provider = default_provider();
 /// assert_eq!(provider.cipher_suites, Suites::Fastest.list());
-/// provider.cipher_suites = Suites::Only256.list();
+/// provider.cipher_suites = Suites::OnlyAes256.list();
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -32,7 +32,7 @@ pub enum Suites {
     AsRustls,
     /// Only AES-256-GCM with SHA-384, as the Commercial National Security Algorithm Suite wants it (RFC
     /// 9151).
-    Only256,
+    OnlyAes256,
 }
 
 /// What a suite encrypts with.
@@ -53,7 +53,7 @@ impl Suites {
     fn list_for(self, [has_aes, has_sha256]: [bool; 2]) -> Vec<SupportedCipherSuite> {
         let mut suites = aws_lc_rs::default_provider().cipher_suites;
         let best = match self {
-            Self::Only256 => {
+            Self::OnlyAes256 => {
                 suites.retain(|suite| cipher(*suite) == Some(Cipher::Aes256));
                 return suites;
             }
@@ -121,7 +121,7 @@ mod tests {
     fn the_other_orders_do_not_depend_on_the_cpu() {
         for cpu in [[true, true], [true, false], [false, false]] {
             assert_eq!(Suites::AsRustls.list_for(cpu), all());
-            let only = Suites::Only256.list_for(cpu);
+            let only = Suites::OnlyAes256.list_for(cpu);
             assert!(
                 names(&only).iter().all(|name| name.ends_with("AES_256_GCM_SHA384")),
                 "{:?}",

@@ -94,6 +94,20 @@ fn every_padding_size_and_fill() {
     });
 }
 
+/// A signature that is too short is refused at once, which says nothing about what others take.
+#[test]
+fn what_is_refused_is_not_measured() {
+    each_tier(|tier| {
+        let key = key("rsa2048.pkcs8");
+        let refused = Expected::new(key.public_key_der(), PADDINGS[0], b"m", &[7; 3]);
+        let mut runner = Runner::new(tier).measuring();
+        for fill in (1..=runner.capacity(refused.request.op())).cycle().take(100) {
+            check(&mut runner, &vec![refused.clone(); fill]);
+        }
+        assert!(runner.break_even().is_empty(), "{:?}", runner.break_even());
+    });
+}
+
 /// One bad signature among good ones, and one good one among bad ones, in every lane.
 #[test]
 fn a_verdict_concerns_its_own_lane() {
