@@ -33,7 +33,7 @@ messages! {
         max_parked: Option<u32>,
         /// Engine threads; default, and 0: one for each CPU.
         threads: Option<u32>,
-        /// Whether each of them is bound to a CPU; default: false.
+        /// Whether each engine thread is bound to a CPU; default: false.
         pin: Option<bool>,
         /// Threads for handshakes alone, in a program whose own threads do them otherwise, as mtls-sidecar's
         /// workers do; default, and 0: none.
