@@ -59,7 +59,16 @@ fn handshakes_have_threads_of_their_own_if_told_so() {
     run(async {
         let rest = "concurrency: 2\ntls_acceleration: {handshake_threads: 2, latency_budget: 2ms}";
         let inbound = inbound(echo_application().await, "", rest);
-        let (out, address) = outbound(&inbound.authority, inbound.address, rest);
+        let home = Home::with_identity(&inbound.authority, &inbound.authority.issue("client"));
+        home.configure(&format!(
+            "listeners:
+- {{name: out, direction: outbound, address: '127.0.0.1:0', target: '{}', identity: default,
+   peers: {{ids: ['spiffe://mesh.example/server']}}, server_name: server.test}}
+{rest}",
+            inbound.address
+        ));
+        let out = home.start();
+        let address = out.address("out");
         let mut open = Vec::new();
         for _ in 0..20 {
             let mut stream = TcpStream::connect(address).await.unwrap();
