@@ -2,29 +2,18 @@
 //! `FUZZ_ROUNDS` sets how many, by default 300; each body also meets a planted defect, which it has to catch.
 
 mod fuzz_bodies;
+#[path = "support/random.rs"]
+mod random;
 
 use fuzz_bodies::{imports, operations, queue, signatures, svids};
+use random::Random;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, KeyUsagePurpose, SanType};
 use rustls_multibuffer::Error;
 use rustls_multibuffer::internals::ops::rsa::{Padding, RsaPrivateKey};
 use rustls_multibuffer::internals::ops::{Response, ecdsa, ed25519};
 use std::panic::catch_unwind;
 
-/// Reproducible random numbers: SplitMix64.
-struct Random(u64);
-
 impl Random {
-    fn word(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, end: usize) -> usize {
-        (self.word() % end as u64) as usize
-    }
-
     fn bytes(&mut self, len: usize) -> Vec<u8> {
         (0..len).map(|_| self.word() as u8).collect()
     }

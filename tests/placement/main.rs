@@ -5,6 +5,8 @@
 //! `UPDATE_RECORD=1 cargo test --all-features --test placement`.
 
 mod costs;
+#[path = "../support/random.rs"]
+mod random;
 mod simulation;
 
 use costs::{Cost, P256, RSA};

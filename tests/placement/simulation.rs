@@ -2,6 +2,7 @@
 //! has arrived and runs batches in the order in which an engine's does.
 
 use crate::costs::{Cost, OPS, OpCost, Part, stock};
+use crate::random::Random;
 use rustls_multibuffer::internals::batch::{Load, Placement, Policy, Queue};
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, VecDeque};
@@ -274,21 +275,7 @@ struct Step {
     whose: Vec<usize>,
 }
 
-/// SplitMix64.
-struct Random(u64);
-
 impl Random {
-    fn word(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, bound: usize) -> usize {
-        (self.word() % bound as u64) as usize
-    }
-
     /// Exponentially distributed (von Neumann, 1951): by comparisons alone, so that it is the same with
     /// every libm.
     fn exponential(&mut self, mean: u64) -> u64 {
