@@ -45,9 +45,12 @@ async fn wait<E: TestEngine>(delay: Duration, times: u32) -> Waits {
 
 for_each_engine! {
     async fn waiting_for_company_takes_no_cpu<E>() {
-        let Waits { worked, all, .. } = wait::<E>(Duration::from_millis(1), 200).await;
-        // The key shares themselves take two parts of a hundred.
-        assert!(worked * 10 < all, "{worked:?} of {all:?}");
+        // Whoever spins takes all of it, however long the wait. The key shares themselves cost
+        // 20 us each, and six times that on a busy machine.
+        for (delay, times) in [(1, 100), (10, 25)] {
+            let Waits { worked, all, .. } = wait::<E>(Duration::from_millis(delay), times).await;
+            assert!(worked * 3 < all, "{worked:?} of {all:?}");
+        }
     }
 
     /// On a busy machine some wait longer, but not all.
