@@ -40,10 +40,12 @@ for_each_engine! {
     async fn an_untrusted_server_is_refused_and_told_why<E>() {
         let engine = E::start(config());
         for setup in Setup::ALL {
-            let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(setup.server_as(Keys::Stock, &PKI.stranger)));
+            let acceptor =
+                tokio_rustls::TlsAcceptor::from(Arc::new(setup.server_as(Keys::Stock, &PKI.stranger)));
             let connector = TlsConnector::new(engine.clone(), Arc::new(setup.client(Keys::Ours)));
             let (server, client) = sockets().await;
-            let (server, client) = tokio::join!(acceptor.accept(server), connector.connect(localhost(), client));
+            let (server, client) =
+                tokio::join!(acceptor.accept(server), connector.connect(localhost(), client));
             assert!(matches!(tls_error(client), Error::InvalidCertificate(_)));
             assert!(matches!(tls_error(server), Error::AlertReceived(_)));
         }
@@ -53,7 +55,9 @@ for_each_engine! {
     async fn garbage_is_answered_with_an_alert<E>() {
         let engine = E::start(config());
         let (acceptor, _) = acceptor_and_client(&engine, Setup::TLS13);
-        for garbage in [&b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"[..], &[0x16, 3, 1, 0, 4, 1, 0, 0, 0], &[0xFF; 300]] {
+        for garbage in
+            [&b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n"[..], &[0x16, 3, 1, 0, 4, 1, 0, 0, 0], &[0xFF; 300]]
+        {
             let (server, mut client) = sockets().await;
             client.write_all(garbage).await.unwrap();
             assert!(matches!(tls_error(acceptor.accept(server).await), Error::InvalidMessage(_)));
@@ -142,7 +146,10 @@ for_each_engine! {
         }
         for handshake in doomed {
             let error = handshake.await.unwrap().unwrap_err();
-            assert!(matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe), "{error:?}");
+            assert!(
+                matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe),
+                "{error:?}"
+            );
         }
         assert_all_returned(&engine).await;
         assert_eq!(engine.stats().batches.of(Op::RsaSign2048).fills[8], 1);
@@ -183,8 +190,12 @@ for_each_engine! {
         let acceptor = TlsAcceptor::new(engine.clone(), Arc::new(server));
         for _ in 0..3 {
             let (server, client) = sockets().await;
-            let (server, client) = tokio::join!(acceptor.accept(server), connector.connect(localhost(), client));
-            assert_eq!(given_up(server), HandshakeError::Panicked("no certificate for Some(\"localhost\")".to_owned()));
+            let (server, client) =
+                tokio::join!(acceptor.accept(server), connector.connect(localhost(), client));
+            assert_eq!(
+                given_up(server),
+                HandshakeError::Panicked("no certificate for Some(\"localhost\")".to_owned())
+            );
             client.unwrap_err();
             assert_serves(&engine).await;
         }

@@ -170,7 +170,11 @@ for_each_engine! {
         assert_all_returned(&engine).await;
         engine.drain().await;
         let stats = engine.stats();
-        assert_eq!((stats.cancelled, stats.batches.of(Op::RsaSign2048).batches()), (2, 0), "nothing was signed");
+        assert_eq!(
+            (stats.cancelled, stats.batches.of(Op::RsaSign2048).batches()),
+            (2, 0),
+            "nothing was signed"
+        );
     }
 
     async fn a_parked_handshake_times_out<E>() {

@@ -75,7 +75,8 @@ for_each_engine! {
                     let mut faults = [Fault::None; 2];
                     faults[direction] = Fault::Corrupt(at);
                     // A length that says more than comes keeps both waiting.
-                    let both = tokio::time::timeout(Duration::from_secs(2), handshake(&engine, setup, faults)).await;
+                    let both =
+                        tokio::time::timeout(Duration::from_secs(2), handshake(&engine, setup, faults)).await;
                     match both {
                         // A record's version is not looked at, by the standard.
                         Ok((Ok(()), Ok(()))) => harmless += 1,
@@ -99,7 +100,12 @@ for_each_engine! {
                     faults[direction] = Fault::Reset(at);
                     let (server, client) = handshake(&engine, setup, faults).await;
                     let error = server.and(client).expect_err("a reset ends it");
-                    let is_end = matches!(error.kind(), io::ErrorKind::ConnectionReset | io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof);
+                    let is_end = matches!(
+                        error.kind(),
+                        io::ErrorKind::ConnectionReset
+                            | io::ErrorKind::BrokenPipe
+                            | io::ErrorKind::UnexpectedEof
+                    );
                     assert!(is_end, "{faults:?}: {error:?}");
                     count += 1;
                 }
@@ -164,7 +170,8 @@ for_each_engine! {
         }
         until(&engine, |stats| stats.in_flight == CROWD && stats.live_fibers == 0).await;
         assert!(engine.stats().stacks <= 2 * 256, "the limit for each of two threads");
-        let (mut server, mut client) = connect(|io| acceptor.accept(io), |io| connector.connect(localhost(), io)).await;
+        let (mut server, mut client) =
+            connect(|io| acceptor.accept(io), |io| connector.connect(localhost(), io)).await;
         echo(&mut client, &mut server).await;
         assert_eq!(engine.stats().timed_out, 0, "it has not waited for their end");
         crowd.iter().for_each(|(handshake, _client)| handshake.abort());
@@ -184,7 +191,8 @@ for_each_engine! {
         until(&engine, |stats| stats.in_flight == 20).await;
         tokio::time::sleep(limit * 3 / 4).await;
         // Its own time began when it came, and suffices.
-        let (mut server, mut client) = connect(|io| acceptor.accept(io), |io| connector.connect(localhost(), io)).await;
+        let (mut server, mut client) =
+            connect(|io| acceptor.accept(io), |io| connector.connect(localhost(), io)).await;
         echo(&mut client, &mut server).await;
         until(&engine, |stats| (stats.timed_out, stats.succeeded) == (20, 1)).await;
     }
@@ -233,19 +241,48 @@ for_each_engine! {
         client.resumption = rustls::client::Resumption::disabled();
         let connector = TlsConnector::new(engine.clone(), Arc::new(client));
         // The clock jumps to and fro; what waits by the monotonic clock does not care.
-        let expired = |e: &Error| matches!(e, Error::InvalidCertificate(CertificateError::Expired | CertificateError::ExpiredContext { .. }));
-        let early = |e: &Error| matches!(e, Error::InvalidCertificate(CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }));
-        for (time, is_right) in [(NOW, None), (YEAR_5000, Some(&expired as &dyn Fn(&Error) -> bool)), (NOW, None), (0, Some(&early)), (NOW, None)] {
+        let expired = |e: &Error| {
+            matches!(
+                e,
+                Error::InvalidCertificate(
+                    CertificateError::Expired | CertificateError::ExpiredContext { .. }
+                )
+            )
+        };
+        let early = |e: &Error| {
+            matches!(
+                e,
+                Error::InvalidCertificate(
+                    CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. }
+                )
+            )
+        };
+        for (time, is_right) in [
+            (NOW, None),
+            (YEAR_5000, Some(&expired as &dyn Fn(&Error) -> bool)),
+            (NOW, None),
+            (0, Some(&early)),
+            (NOW, None),
+        ] {
             clock.0.store(time, Relaxed);
             let (server, client) = sockets().await;
-            let (server, client) = tokio::join!(acceptor.accept(server), connector.connect(localhost(), client));
+            let (server, client) =
+                tokio::join!(acceptor.accept(server), connector.connect(localhost(), client));
             match is_right {
                 None => echo(&mut client.unwrap(), &mut server.unwrap()).await,
                 Some(is_right) => {
                     let error = tls_error(client);
                     assert!(is_right(&error), "{error:?} at {time}");
                     let told = tls_error(server);
-                    assert!(matches!(told, Error::AlertReceived(AlertDescription::CertificateExpired | AlertDescription::BadCertificate)), "{told:?}");
+                    assert!(
+                        matches!(
+                            told,
+                            Error::AlertReceived(
+                                AlertDescription::CertificateExpired | AlertDescription::BadCertificate
+                            )
+                        ),
+                        "{told:?}"
+                    );
                 }
             }
         }

@@ -20,12 +20,14 @@ for_each_engine! {
             let connector = TlsConnector::new(engine.clone(), Arc::new(setup.client(Keys::Ours)));
             let stock_connector = tokio_rustls::TlsConnector::from(Arc::new(setup.client(Keys::Stock)));
             for expected in [HandshakeKind::Full, HandshakeKind::Resumed, HandshakeKind::Resumed] {
-                let (mut server, mut client) = connect(|io| acceptor.accept(io), |io| connector.connect(localhost(), io)).await;
+                let (mut server, mut client) =
+                    connect(|io| acceptor.accept(io), |io| connector.connect(localhost(), io)).await;
                 assert_eq!(server.get_ref().1.handshake_kind(), Some(expected));
                 assert_eq!(client.get_ref().1.handshake_kind(), Some(expected));
                 // Brings the tickets along.
                 echo(&mut client, &mut server).await;
-                let (mut server, mut client) = connect(|io| acceptor.accept(io), |io| stock_connector.connect(localhost(), io)).await;
+                let (mut server, mut client) =
+                    connect(|io| acceptor.accept(io), |io| stock_connector.connect(localhost(), io)).await;
                 assert_eq!(server.get_ref().1.handshake_kind(), Some(expected));
                 assert_eq!(client.get_ref().1.peer_certificates().map(<[_]>::len), Some(1));
                 echo(&mut client, &mut server).await;
@@ -43,7 +45,8 @@ for_each_engine! {
         let acceptor = TlsAcceptor::new(engine.clone(), Arc::new(server));
         let connector = TlsConnector::new(engine.clone(), Arc::new(client));
         for expected in [HandshakeKind::Full, HandshakeKind::Resumed] {
-            let (mut server, mut client) = connect(|io| acceptor.accept(io), |io| connector.connect(localhost(), io)).await;
+            let (mut server, mut client) =
+                connect(|io| acceptor.accept(io), |io| connector.connect(localhost(), io)).await;
             assert_eq!(client.get_ref().1.handshake_kind(), Some(expected));
             assert!(!client.get_ref().1.is_early_data_accepted());
             assert!(server.get_mut().1.early_data().is_none());
@@ -58,7 +61,8 @@ for_each_engine! {
         client.alpn_protocols = vec![b"http/1.1".to_vec(), b"istio".to_vec()];
         let acceptor = TlsAcceptor::new(engine.clone(), Arc::new(server));
         let connector = TlsConnector::new(engine.clone(), Arc::new(client));
-        let (server, client) = connect(|io| acceptor.accept(io), |io| connector.connect(localhost(), io)).await;
+        let (server, client) =
+            connect(|io| acceptor.accept(io), |io| connector.connect(localhost(), io)).await;
         assert_eq!(server.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
         assert_eq!(client.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
     }
@@ -66,7 +70,8 @@ for_each_engine! {
     async fn chooses_the_certificate_by_sni<E>() {
         let engine = E::start(config());
         let provider = Arc::new(default_provider());
-        let certified = |id: &Identity| CertifiedKey::from_der(id.chain.clone(), id.key(), &provider).unwrap();
+        let certified =
+            |id: &Identity| CertifiedKey::from_der(id.chain.clone(), id.key(), &provider).unwrap();
         let mut resolver = ResolvesServerCertUsingSni::new();
         resolver.add("localhost", certified(&PKI.server)).unwrap();
         resolver.add("other.localhost", certified(&PKI.other)).unwrap();
@@ -88,7 +93,8 @@ for_each_engine! {
         let acceptor = TlsAcceptor::new(engine.clone(), Arc::new(Setup::MTLS13.server(Keys::Ours)));
         let connector = TlsConnector::new(engine.clone(), Arc::new(Setup::MTLS13.client(Keys::Ours)));
         let (server, client) = sockets().await;
-        let sizes = [size_of_val(&acceptor.accept(server)), size_of_val(&connector.connect(localhost(), client))];
+        let sizes =
+            [size_of_val(&acceptor.accept(server)), size_of_val(&connector.connect(localhost(), client))];
         assert!(sizes.iter().all(|size| *size <= 2048), "{sizes:?}");
     }
 
@@ -96,7 +102,8 @@ for_each_engine! {
         let engine = E::start(config());
         let acceptor = TlsAcceptor::new(engine.clone(), Arc::new(Setup::MTLS13.server(Keys::Stock)));
         let connector = TlsConnector::new(engine.clone(), Arc::new(Setup::MTLS13.client(Keys::Stock)));
-        let (mut server, mut client) = connect(|io| acceptor.accept(io), |io| connector.connect(localhost(), io)).await;
+        let (mut server, mut client) =
+            connect(|io| acceptor.accept(io), |io| connector.connect(localhost(), io)).await;
         echo(&mut client, &mut server).await;
         assert!(engine.stats().batches.iter().all(|op| op.requests() == 0));
     }

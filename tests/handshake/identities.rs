@@ -222,7 +222,9 @@ for_each_engine! {
 
     async fn every_identity_with_every_group_in_tls12<E>() {
         for family in &*FAMILIES {
-            for (group, share, agreement) in GROUPS.into_iter().filter(|(group, ..)| *group != NamedGroup::X25519MLKEM768) {
+            for (group, share, agreement) in
+                GROUPS.into_iter().filter(|(group, ..)| *group != NamedGroup::X25519MLKEM768)
+            {
                 let stats = pairs::<E>(Terms { version: &TLS12, group }, family, &family.direct).await;
                 assert_asked_for(&stats, &[(family.sign, 1), (family.verify, 2), (share, 1), (agreement, 1)]);
             }
@@ -243,16 +245,23 @@ for_each_engine! {
         let engine = E::start(config());
         for family in &*FAMILIES {
             for (group, ..) in GROUPS {
-                let (terms, roots, identity) = (Terms { version: &TLS13, group }, &family.roots, &family.indirect);
+                let (terms, roots, identity) =
+                    (Terms { version: &TLS13, group }, &family.roots, &family.indirect);
                 let acceptor = TlsAcceptor::new(engine.clone(), terms.server(Keys::Ours, roots, identity));
                 let stock = tokio_rustls::TlsConnector::from(terms.client(Keys::Stock, roots, identity));
-                let (mut server, mut client) =
-                    connect(|io| acceptor.accept(io), |io| async move { stock.connect(localhost(), io).await }).await;
+                let (mut server, mut client) = connect(
+                    |io| acceptor.accept(io),
+                    |io| async move { stock.connect(localhost(), io).await },
+                )
+                .await;
                 echo(&mut client, &mut server).await;
                 let stock = tokio_rustls::TlsAcceptor::from(terms.server(Keys::Stock, roots, identity));
                 let connector = TlsConnector::new(engine.clone(), terms.client(Keys::Ours, roots, identity));
-                let (mut server, mut client) =
-                    connect(|io| async move { stock.accept(io).await }, |io| connector.connect(localhost(), io)).await;
+                let (mut server, mut client) = connect(
+                    |io| async move { stock.accept(io).await },
+                    |io| connector.connect(localhost(), io),
+                )
+                .await;
                 echo(&mut client, &mut server).await;
             }
         }
@@ -267,7 +276,8 @@ for_each_engine! {
             let accept = terms.server(Keys::Ours, &family.roots, &family.indirect);
             let acceptor = TlsAcceptor::new(engine.clone(), accept);
             let ours = refused_client(|io| acceptor.accept(io), &forger).await;
-            let stock = tokio_rustls::TlsAcceptor::from(terms.server(Keys::Stock, &family.roots, &family.indirect));
+            let stock =
+                tokio_rustls::TlsAcceptor::from(terms.server(Keys::Stock, &family.roots, &family.indirect));
             assert_eq!(ours, refused_client(|io| stock.accept(io), &forger).await, "{terms:?}, {forgery:?}");
             assert_eq!(ours, CertificateError::BadSignature.into(), "{terms:?}, {forgery:?}");
         }
@@ -279,10 +289,16 @@ for_each_engine! {
         let engine = E::start(config());
         for (family, terms, forgery) in every_forgery() {
             let forger = terms.server(Keys::Stock, &family.roots, &forgery.identity(family));
-            let connector = TlsConnector::new(engine.clone(), terms.client(Keys::Ours, &family.roots, &family.indirect));
+            let connector =
+                TlsConnector::new(engine.clone(), terms.client(Keys::Ours, &family.roots, &family.indirect));
             let ours = refused_server(|io| connector.connect(localhost(), io), &forger).await;
-            let stock = tokio_rustls::TlsConnector::from(terms.client(Keys::Stock, &family.roots, &family.indirect));
-            assert_eq!(ours, refused_server(|io| stock.connect(localhost(), io), &forger).await, "{terms:?}, {forgery:?}");
+            let stock =
+                tokio_rustls::TlsConnector::from(terms.client(Keys::Stock, &family.roots, &family.indirect));
+            assert_eq!(
+                ours,
+                refused_server(|io| stock.connect(localhost(), io), &forger).await,
+                "{terms:?}, {forgery:?}"
+            );
             assert_eq!(ours, CertificateError::BadSignature.into(), "{terms:?}, {forgery:?}");
         }
         assert_all_returned(&engine).await;

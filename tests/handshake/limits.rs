@@ -28,7 +28,10 @@ for_each_engine! {
         assert_eq!((stats.succeeded, stats.failed), (80, 0));
         // A fiber runs even while all others are parked: at most that one more than may park.
         assert!(stats.stacks <= 4, "{stats:?}");
-        assert!(stats.batches.of(Op::RsaSign2048).fills[4..].iter().all(|batches| *batches == 0), "{stats:?}");
+        assert!(
+            stats.batches.of(Op::RsaSign2048).fills[4..].iter().all(|batches| *batches == 0),
+            "{stats:?}"
+        );
     }
 
     async fn more_handshakes_than_may_be_in_flight_wait<E>() {
@@ -49,7 +52,8 @@ for_each_engine! {
     }
 
     async fn what_finds_the_queue_full_is_done_at_once<E>() {
-        let engine = E::start(config().threads(1).gather(8).queue_bound(1).poll_delay(Duration::from_secs(3600)));
+        let engine =
+            E::start(config().threads(1).gather(8).queue_bound(1).poll_delay(Duration::from_secs(3600)));
         let (acceptor, connector) = acceptor_and_client(&engine, Setup::TLS13);
         let first = tokio::task::spawn_local({
             let (acceptor, connector) = (acceptor.clone(), connector.clone());

@@ -12,7 +12,8 @@ for_each_engine! {
             let acceptor = TlsAcceptor::new(engine.clone(), Arc::new(setup.server(Keys::Ours)));
             let connector = tokio_rustls::TlsConnector::from(Arc::new(setup.client(Keys::Stock)));
             let (server, client) = sockets().await;
-            let (server, client) = tokio::join!(acceptor.accept(server), connector.connect(localhost(), client));
+            let (server, client) =
+                tokio::join!(acceptor.accept(server), connector.connect(localhost(), client));
             let (mut server, mut client) = (server.unwrap(), client.unwrap());
             let connection = server.get_ref().1;
             assert_eq!(connection.protocol_version(), Some(setup.version.version));
@@ -31,7 +32,8 @@ for_each_engine! {
             let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(setup.server(Keys::Stock)));
             let connector = TlsConnector::new(engine.clone(), Arc::new(setup.client(Keys::Ours)));
             let (server, client) = sockets().await;
-            let (server, client) = tokio::join!(acceptor.accept(server), connector.connect(localhost(), client));
+            let (server, client) =
+                tokio::join!(acceptor.accept(server), connector.connect(localhost(), client));
             let (mut server, mut client) = (server.unwrap(), client.unwrap());
             assert_eq!(client.get_ref().1.protocol_version(), Some(setup.version.version));
             assert_eq!(server.get_ref().1.peer_certificates().is_some(), setup.client_auth);
@@ -40,7 +42,11 @@ for_each_engine! {
         assert_all_returned(&engine).await;
         let stats = engine.stats();
         assert_eq!((stats.succeeded, stats.failed, stats.cancelled), (4, 0, 0));
-        assert_eq!(stats.batches.of(Op::RsaSign2048).requests(), 2, "one RSA signature for each client certificate: {stats:?}");
+        assert_eq!(
+            stats.batches.of(Op::RsaSign2048).requests(),
+            2,
+            "one RSA signature for each client certificate: {stats:?}"
+        );
     }
 
     async fn both_sides_on_one_engine_64_at_a_time<E>() {
@@ -53,7 +59,8 @@ for_each_engine! {
                     let (acceptor, connector) = (acceptor.clone(), connector.clone());
                     tokio::task::spawn_local(async move {
                         let (server, client) = sockets().await;
-                        let (server, client) = tokio::join!(acceptor.accept(server), connector.connect(localhost(), client));
+                        let (server, client) =
+                            tokio::join!(acceptor.accept(server), connector.connect(localhost(), client));
                         echo(&mut client.unwrap(), &mut server.unwrap()).await;
                     })
                 })

@@ -260,7 +260,9 @@ for_each_engine! {
         let engine = E::start(config().threads(1).max_parked(1));
         let endless = (0..2).map(|_| tokio::task::spawn_local(engine.run(pending::<()>())));
         let mut endless: Vec<_> = endless.collect();
-        endless.push(tokio::task::spawn_local(engine.run(async { wait(pending::<()>()).unwrap_err(); })));
+        endless.push(tokio::task::spawn_local(engine.run(async {
+            wait(pending::<()>()).unwrap_err();
+        })));
         // This one finds no fiber.
         endless.push(tokio::task::spawn_local(engine.run(pending::<()>())));
         until(&engine, |stats| (stats.in_flight, stats.live_fibers) == (4, 1)).await;
@@ -349,11 +351,13 @@ for_each_engine! {
 
     async fn polls_that_do_not_park_leave_no_fiber<E>() {
         let engine = E::start(config().threads(1));
-        let yields = || engine.run(async {
-            for _ in 0..100 {
-                tokio::task::yield_now().await;
-            }
-        });
+        let yields = || {
+            engine.run(async {
+                for _ in 0..100 {
+                    tokio::task::yield_now().await;
+                }
+            })
+        };
         let all: Vec<_> = (0..50).map(|_| tokio::task::spawn_local(yields())).collect();
         for one in all {
             one.await.unwrap().unwrap();

@@ -19,7 +19,8 @@ for_each_engine! {
     async fn chains_and_handshakes_are_verified_in_batches<E>() {
         let engine = E::start(config().threads(1).gather(8).max_wait(Duration::from_secs(3600)));
         for setup in [Setup::MTLS13, Setup::MTLS12] {
-            let (server, client) = (setup.server_as(Keys::Ours, &PKI.all_rsa), setup.client_as(Keys::Ours, &PKI.all_rsa));
+            let (server, client) =
+                (setup.server_as(Keys::Ours, &PKI.all_rsa), setup.client_as(Keys::Ours, &PKI.all_rsa));
             let acceptor = TlsAcceptor::new(engine.clone(), Arc::new(server));
             let connector = TlsConnector::new(engine.clone(), Arc::new(client));
             let pairs = (0..32).map(|_| {
@@ -63,7 +64,8 @@ for_each_engine! {
         let engine = E::start(config());
         for (setup, forgery) in Setup::ALL.into_iter().flat_map(Forgery::with) {
             let server = Arc::new(forgery.server(setup));
-            let (ours, stock) = (connection_to(&engine, setup, &server).await, stock_connection_to(setup, &server).await);
+            let (ours, stock) =
+                (connection_to(&engine, setup, &server).await, stock_connection_to(setup, &server).await);
             assert_eq!(ours, stock, "{setup:?}, {forgery:?}");
             assert_eq!(ours, CertificateError::BadSignature.into());
         }

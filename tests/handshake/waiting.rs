@@ -72,10 +72,12 @@ impl Drop for Tell {
 for_each_engine! {
     async fn a_callback_awaits_timers_and_tasks_of_the_runtime<E>() {
         let engine = E::start(config().threads(1));
-        let resolver = After::new(|| Box::pin(async {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-            tokio::spawn(tokio::task::yield_now()).await.unwrap();
-        }));
+        let resolver = After::new(|| {
+            Box::pin(async {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                tokio::spawn(tokio::task::yield_now()).await.unwrap();
+            })
+        });
         for setup in Setup::ALL {
             let (acceptor, connector) = (resolver.acceptor(&engine, setup), stock_client(setup));
             connect(|io| acceptor.accept(io), |io| connector.connect(localhost(), io)).await;
@@ -95,7 +97,8 @@ for_each_engine! {
             }
         });
         let waiting = (0..4).map(|_| {
-            let (acceptor, connector) = (resolver.acceptor(&engine, Setup::TLS13), stock_client(Setup::TLS13));
+            let (acceptor, connector) =
+                (resolver.acceptor(&engine, Setup::TLS13), stock_client(Setup::TLS13));
             tokio::task::spawn_local(async move {
                 connect(|io| acceptor.accept(io), |io| connector.connect(localhost(), io)).await
             })
@@ -129,7 +132,8 @@ for_each_engine! {
                 1 => config().handshake_timeout(limit),
                 _ => config(),
             });
-            let (acceptor, connector) = (resolver.acceptor(&engine, Setup::TLS13), stock_client(Setup::TLS13));
+            let (acceptor, connector) =
+                (resolver.acceptor(&engine, Setup::TLS13), stock_client(Setup::TLS13));
             let (server, client) = sockets().await;
             let connecting = tokio::task::spawn_local(connector.connect(localhost(), client));
             let accepting = tokio::task::spawn_local(acceptor.accept(server));
@@ -178,7 +182,8 @@ for_each_engine! {
             }
         });
         let waiting = (0..2).map(|_| {
-            let (acceptor, connector) = (resolver.acceptor(&engine, Setup::TLS13), stock_client(Setup::TLS13));
+            let (acceptor, connector) =
+                (resolver.acceptor(&engine, Setup::TLS13), stock_client(Setup::TLS13));
             tokio::task::spawn_local(async move {
                 connect(|io| acceptor.accept(io), |io| connector.connect(localhost(), io)).await
             })
