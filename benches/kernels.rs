@@ -1,4 +1,5 @@
-//! The multiplications and squarings of every tier of this machine, all lanes at once: what everything else is made of.
+//! What everything else is made of: multiplications and squarings, in every tier of this machine, in all
+//! lanes at once.
 //!
 //! Each is compared with big integers before it is timed. `cargo bench --bench kernels -- NAME`.
 
@@ -124,7 +125,7 @@ fn residue<K: MontLanes>(digits: &[K::Vec], lane: usize, shape: Shape, n: &BigUi
     })
 }
 
-/// Montgomery arithmetic modulo a number of its own in each lane, as for half of an RSA key of twice the length.
+/// Montgomery arithmetic, each lane modulo a number of its own: half of an RSA key of twice the length.
 fn montgomery<K: MontLanes>(group: &mut Group<'_>, tier: TierKind, k: K, bits: usize) {
     let Some(shape) = K::shape(bits) else { return };
     let r = BigUint::from(1_u8) << shape.r_bits();

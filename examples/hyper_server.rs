@@ -5,8 +5,8 @@
 //!   cargo run --release --example hyper_server --features spiffe -- 127.0.0.1:8443 example.org
 //! ```
 //!
-//! It answers every request of a client of that trust domain with the client's SPIFFE ID. `examples/spiffe-authority.rs` is an
-//! authority to try it with.
+//! It answers every request of a client of that trust domain with the client's SPIFFE ID.
+//! `examples/spiffe-authority.rs` is an authority to try it with.
 
 use http_body_util::Full;
 use hyper::body::Bytes;

@@ -1,5 +1,5 @@
-//! Runs the embedded authority by hand, to try workloads without SPIRE. Each SPIFFE ID has sockets of its own, in
-//! a folder with the name of the last part of its path:
+//! Runs the embedded authority by hand, to try workloads without SPIRE. Each SPIFFE ID has sockets of its
+//! own, in a folder with the name of the last part of its path:
 //!
 //! ```text
 //! cargo run --example spiffe-authority --features spiffe-authority -- \
@@ -8,8 +8,8 @@
 //! ```
 //!
 //! `api.sock` speaks the SPIFFE Workload API, `sds.sock` Envoy's SDS. Enter or SIGHUP rotates the SVIDs, `c`
-//! announces the next CA, `u` uses it, `d NAME` denies an identity, `a NAME` allows it again; SIGTERM or Ctrl-C
-//! ends it.
+//! announces the next CA, `u` uses it, `d NAME` denies an identity, `a NAME` allows it again; SIGTERM or
+//! Ctrl-C ends it.
 
 use rustls_multibuffer::spiffe::SpiffeId;
 use rustls_multibuffer::spiffe::authority::{Authority, AuthorityConfig};

@@ -1,8 +1,10 @@
-//! A gRPC client over mutual TLS: tonic, with our connector underneath. It asks a server for its health (`grpc.health.v1`).
+//! A gRPC client over mutual TLS: tonic, with our connector underneath. It asks a server for its health,
+//! which is `grpc.health.v1`.
 //!
 //! ```text
 //! SPIFFE_ENDPOINT_SOCKET=unix:///tmp/agent/web/api.sock \
-//!   cargo run --release --example tonic_client --features spiffe -- 127.0.0.1:8443 spiffe://example.org/server
+//!   cargo run --release --example tonic_client --features spiffe -- \
+//!   127.0.0.1:8443 spiffe://example.org/server
 //! ```
 
 use hyper_util::rt::TokioIo;

@@ -71,8 +71,8 @@
 //!   number of requests; a batch that fills all lanes is full.
 //! * **Flush**: a batch leaves its queue because it is full, because the thread has nothing else to do, or
 //!   because a request has waited long enough.
-//! * **Break-even**: from which fills on lanes beat aws-lc-rs, measured for each operation. Other batches go to
-//!   aws-lc-rs, but for attempts.
+//! * **Break-even**: the fill from which on lanes are faster than aws-lc-rs, measured for each operation.
+//!   Smaller batches go to aws-lc-rs, but for occasional attempts.
 //! * **Fiber**: a small stack of its own, on which a handshake calls rustls.
 //! * **Park**: a fiber that asks for an operation stops in the middle of the call and resumes with the
 //!   answer. Meanwhile its thread runs other fibers.

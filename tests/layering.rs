@@ -1,8 +1,8 @@
-//! Layers go in one direction: a module uses only modules of lower levels, and only the outside crates that are
-//! allowed to it. The table here is the one of the crate's documentation.
+//! Layers go in one direction: a module uses only modules of lower levels, and only the outside crates that
+//! are allowed to it. The table here is the one of the crate's documentation.
 //!
-//! The sources are read as tokens, so that a path is found however it is written: in a `use`, in a group, in the
-//! middle of an expression, through `super`, or through a re-export of the crate's root.
+//! The sources are read as tokens, so that a path is found however it is written: in a `use`, in a group, in
+//! the middle of an expression, through `super`, or through a re-export of the crate's root.
 
 #[path = "layering/source.rs"]
 mod source;

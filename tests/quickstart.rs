@@ -150,7 +150,7 @@ impl Shell {
 impl Drop for Shell {
     fn drop(&mut self) {
         let group = Pid::from_child(&self.bash);
-        // Whatever it has started and has not ended; supervisors pass this on to processes outside of the group.
+        // Whatever it has started and not ended; supervisors pass this on to processes outside of the group.
         let _ = kill_process_group(group, Signal::TERM);
         let _ = self.bash.kill();
         let _ = self.bash.wait();

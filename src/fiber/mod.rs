@@ -149,7 +149,7 @@ impl<Q: 'static, A: 'static> Fibers<Q, A> {
         R: 'static,
         F: FnOnce() -> R + 'static,
     {
-        const { assert!(size_of::<F>() <= 1024, "corosensei moves no more onto a stack: box what it captures") };
+        const { assert!(size_of::<F>() <= 1024, "corosensei moves no more onto a stack: box the captures") };
         let stack = self.take()?;
         let routine = Coroutine::with_stack(stack, move |yielder: &Yields<Q, A>, _start| {
             contained(|| loan::lend(yielder, body))

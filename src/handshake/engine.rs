@@ -40,10 +40,10 @@ use tokio::sync::oneshot;
 /// each; with the last one the threads end.
 ///
 /// # Batches
-/// A handshake has one thread, chosen so that it meets others there and is not expected to end later for
-/// that than [`latency_budget`](EngineConfig::latency_budget) says. A thread first takes everything that has arrived.
-/// When nothing is left and every fiber is parked, it runs the fullest queue. While a batch runs, the next
-/// one gathers.
+/// A handshake has one thread, chosen so that it meets others there and is not expected to end later for that
+/// than [`latency_budget`](EngineConfig::latency_budget) says. A thread first takes everything that has
+/// arrived. When nothing is left and every fiber is parked, it runs the fullest queue. While a batch runs,
+/// the next one gathers.
 #[derive(Clone)]
 pub struct Engine(Arc<Shared>);
 

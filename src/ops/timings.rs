@@ -213,8 +213,8 @@ impl Timings {
     }
 
     /// What a request costs that is alone, and how much of that a full batch saves; zero until a few have
-    /// been seen. It saves nothing of operations that are split over the lanes. Until full batches were seen, one is
-    /// taken to cost the least that the table allows: as much as the largest batch that still goes to
+    /// been seen. It saves nothing of operations that are split over the lanes. Until full batches were seen,
+    /// one is taken to cost the least that the table allows: as much as the largest batch that still goes to
     /// aws-lc-rs.
     pub(super) fn alone_and_savings(&self, op: Op) -> (Duration, Duration) {
         let timing = &self.ops[op.index()];

@@ -6,9 +6,9 @@ use rustls::{CipherSuite, SupportedCipherSuite};
 
 /// Which cipher suites a provider has, and which it prefers.
 ///
-/// A suite's hash covers the whole handshake and its key schedule. On most x86-64
-/// CPUs, SHA-384 is computed without instructions of its own: that costs 8 to 15 % of a handshake, and SHA-256 a sixth of it where the CPU has SHA
-/// extensions. So what is cheapest depends on the CPU; all of these suites are secure.
+/// A suite's hash covers the whole handshake and its key schedule. On most x86-64 CPUs, SHA-384 is computed
+/// without instructions of its own: that costs 8 to 15 % of a handshake, and SHA-256 a sixth of it where the
+/// CPU has SHA extensions. So what is cheapest depends on the CPU; all of these suites are secure.
 ///
 /// A client offers its order, and a server follows its client's, unless
 /// [`ignore_client_order`](rustls::ServerConfig::ignore_client_order) is set: so set it. The servers of

@@ -26,9 +26,9 @@ pub fn operations_off_engine() -> u64 {
 pub(super) fn count_off_engine() {
     if OFF_ENGINE.fetch_add(1, Relaxed) == 0 {
         log::warn!(
-            "an operation of rustls-multibuffer's provider runs on no engine, so that nothing is batched: accept and \
-             connect with its handshake::TlsAcceptor and TlsConnector, or give the handshake's future to Engine::run \
-             (told once)"
+            "an operation of rustls-multibuffer's provider runs on no engine, so that nothing is batched: \
+             accept and connect with its handshake::TlsAcceptor and TlsConnector, or give the handshake's \
+             future to Engine::run (told once)"
         );
     }
 }

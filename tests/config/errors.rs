@@ -24,8 +24,9 @@ const LISTENER: &str = r#"static_resources:
 #[test]
 fn file_line_column_and_path() {
     let e = envoy::find(&Document::parse("envoy.yaml", LISTENER).unwrap(), Mode::Strict).unwrap_err();
-    let expected = "envoy.yaml:15:31: static_resources.listeners[0].filter_chains[0].transport_socket.typed_config.\
-                    commonTlsContext.tls_certificates[0].private_key_provider.typed_config.poll_delay: \
+    let expected = "envoy.yaml:15:31: static_resources.listeners[0].filter_chains[0].transport_socket.\
+                    typed_config.commonTlsContext.tls_certificates[0].private_key_provider.typed_config.\
+                    poll_delay: \
                     \"5 parsecs\" is not a duration such as \"0.002s\", \"10ms\" or \"1m30s\"";
     assert_eq!(e.to_string(), expected);
     let location = &e.problems()[0].location;

@@ -313,7 +313,9 @@ fn the_explanation_is_for_programs_too() {
             "overridden": [
                 [3, {
                     "kind": "meshConfig.defaultConfig",
-                    "location": { "file": "objects.yaml", "line": 1, "column": 29, "path": "meshConfig.defaultConfig" },
+                    "location": {
+                        "file": "objects.yaml", "line": 1, "column": 29, "path": "meshConfig.defaultConfig",
+                    },
                 }],
                 [2, { "kind": "built-in" }],
             ],

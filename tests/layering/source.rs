@@ -294,7 +294,8 @@ mod tests {
 
     #[test]
     fn modules_for_tests_are_known() {
-        let text = "#[cfg(test)] mod a; #[cfg(all(test, unix))] mod b; #[cfg(not(test))] mod c; #[cfg(any(test, unix))] mod d;";
+        let text = "#[cfg(test)] mod a; #[cfg(all(test, unix))] mod b; \
+                    #[cfg(not(test))] mod c; #[cfg(any(test, unix))] mod d;";
         assert_eq!(Source::parse(text).test_modules, ["a", "b"]);
         let inside = Source::parse("#[cfg(all(test, unix))] mod a { use b::c; } use d::e;").paths;
         assert_eq!(inside.iter().map(|path| path.in_test).collect::<Vec<_>>(), [true, false]);

@@ -108,7 +108,10 @@ impl Variant {
         context["@type"] = json!(self.message());
         let socket = json!({ "name": "envoy.transport_sockets.tls", "typed_config": context });
         let address = |port: u16| json!({ "socket_address": { "address": "127.0.0.1", "port_value": port } });
-        let load = |name: &str, address: Value| json!({ "cluster_name": name, "endpoints": [{ "lb_endpoints": [{ "endpoint": { "address": address } }] }] });
+        let load = |name: &str, address: Value| {
+            let endpoint = json!({ "endpoint": { "address": address } });
+            json!({ "cluster_name": name, "endpoints": [{ "lb_endpoints": [endpoint] }] })
+        };
         let mut cluster = json!({ "name": "c", "type": "STATIC", "load_assignment": load("c", address(1)) });
         let mut chain = json!({ "filters": [{ "name": "envoy.filters.network.tcp_proxy", "typed_config": {
             "@type": "type.googleapis.com/envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy",

@@ -31,7 +31,8 @@ with WorkloadApiClient(sys.argv[1]) as client:
         print('JWT bundles?', flush=True)
     except Exception as e:
         print('no JWT bundles:', type(e).__name__, flush=True)
-    print(len(client.fetch_x509_svids()), 'SVIDs,', len(client.fetch_x509_bundles().bundles), 'bundles', flush=True)
+    bundles = client.fetch_x509_bundles().bundles
+    print(len(client.fetch_x509_svids()), 'SVIDs,', len(bundles), 'bundles', flush=True)
 source = X509Source(socket_path=sys.argv[1], timeout_in_seconds=120)
 source.subscribe_for_updates(say)
 say()

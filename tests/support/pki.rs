@@ -28,7 +28,8 @@ pub(crate) fn authority(domain: &str) -> CertificateParams {
     params
 }
 
-/// A leaf with this DNS name and these URIs, which keeps the rules for X.509-SVIDs if it has one that is a SPIFFE ID.
+/// A leaf with this DNS name and these URIs, which keeps the rules for X.509-SVIDs if it has one that is a
+/// SPIFFE ID.
 pub(crate) fn leaf<'a>(dns_name: &str, uris: impl IntoIterator<Item = &'a String>) -> CertificateParams {
     let mut params = CertificateParams::new(vec![dns_name.to_owned()]).unwrap();
     params.subject_alt_names.extend(uris.into_iter().map(|name| uri(name)));

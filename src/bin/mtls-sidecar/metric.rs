@@ -109,7 +109,10 @@ pub(crate) struct ListenerMetrics {
 impl ListenerMetrics {
     pub(crate) fn new(listener: &str) -> Self {
         let label = || [("listener", listener.to_owned())];
-        let overflow = |limit| counter!("mtls_sidecar_overflows_total", "listener" => listener.to_owned(), "limit" => limit);
+        let overflow = |limit: &str| {
+            let labels = [("listener", listener.to_owned()), ("limit", limit.to_owned())];
+            counter!("mtls_sidecar_overflows_total", &labels)
+        };
         let metrics = Self {
             listener: listener.to_owned(),
             connections: counter!("mtls_sidecar_connections_total", &label()),

@@ -12,7 +12,7 @@ pub(crate) fn sections(rows: &[Row]) -> Vec<Section> {
     vec![Section {
         heading: "Single operations".into(),
         note: "Operations per second of one thread, in batches of each fill, against other libraries one by \
-               one in the same run. An RSA signature occupies two lanes. Medians of interleaved measurements.",
+               one in the same run. An RSA signature takes two lanes. Medians of interleaved measurements.",
         plots,
         head: head().map(str::to_owned).to_vec(),
         rows: rows.iter().map(|row| cells(row).to_vec()).collect(),
