@@ -43,12 +43,13 @@ struct Shared {
     not_drained: Arc<AtomicUsize>,
 }
 
-/// How to ask the workers.
-#[derive(Clone, Default)]
-pub(crate) struct Queries {
-    workers: Vec<mpsc::UnboundedSender<Query>>,
-    /// The engine to ask instead, if all workers share one.
-    shared: Option<Engine>,
+/// Whom to ask what the engines have done.
+#[derive(Clone)]
+pub(crate) enum Queries {
+    /// Each worker, which has an engine of its own.
+    Workers(Vec<mpsc::UnboundedSender<Query>>),
+    /// The engine of all workers.
+    Shared(Engine),
 }
 
 /// The worker threads.
@@ -74,9 +75,7 @@ impl Workers {
         for socket in sockets {
             shares[socket.worker % count].push(socket);
         }
-        let engine = shared.as_ref().map(|shared| shared.engine.clone());
-        let queries = Queries { workers: Vec::new(), shared: engine };
-        let mut workers = Self { queries, threads: Vec::new() };
+        let (mut workers, mut threads) = (Vec::new(), Vec::new());
         let (accepts, all_accept) = std::sync::mpsc::channel();
         for (i, sockets) in shares.into_iter().enumerate() {
             let (state, identities) = (state.clone(), identities.clone());
@@ -91,16 +90,20 @@ impl Workers {
                 // Names that are being looked up are not waited for.
                 runtime.shutdown_background();
             };
-            workers.threads.push(std::thread::Builder::new().name(format!("worker-{i}")).spawn(work)?);
-            workers.queries.workers.push(queries);
+            threads.push(std::thread::Builder::new().name(format!("worker-{i}")).spawn(work)?);
+            workers.push(queries);
         }
         drop(accepts);
         // Nothing is ever sent: it ends when each worker has dropped its end.
         let _ = all_accept.recv();
-        Ok(workers)
+        let queries = match shared {
+            Some(shared) => Queries::Shared(shared.engine),
+            None => Queries::Workers(workers),
+        };
+        Ok(Self { queries, threads })
     }
 
-    /// How to ask them.
+    /// Whom to ask for their statistics.
     pub(crate) fn queries(&self) -> Queries {
         self.queries.clone()
     }
@@ -118,10 +121,11 @@ impl Workers {
 impl Queries {
     /// What the engines have done. A worker that does not answer within a second is left out.
     pub(crate) async fn stats(&self) -> Vec<EngineStats> {
-        if let Some(engine) = &self.shared {
-            return vec![engine.stats()];
-        }
-        let asked: Vec<_> = self.workers.iter().map(ask).collect();
+        let workers = match self {
+            Self::Shared(engine) => return vec![engine.stats()],
+            Self::Workers(workers) => workers,
+        };
+        let asked: Vec<_> = workers.iter().map(ask).collect();
         let mut all = Vec::with_capacity(asked.len());
         for answer in asked {
             if let Ok(Ok(stats)) = tokio::time::timeout(Duration::from_secs(1), answer).await {
