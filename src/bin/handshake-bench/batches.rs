@@ -67,6 +67,13 @@ impl Batches {
         Reason::ALL.iter().map(|reason| (reason.name(), sum(*reason))).collect()
     }
 
+    /// The share of batches that left for this reason, in percent; `None` without batches.
+    pub(crate) fn share(&self, reason: &str) -> Option<f64> {
+        let reasons = self.reasons();
+        let sum: u64 = reasons.values().sum();
+        Some(*reasons.get(reason)? as f64 * 100.0 / sum as f64)
+    }
+
     /// Requests for each of `handshakes`, by operation.
     pub(crate) fn requests_per(&self, handshakes: usize) -> BTreeMap<&'static str, f64> {
         let named = Op::ALL.iter().zip(self.0).filter(|(_, count)| count.requests > 0);
@@ -108,6 +115,8 @@ mod tests {
         assert_eq!(all.reasons(), BTreeMap::from([("full", 3), ("idle", 1), ("deadline", 1), ("drain", 0)]));
         let later = all.clone().since(&counts(1, 1));
         assert_eq!(later.reasons()["full"], 2);
+        assert_eq!([all.share("full"), all.share("idle")], [Some(60.0), Some(20.0)]);
         assert!(all.clone().since(&all).reasons().is_empty());
+        assert_eq!(all.clone().since(&all).share("full"), None);
     }
 }

@@ -2,7 +2,6 @@
 
 use super::Section;
 use super::plot::{Plot, Scale, Series};
-use crate::batches::Batches;
 use crate::cli;
 use crate::results::{Point, ScenarioResult, Side, Slot, cells, heads};
 
@@ -75,7 +74,7 @@ fn lines(result: &ScenarioResult) -> Section {
         let series = series.map(|(name, points)| Series { name: name.into(), points }).to_vec();
         plots.push(plot("Operations in a batch", "load", "mean fill", (x.clone(), Scale::Linear), series));
         let series = ["full", "idle", "deadline", "drain"].map(|name| {
-            let points = ours(&|side: &Side| share(&side.batches(), name));
+            let points = ours(&|side: &Side| side.batches().share(name).unwrap_or(f64::NAN));
             Series { name: name.into(), points }
         });
         let axes = (x, Scale::Linear);
@@ -83,13 +82,6 @@ fn lines(result: &ScenarioResult) -> Section {
     }
     let capacity = result.capacity.map(|c| format!("; stock rustls can make {:.0} handshakes/s", c.per_s));
     section(format!("{}{}", result.scenario, capacity.unwrap_or_default()), plots, &[result])
-}
-
-/// The share of batches that left for a reason, in percent.
-fn share(batches: &Batches, reason: &str) -> f64 {
-    let reasons = batches.reasons();
-    let sum: u64 = reasons.values().sum();
-    reasons.get(reason).map_or(f64::NAN, |count| *count as f64 * 100.0 / sum as f64)
 }
 
 /// A series for each implementation, of one value for each of `points`.

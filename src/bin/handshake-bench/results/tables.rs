@@ -127,11 +127,8 @@ fn reached(pace: Pace, side: &Side) -> &'static str {
 
 /// The share of batches that left for each reason, in percent.
 fn reasons(side: &Side) -> String {
-    let reasons = side.batches().reasons();
-    let sum: u64 = reasons.values().sum();
-    let share = |name: &str| reasons.get(name).map_or(0.0, |n| *n as f64 * 100.0 / sum as f64);
-    match sum {
-        0 => "-".to_owned(),
-        _ => ["full", "idle", "deadline", "drain"].map(|name| format!("{:.0}", share(name))).join("/"),
-    }
+    let batches = side.batches();
+    let share = |reason| batches.share(reason).map(|share| format!("{share:.0}"));
+    let shares: Option<Vec<_>> = ["full", "idle", "deadline", "drain"].into_iter().map(share).collect();
+    shares.map_or("-".to_owned(), |shares| shares.join("/"))
 }
