@@ -18,7 +18,6 @@ mod application;
 #[path = "../../tests/support/credulous.rs"]
 mod credulous;
 #[path = "../../tests/support/pki.rs"]
-#[expect(dead_code, reason = "nobody is revoked here")]
 mod issuing;
 mod load;
 mod pki;

@@ -3,6 +3,8 @@
 
 mod actix;
 mod axum_server;
+#[path = "../support/pki.rs"]
+mod issuer;
 mod reqwest;
 mod support;
 mod tls_listener;

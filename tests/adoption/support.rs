@@ -1,9 +1,7 @@
 //! An authority, certificates, configurations, engines, and clients as anybody has them.
 
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose,
-    PKCS_ECDSA_P256_SHA256,
-};
+use crate::issuer::{authority, key, leaf};
+use rcgen::{CertifiedIssuer, KeyPair};
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
@@ -19,12 +17,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
 use tokio_rustls::client::TlsStream;
 
-static AUTHORITY: LazyLock<CertifiedIssuer<'static, KeyPair>> = LazyLock::new(|| {
-    let mut params = CertificateParams::new(vec![]).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    CertifiedIssuer::self_signed(params, KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap()).unwrap()
-});
+static AUTHORITY: LazyLock<CertifiedIssuer<'static, KeyPair>> =
+    LazyLock::new(|| CertifiedIssuer::self_signed(authority("adoption.test"), key()).unwrap());
 
 pub(crate) fn roots() -> RootCertStore {
     let mut roots = RootCertStore::empty();
@@ -34,9 +28,8 @@ pub(crate) fn roots() -> RootCertStore {
 
 /// A P-256 certificate for `name`, and its key.
 pub(crate) fn issue(name: &str) -> Identity {
-    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
-    let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-    let certificate = params.signed_by(&key, &*AUTHORITY).unwrap();
+    let key = key();
+    let certificate = leaf(name, []).signed_by(&key, &*AUTHORITY).unwrap();
     (vec![certificate.der().clone()], PrivatePkcs8KeyDer::from(key.serialize_der()).into())
 }
 

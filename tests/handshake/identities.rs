@@ -1,16 +1,16 @@
 //! Every kind of identity with every key-exchange group: what the engine is asked for, and what is refused.
 
-use crate::pki::{Identity, Keys};
+use crate::issuer::authority;
+use crate::pki::{Identity, Keys, issue, new_ca};
 use crate::support::{
     TestEngine, assert_all_returned, config, connect, echo, for_each_engine, localhost, sockets, tls_error,
 };
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
-    PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256, SignatureAlgorithm,
+    CertifiedIssuer, KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256,
+    SignatureAlgorithm,
 };
 use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::CryptoProvider;
-use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::server::WebPkiClientVerifier;
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
@@ -52,7 +52,8 @@ static FAMILIES: LazyLock<[Family; 4]> = LazyLock::new(|| {
 
 impl Family {
     fn new(algorithm: &'static SignatureAlgorithm, sign: Op, verify: Op) -> Self {
-        let (root, rogue) = (Self::root(algorithm), Self::root(algorithm));
+        let root = || new_ca("root", KeyPair::generate_for(algorithm).unwrap());
+        let (root, rogue) = (root(), root());
         let mut roots = RootCertStore::empty();
         roots.add(root.der().clone()).unwrap();
         Self {
@@ -65,15 +66,8 @@ impl Family {
         }
     }
 
-    fn root(algorithm: &'static SignatureAlgorithm) -> CertifiedIssuer<'static, KeyPair> {
-        CertifiedIssuer::self_signed(ca("root"), KeyPair::generate_for(algorithm).unwrap()).unwrap()
-    }
-
     fn leaf(algorithm: &'static SignatureAlgorithm, issuer: &CertifiedIssuer<'static, KeyPair>) -> Identity {
-        let key = KeyPair::generate_for(algorithm).unwrap();
-        let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-        let chain = vec![params.signed_by(&key, issuer).unwrap().der().clone()];
-        Identity { chain, key: PrivatePkcs8KeyDer::from(key.serialize_der()).into() }
+        issue(issuer, "localhost", KeyPair::generate_for(algorithm).unwrap())
     }
 
     fn leaf_under_intermediate(
@@ -81,19 +75,11 @@ impl Family {
         root: &CertifiedIssuer<'static, KeyPair>,
     ) -> Identity {
         let key = KeyPair::generate_for(algorithm).unwrap();
-        let intermediate = CertifiedIssuer::signed_by(ca("intermediate"), key, root).unwrap();
+        let intermediate = CertifiedIssuer::signed_by(authority("intermediate"), key, root).unwrap();
         let mut identity = Self::leaf(algorithm, &intermediate);
         identity.chain.push(intermediate.der().clone());
         identity
     }
-}
-
-fn ca(name: &str) -> CertificateParams {
-    let mut params = CertificateParams::default();
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    params
 }
 
 /// Each group with its key share and its agreement.

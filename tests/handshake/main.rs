@@ -14,6 +14,8 @@ mod forks;
 mod identities;
 #[cfg(target_os = "linux")]
 mod idle;
+#[path = "../support/pki.rs"]
+mod issuer;
 mod limits;
 mod matrix;
 mod packing;

@@ -1,9 +1,7 @@
 //! An in-memory CA, made once for the process.
 
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose,
-    PKCS_ECDSA_P256_SHA256, PKCS_RSA_SHA256, RsaKeySize,
-};
+use crate::issuer::{authority, key, leaf};
+use rcgen::{CertifiedIssuer, KeyPair, PKCS_RSA_SHA256, RsaKeySize};
 use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -42,9 +40,7 @@ pub(crate) struct Pki {
 pub(crate) static PKI: LazyLock<Pki> = LazyLock::new(|| {
     // There is no handshake without it.
     crate::warnings::keep();
-    let p256 = || KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256).unwrap();
-    let (ca, rsa_ca, rogue) =
-        (new_ca("trusted", p256()), new_ca("trusted, too", rsa()), new_ca("rogue", p256()));
+    let (ca, rsa_ca, rogue) = (new_ca("trusted", key()), new_ca("rsa", rsa()), new_ca("rogue", key()));
     let mut roots = RootCertStore::empty();
     roots.add(ca.der().clone()).unwrap();
     roots.add(rsa_ca.der().clone()).unwrap();
@@ -62,17 +58,13 @@ fn rsa() -> KeyPair {
     KeyPair::generate_rsa_for(&PKCS_RSA_SHA256, RsaKeySize::_2048).unwrap()
 }
 
-fn new_ca(name: &str, key: KeyPair) -> CertifiedIssuer<'static, KeyPair> {
-    let mut params = CertificateParams::new(vec!["ca.localhost".to_owned()]).unwrap();
-    params.distinguished_name.push(DnType::CommonName, name);
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    CertifiedIssuer::self_signed(params, key).unwrap()
+pub(crate) fn new_ca(name: &str, key: KeyPair) -> CertifiedIssuer<'static, KeyPair> {
+    CertifiedIssuer::self_signed(authority(name), key).unwrap()
 }
 
-fn issue(ca: &CertifiedIssuer<'static, KeyPair>, name: &str, key: KeyPair) -> Identity {
-    let params = CertificateParams::new(vec![name.to_owned()]).unwrap();
-    let cert = params.signed_by(&key, ca).unwrap();
+/// A certificate for a DNS name, and its key.
+pub(crate) fn issue(ca: &CertifiedIssuer<'static, KeyPair>, name: &str, key: KeyPair) -> Identity {
+    let cert = leaf(name, []).signed_by(&key, ca).unwrap();
     Identity { chain: vec![cert.der().clone()], key: PrivatePkcs8KeyDer::from(key.serialize_der()).into() }
 }
 

@@ -7,6 +7,8 @@
 mod case;
 mod client;
 mod gnutls;
+#[path = "../support/pki.rs"]
+mod issuer;
 mod openssl;
 mod peer;
 mod pki;
@@ -48,7 +50,7 @@ impl TestEngine for Engine {
     }
 }
 
-/// Runs a test that must end within a minute; child processes are killed when it is dropped.
+/// Runs a test that must end within ten minutes; child processes are killed when it is dropped.
 fn run(test: impl Future<Output = ()>) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let limit = Duration::from_secs(600);

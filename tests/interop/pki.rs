@@ -2,11 +2,10 @@
 //! others.
 
 use crate::case::{Case, Group, Kind};
+use crate::issuer::{authority, key, leaf};
 use pkcs8::der::pem::LineEnding;
 use pkcs8::{PrivateKeyInfo, SecretDocument};
-use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, KeyUsagePurpose, RsaKeySize,
-};
+use rcgen::{CertifiedIssuer, KeyPair, RsaKeySize};
 use rustls::client::WebPkiServerVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{CertificateDer, PrivatePkcs8KeyDer};
@@ -59,10 +58,10 @@ pub(crate) static PKI: LazyLock<Pki> = LazyLock::new(|| {
 fn generate(kind: Kind) -> KeyPair {
     let rsa = |size| KeyPair::generate_rsa_for(&rcgen::PKCS_RSA_SHA256, size);
     let pair = match kind {
+        Kind::P256 => return key(),
         Kind::Rsa2048 => rsa(RsaKeySize::_2048),
         Kind::Rsa3072 => rsa(RsaKeySize::_3072),
         Kind::Rsa4096 => rsa(RsaKeySize::_4096),
-        Kind::P256 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P256_SHA256),
         Kind::P384 => KeyPair::generate_for(&rcgen::PKCS_ECDSA_P384_SHA384),
         Kind::Ed25519 => KeyPair::generate_for(&rcgen::PKCS_ED25519),
     };
@@ -70,19 +69,12 @@ fn generate(kind: Kind) -> KeyPair {
 }
 
 fn new_ca(kind: Kind) -> CertifiedIssuer<'static, KeyPair> {
-    let mut params = CertificateParams::new(vec!["ca.interop".to_owned()]).unwrap();
-    params.distinguished_name.push(DnType::CommonName, format!("interop CA {kind:?}"));
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
-    CertifiedIssuer::self_signed(params, generate(kind)).unwrap()
+    CertifiedIssuer::self_signed(authority(&format!("{kind:?}")), generate(kind)).unwrap()
 }
 
 fn issue(ca: &CertifiedIssuer<'_, KeyPair>, kind: Kind) -> Identity {
     let (key, file) = (generate(kind), format!("{kind:?}").to_lowercase());
-    let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    // Not the CA's name: OpenSSL would take the certificate for a self-signed one.
-    params.distinguished_name.push(DnType::CommonName, &file);
-    let certificate = params.signed_by(&key, ca).unwrap();
+    let certificate = leaf("localhost", []).signed_by(&key, ca).unwrap();
     Identity {
         cert_file: write(&format!("{file}-cert"), &certificate.pem()),
         key_file: write(&format!("{file}-key"), &key_pem(&key)),

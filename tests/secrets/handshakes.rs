@@ -1,5 +1,6 @@
 //! What a server's handshakes leave in memory.
 
+use crate::issuer::{authority, key, leaf};
 use crate::memory::{Needles, shortened};
 use crate::process::Owner;
 use crate::recognizer::Recognizer;
@@ -25,13 +26,9 @@ const LEFT_BY_RUSTLS: [&str; 5] = [
 fn identity(
     algorithm: &'static rcgen::SignatureAlgorithm,
 ) -> (CertificateDer<'static>, CertificateDer<'static>, Vec<u8>) {
-    let mut params = rcgen::CertificateParams::new(Vec::new()).expect("no names");
-    params.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let key = rcgen::KeyPair::generate().expect("a key");
-    let issuer = rcgen::CertifiedIssuer::self_signed(params, key).expect("a CA");
+    let issuer = rcgen::CertifiedIssuer::self_signed(authority("secrets.test"), key()).expect("a CA");
     let pair = rcgen::KeyPair::generate_for(algorithm).expect("a key");
-    let params = rcgen::CertificateParams::new(vec!["localhost".to_owned()]).expect("a name");
-    let certificate = params.signed_by(&pair, &issuer).expect("a certificate");
+    let certificate = leaf("localhost", []).signed_by(&pair, &issuer).expect("a certificate");
     (issuer.der().clone(), certificate.der().clone(), pair.serialize_der())
 }
 

@@ -10,6 +10,8 @@
 
 mod client;
 mod handshakes;
+#[path = "../support/pki.rs"]
+mod issuer;
 mod memory;
 mod owner;
 mod process;

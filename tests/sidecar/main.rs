@@ -9,6 +9,8 @@ mod endurance;
 #[path = "../support/pki.rs"]
 mod issuer;
 mod limits;
+#[path = "../support/revocation.rs"]
+mod lists;
 mod mesh;
 mod pki;
 mod process;

@@ -1,6 +1,7 @@
 //! An authority that issues SPIFFE-shaped certificates, and stock rustls peers that use them.
 
-use crate::issuer::{HOUR, authority, crl, key, leaf};
+use crate::issuer::{authority, key, leaf};
+use crate::lists::{HOUR, crl};
 use rcgen::{CertificateParams, CertifiedIssuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;

@@ -1,7 +1,8 @@
 //! Authorities that issue good and bad SVIDs.
 
-pub(crate) use crate::issuer::{HOUR, key};
+pub(crate) use crate::issuer::key;
 use crate::issuer::{authority, leaf};
+pub(crate) use crate::lists::HOUR;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
     KeyUsagePurpose,
@@ -63,7 +64,7 @@ impl Ca {
         revoked: &[CertificateDer<'_>],
         until: SystemTime,
     ) -> CertificateRevocationListDer<'static> {
-        crate::issuer::crl(&self.issuer, revoked, until).into()
+        crate::lists::crl(&self.issuer, revoked, until).into()
     }
 
     /// An SVID that keeps all rules.

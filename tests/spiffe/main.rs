@@ -9,6 +9,8 @@ mod engines;
 mod files;
 #[path = "../support/pki.rs"]
 mod issuer;
+#[path = "../support/revocation.rs"]
+mod lists;
 mod live;
 mod metric;
 mod negative;
