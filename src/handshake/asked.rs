@@ -28,10 +28,10 @@ impl Asked {
 
     /// Adds all of this to `other`, and begins anew.
     pub(super) fn move_to(&self, other: &Self) {
-        let asked = self.0.load(Relaxed);
-        if asked != 0 {
+        let kinds = self.0.load(Relaxed);
+        if kinds != 0 {
             self.0.store(0, Relaxed);
-            other.0.fetch_or(asked, Relaxed);
+            other.0.fetch_or(kinds, Relaxed);
         }
     }
 }
@@ -67,9 +67,9 @@ impl Counts {
         if connection.handshake_kind() == Some(HandshakeKind::Resumed) {
             return;
         }
-        let asked = asked.0.load(Relaxed);
-        let lacks = |kind| asked & kind == 0;
-        let (count, warned, what) = if asked == 0 {
+        let kinds = asked.0.load(Relaxed);
+        let lacks = |kind| kinds & kind == 0;
+        let (count, warned, what) = if kinds == 0 {
             (
                 &self.provider,
                 &WARNED[0],

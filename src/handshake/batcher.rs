@@ -2,7 +2,7 @@
 
 use super::asked::Asked;
 use super::parked::{Awaiting, Fiber, Parked, Slot, Step, Waiting};
-use super::report::{self, EngineStats, Gauges, Shown};
+use super::report::{self, EngineStats, Gauges, ThreadStats};
 use super::{EngineConfig, HandshakeError};
 use crate::arch::{Detection, Tier};
 use crate::batch::{Batch, Load, Policy, Queue};
@@ -113,8 +113,8 @@ struct Inner<K> {
     /// What the batches since [`Batcher::take_costs`] would have cost, had each of their requests been alone,
     /// and what full batches would have saved of that.
     costs: Cell<(Duration, Duration)>,
-    /// Whether the statistics have changed since [`Batcher::news`].
-    has_news: Cell<bool>,
+    /// Whether the statistics have changed since [`Batcher::changed_stats`].
+    stats_changed: Cell<bool>,
 }
 
 /// Whose a request is.
@@ -151,7 +151,7 @@ impl<K: Copy> Batcher<K> {
             requests: Cell::new(0),
             seen: Cell::new(0),
             costs: Cell::default(),
-            has_news: Cell::new(true),
+            stats_changed: Cell::new(true),
         }))
     }
 
@@ -164,7 +164,7 @@ impl<K: Copy> Batcher<K> {
     /// and ends: what [`EngineStats`] says of them, from `unaccelerated` on, is zero.
     pub fn stats(&self) -> EngineStats {
         let mut stats = EngineStats::new(&self.0.detection);
-        stats.add_thread(&self.shown(), &self.0.gauges);
+        stats.add_thread(&self.thread_stats(), &self.0.gauges);
         stats
     }
 
@@ -243,7 +243,7 @@ impl<K: Copy> Batcher<K> {
     }
 
     fn answer(&self, requests: &[&Request], answers: &mut Vec<Answer>) {
-        self.0.has_news.set(true);
+        self.0.stats_changed.set(true);
         let mut runner = self.0.runner.borrow_mut();
         let panicked = runner.counters().panicked;
         runner.run(requests, answers);
@@ -312,7 +312,7 @@ impl<K: Copy> Batcher<K> {
         };
         match pushed {
             Some(()) => inner.requests.set(inner.requests.get() + 1),
-            None => inner.has_news.set(true),
+            None => inner.stats_changed.set(true),
         }
         pushed.map(|()| Waiting::new(slot, self.clone()))
     }
@@ -356,15 +356,15 @@ impl<K: Copy> Batcher<K> {
         self.0.asked.move_to(asked);
     }
 
-    fn shown(&self) -> Shown {
+    fn thread_stats(&self) -> ThreadStats {
         let (queue, runner) = (self.0.queue.borrow(), self.0.runner.borrow());
         let break_even = runner.break_even();
-        Shown { batches: queue.stats().clone(), runner: runner.counters(), break_even }
+        ThreadStats { batches: queue.stats().clone(), runner: runner.counters(), break_even }
     }
 
-    /// What is to be shown, if it has changed since this was called before.
-    pub(super) fn news(&self) -> Option<Shown> {
-        self.0.has_news.replace(false).then(|| self.shown())
+    /// The statistics, if they have changed since this was called before.
+    pub(super) fn changed_stats(&self) -> Option<ThreadStats> {
+        self.0.stats_changed.replace(false).then(|| self.thread_stats())
     }
 }
 
@@ -372,7 +372,7 @@ impl<K> Batcher<K> {
     /// Withdraws a request that waits.
     pub(super) fn withdraw(&self, slot: &Rc<Slot>) {
         self.0.queue.borrow_mut().cancel(|ticket| Rc::ptr_eq(&ticket.slot, slot));
-        self.0.has_news.set(true);
+        self.0.stats_changed.set(true);
     }
 }
 

@@ -3,7 +3,7 @@
 use super::asked::Asked;
 use super::gate::Gate;
 use super::job::{Job, Link, Tell};
-use super::messages::{Board, Message};
+use super::messages::{Message, Status};
 use super::parked::unpanicking;
 use super::pinning::Claim;
 use super::report::{self, EngineStats};
@@ -62,7 +62,7 @@ struct Shared {
 /// How to reach one thread.
 struct Thread {
     inbox: Sender<Message>,
-    board: Arc<Board>,
+    status: Arc<Status>,
 }
 
 impl Engine {
@@ -77,8 +77,8 @@ impl Engine {
         let seats = Seats::new(count, config.latency_budget);
         for i in 0..count {
             let (inbox, messages) = crossbeam_channel::unbounded();
-            let board = Arc::new(Board::default());
-            let (config, on_thread, seat) = (config.clone(), board.clone(), seats.seat(i));
+            let status = Arc::new(Status::default());
+            let (config, on_thread, seat) = (config.clone(), status.clone(), seats.seat(i));
             let cpu = if config.pin { Claim::new() } else { None };
             let serve = move || {
                 if let Some(cpu) = &cpu {
@@ -87,7 +87,7 @@ impl Engine {
                 Worker::new(config, messages, on_thread, seat).serve();
             };
             handles.push(std::thread::Builder::new().name(format!("tls-batch-{i}")).spawn(serve)?);
-            threads.push(Thread { inbox, board });
+            threads.push(Thread { inbox, status });
         }
         let gate = Gate::new(config.max_in_flight);
         let (handles, jobs, process) = (Mutex::new(handles), AtomicU64::new(0), std::process::id());
@@ -103,11 +103,11 @@ impl Engine {
     pub fn stats(&self) -> EngineStats {
         let shared = &self.0;
         let mut stats = EngineStats::new(&shared.detection);
-        shared.gate.show(&mut stats);
-        for Thread { board, .. } in &shared.threads {
-            let shown = board.shown.lock().unwrap_or_else(PoisonError::into_inner);
-            if let (Some(shown), Some(gauges)) = (&*shown, board.gauges.get()) {
-                stats.add_thread(shown, gauges);
+        shared.gate.report(&mut stats);
+        for Thread { status, .. } in &shared.threads {
+            let of_thread = status.stats.lock().unwrap_or_else(PoisonError::into_inner);
+            if let (Some(of_thread), Some(gauges)) = (&*of_thread, status.gauges.get()) {
+                stats.add_thread(of_thread, gauges);
             }
         }
         stats
@@ -253,7 +253,7 @@ impl HandshakeEngine for Engine {
         let index = if is_placed { seats.place() } else { 0 };
         let thread = &threads[index];
         let limit = config.handshake_timeout.filter(|_| !is_forked);
-        let timer = limit.and_then(|limit| thread.start(&thread.board.timers, limit));
+        let timer = limit.and_then(|limit| thread.start(&thread.status.timers, limit));
         let link = Link::new(self.0.jobs.fetch_add(1, Relaxed), thread.inbox.clone());
         if !is_placed {
             link.begin();
@@ -302,7 +302,7 @@ impl Session for EngineSession {
 
     async fn pause(&self, time: Duration) {
         let thread = self.thread();
-        if let Some(timer) = thread.start(&thread.board.alerts, time) {
+        if let Some(timer) = thread.start(&thread.status.alerts, time) {
             (&timer).await;
         }
     }

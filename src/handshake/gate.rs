@@ -42,7 +42,7 @@ impl Gate {
     }
 
     /// Says in `stats` what became of handshakes.
-    pub(super) fn show(&self, stats: &mut EngineStats) {
+    pub(super) fn report(&self, stats: &mut EngineStats) {
         stats.unaccelerated = self.unaccelerated.read();
         stats.in_flight = self.in_flight();
         stats.succeeded = self.ended.succeeded.load(Relaxed);

@@ -70,7 +70,7 @@ impl LocalEngine {
     /// What the engine has done so far.
     pub fn stats(&self) -> EngineStats {
         let mut stats = self.0.batcher.stats();
-        self.0.gate.show(&mut stats);
+        self.0.gate.report(&mut stats);
         stats
     }
 

@@ -1,7 +1,7 @@
 //! What an engine and its threads tell each other.
 
 use super::job::Job;
-use super::report::{Gauges, Shown};
+use super::report::{Gauges, ThreadStats};
 use super::timers::Timers;
 use std::sync::{Mutex, OnceLock};
 use std::time::Instant;
@@ -21,10 +21,10 @@ pub(super) enum Message {
     Stop,
 }
 
-/// What a thread and its engine share.
+/// What a thread and its engine share: its statistics, and the timers that the engine starts.
 #[derive(Debug, Default)]
-pub(super) struct Board {
-    pub(super) shown: Mutex<Option<Shown>>,
+pub(super) struct Status {
+    pub(super) stats: Mutex<Option<ThreadStats>>,
     pub(super) gauges: OnceLock<Gauges>,
     /// Ends of handshakes.
     pub(super) timers: Timers,
@@ -32,7 +32,7 @@ pub(super) struct Board {
     pub(super) alerts: Timers,
 }
 
-impl Board {
+impl Status {
     /// Wakes whose time is up at `now`; says when to call again.
     pub(super) fn expire(&self, now: Instant) -> Option<Instant> {
         let next = [&self.timers, &self.alerts].map(|timers| timers.expire(now));

@@ -24,7 +24,7 @@ pub(super) fn detect(config: &EngineConfig) -> Detection {
 
 /// What a thread has done so far, for others to see.
 #[derive(Debug)]
-pub(super) struct Shown {
+pub(super) struct ThreadStats {
     pub(super) batches: Stats,
     pub(super) runner: Counters,
     pub(super) break_even: Arc<[BreakEven]>,
@@ -115,8 +115,8 @@ impl EngineStats {
     }
 
     /// Adds what one thread has done.
-    pub(super) fn add_thread(&mut self, shown: &Shown, Gauges { fibers, calls }: &Gauges) {
-        let Shown { batches, runner, break_even } = shown;
+    pub(super) fn add_thread(&mut self, stats: &ThreadStats, Gauges { fibers, calls }: &Gauges) {
+        let ThreadStats { batches, runner, break_even } = stats;
         self.batches.merge(batches);
         self.break_even.extend(break_even.iter().cloned());
         self.runner.in_lanes += runner.in_lanes;

@@ -1,7 +1,7 @@
 //! One thread of an [`Engine`](super::Engine): polls futures on fibers, and runs batches.
 
 use super::job::{Job, Link, Task, Tell};
-use super::messages::{Board, Message};
+use super::messages::{Message, Status};
 use super::parked::{Awaiting, Parked, Step};
 use super::seat::Seat;
 use super::{Batcher, EngineConfig, HandshakeError};
@@ -57,7 +57,7 @@ impl Slot {
 
 pub(super) struct Worker {
     inbox: Receiver<Message>,
-    board: Arc<Board>,
+    status: Arc<Status>,
     /// Tells where handshakes are best placed.
     seat: Seat,
     /// Names jobs by their number.
@@ -71,11 +71,16 @@ pub(super) struct Worker {
 }
 
 impl Worker {
-    pub(super) fn new(config: EngineConfig, inbox: Receiver<Message>, board: Arc<Board>, seat: Seat) -> Self {
+    pub(super) fn new(
+        config: EngineConfig,
+        inbox: Receiver<Message>,
+        status: Arc<Status>,
+        seat: Seat,
+    ) -> Self {
         let batcher = Batcher::new(config);
-        board.gauges.get_or_init(|| batcher.gauges().clone());
+        status.gauges.get_or_init(|| batcher.gauges().clone());
         let (jobs, backlog) = (HashMap::new(), VecDeque::new());
-        Self { inbox, board, seat, batcher, jobs, backlog, draining: false, is_disturbed: false }
+        Self { inbox, status, seat, batcher, jobs, backlog, draining: false, is_disturbed: false }
     }
 
     /// Serves until told to stop, or until nobody is left who could tell anything. No panic ends the thread
@@ -97,12 +102,12 @@ impl Worker {
         if self.is_disturbed {
             self.recover();
         }
-        self.show();
+        self.publish();
         loop {
             if self.take_arrived().is_break() {
                 return;
             }
-            let next_timer = self.board.expire(Instant::now());
+            let next_timer = self.status.expire(Instant::now());
             // Nothing has arrived and every fiber is parked: the thread is idle.
             if self.run_batch(if self.draining { Load::Draining } else { Load::Idle }) {
                 continue;
@@ -138,7 +143,7 @@ impl Worker {
             if since_timers >= MESSAGES_PER_LOOK {
                 since_timers = 0;
                 self.seat.work(self.batcher.waiting());
-                self.board.expire(Instant::now());
+                self.status.expire(Instant::now());
             }
         }
         ControlFlow::Continue(())
@@ -210,7 +215,7 @@ impl Worker {
     fn advance(&mut self, number: u64, mut step: Step<u64, Polled>) {
         loop {
             // Before anybody can know of it.
-            self.show();
+            self.publish();
             let Some(slot) = self.jobs.get_mut(&number) else { return };
             self.batcher.take_asked(&slot.link.asked);
             step = match step {
@@ -253,7 +258,7 @@ impl Worker {
         // Dropping a fiber runs it to its end; a future that ends because of this is not to be believed.
         slot.set_failure(why);
         slot.run(|| drop(rest));
-        self.show();
+        self.publish();
         self.jobs.remove(&number);
     }
 
@@ -288,8 +293,8 @@ impl Worker {
         self.seat.work(waiting);
         let answered = self.batcher.run_batch(Instant::now(), load);
         self.seat.cost(self.batcher.take_costs());
-        // Shown before anybody can know that the batch has run.
-        self.show();
+        // Published before anybody can know that the batch has run.
+        self.publish();
         answered.into_iter().for_each(|number| self.resume(number));
         self.start_backlog();
         true
@@ -313,9 +318,9 @@ impl Worker {
         }
     }
 
-    fn show(&self) {
-        if let Some(shown) = self.batcher.news() {
-            *self.board.shown.lock().unwrap_or_else(PoisonError::into_inner) = Some(shown);
+    fn publish(&self) {
+        if let Some(stats) = self.batcher.changed_stats() {
+            *self.status.stats.lock().unwrap_or_else(PoisonError::into_inner) = Some(stats);
         }
     }
 }
@@ -342,8 +347,8 @@ mod tests {
     fn timers_expire_although_messages_never_end() {
         let woken = Arc::new(Woken::default());
         let (inbox, messages) = crossbeam_channel::unbounded();
-        let board = Arc::new(Board::default());
-        let (timer, _) = board.timers.start(Duration::from_millis(20)).unwrap();
+        let status = Arc::new(Status::default());
+        let (timer, _) = status.timers.start(Duration::from_millis(20)).unwrap();
         let waker = Waker::from(woken.clone());
         assert!(pin!(&timer).poll(&mut Context::from_waker(&waker)).is_pending());
         std::thread::sleep(Duration::from_millis(30));
@@ -352,7 +357,7 @@ mod tests {
         }
         // It ends the thread before there is any time without messages.
         inbox.send(Message::Stop).unwrap();
-        Worker::new(EngineConfig::default(), messages, board, Seats::new(1, Duration::ZERO).seat(0)).serve();
+        Worker::new(EngineConfig::default(), messages, status, Seats::new(1, Duration::ZERO).seat(0)).serve();
         assert!(woken.0.load(Relaxed));
     }
 }
