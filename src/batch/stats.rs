@@ -18,7 +18,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// Every reason.
+    /// Every reason, in the order of `reason as usize`.
     pub const ALL: &'static [Self] = &[Self::Full, Self::Idle, Self::Deadline, Self::Drain];
 
     /// The name in metrics and reports, such as `full`.
@@ -68,7 +68,7 @@ impl Waits {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct OpStats {
-    /// The operation.
+    /// The operation that was batched.
     pub op: Op,
     /// `fills[n]` counts the batches of `n` requests; the last index is the capacity.
     pub fills: Vec<u64>,

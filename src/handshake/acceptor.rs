@@ -31,7 +31,7 @@ impl<E: HandshakeEngine> TlsAcceptor<E> {
         self.stock.config()
     }
 
-    /// The engine.
+    /// The engine that handshakes run on.
     pub fn engine(&self) -> &E {
         &self.engine
     }

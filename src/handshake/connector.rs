@@ -39,7 +39,7 @@ impl<E: HandshakeEngine> TlsConnector<E> {
         self.stock.config()
     }
 
-    /// The engine.
+    /// The engine that handshakes run on.
     pub fn engine(&self) -> &E {
         &self.engine
     }

@@ -46,7 +46,7 @@ struct Shared {
     permits: Semaphore,
     /// Whoever holds the permit leads; the longest-waiting follows.
     leadership: Semaphore,
-    /// The leader's.
+    /// Ends the pause of the leader.
     alarm: Alarm,
 }
 

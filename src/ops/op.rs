@@ -31,7 +31,7 @@ macro_rules! operations {
         }
 
         impl Op {
-            /// Every operation.
+            /// Every operation, indexed by [`Op::index`].
             pub const ALL: &'static [Self] = &[$(Self::$op),*];
 
             const fn row(self) -> Row {

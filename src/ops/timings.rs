@@ -65,7 +65,7 @@ impl fmt::Display for Fills {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BreakEven {
-    /// The operation.
+    /// The operation that was measured.
     pub op: Op,
     /// How many requests fill all lanes.
     pub capacity: usize,

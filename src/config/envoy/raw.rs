@@ -109,7 +109,7 @@ messages! {
 
     /// `envoy.config.core.v3.WatchedDirectory`.
     struct WatchedDirectory as "WatchedDirectory" {
-        /// The directory.
+        /// The directory that is watched.
         path: String,
     }
 
@@ -240,7 +240,7 @@ messages! {
     struct SdsSecretConfig as "SdsSecretConfig" {
         /// The resource's name.
         name: String,
-        /// The server.
+        /// Where the resource comes from: a gRPC server or a file.
         sds_config: Option<ConfigSource>,
     }
 
@@ -272,7 +272,7 @@ messages! {
     struct GrpcService as "GrpcService" {
         /// A cluster, by its name.
         envoy_grpc: Option<EnvoyGrpc>,
-        /// An address.
+        /// A server, by its address.
         google_grpc: Option<GoogleGrpc>,
     }
 
@@ -292,7 +292,7 @@ messages! {
 
     /// `envoy.config.core.v3.PathConfigSource`.
     struct PathConfigSource as "PathConfigSource" {
-        /// The file.
+        /// The file that holds the resource.
         path: String,
         /// Reads it again when something moves into this directory.
         watched_directory: Option<WatchedDirectory>,

@@ -29,7 +29,7 @@ messages! {
 
     /// `PrivateKeyProvider` of Istio: one of its fields.
     struct PrivateKeyProvider as "IstioPrivateKeyProvider" {
-        /// SIMD lanes.
+        /// Acceleration in SIMD lanes.
         cryptomb: Option<CryptoMb>,
         /// QuickAssist hardware: not supported.
         qat: Option<CryptoMb>,
@@ -74,7 +74,7 @@ messages! {
     struct TemplateSpec as "AsmTemplateSpec" {
         /// Which pods of the namespace; without it, all of them.
         workload_selector: Option<Selector>,
-        /// The settings.
+        /// What the template sets.
         config_patches: ConfigPatches,
     }
 
@@ -112,7 +112,7 @@ messages! {
     struct LifecycleHandler as "LifecycleHandler" {
         /// Runs a command in the container.
         exec: Option<ExecAction>,
-        /// Waits.
+        /// Waits for some seconds.
         sleep: Option<SleepAction>,
     }
 
@@ -124,7 +124,7 @@ messages! {
 
     /// `SleepAction` of Kubernetes.
     struct SleepAction as "SleepAction" {
-        /// How long.
+        /// How many seconds to wait.
         seconds: u32,
     }
 

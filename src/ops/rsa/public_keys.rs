@@ -83,7 +83,7 @@ const BOUND: usize = 64;
 #[derive(Default)]
 pub(crate) struct PublicKeys {
     entries: Vec<Entry>,
-    /// Counts look-ups.
+    /// The time, in look-ups.
     now: u64,
 }
 

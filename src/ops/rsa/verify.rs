@@ -85,7 +85,7 @@ pub fn verify(public_key: &[u8], padding: Padding, message: &[u8], signature: &[
 struct Work<'a> {
     request: &'a VerifyRequest,
     key: Arc<PublicKey>,
-    /// s.
+    /// The signature, s.
     input: Vec<u64>,
     /// m = s^e mod n.
     output: Vec<u64>,
