@@ -222,7 +222,7 @@ fn ops_writes_json_to_standard_output_and_nothing_else() {
     }
 }
 
-/// Keys that are met often have tables in lanes only: elsewhere that operation is another name for
+/// Keys that are seen often have tables in lanes only: elsewhere that operation is another name for
 /// verification.
 #[test]
 fn the_scalar_tier_has_every_operation_but_known_keys() {

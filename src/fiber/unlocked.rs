@@ -2,7 +2,7 @@
 //!
 //! Whoever parks keeps what the frames above it hold. If that is a lock, and the next fiber of the thread
 //! waits for it, the thread blocks, and with it whatever would answer the first. Nobody can see from below
-//! whether a lock is held above, so it has to be said: code that holds nothing calls down through
+//! whether a lock is held above, so the callers must say: code that holds nothing calls down through
 //! [`unlocked`]. What was said belongs to the fiber that said it, and is set aside while another one runs.
 
 use std::cell::Cell;

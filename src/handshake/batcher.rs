@@ -254,7 +254,7 @@ impl<K: Copy> Batcher<K> {
             let op = requests.first().map_or("nothing", |request| request.op().name());
             // The logger is anybody's, and somebody waits for these answers.
             let _told =
-                contained(|| log::error!("a batch of {op} panicked and was done again by aws-lc-rs: a bug"));
+                contained(|| log::error!("a batch of {op} panicked and was recomputed by aws-lc-rs: a bug"));
         }
         if let Some(measured) = measured {
             let _told = contained(|| log::debug!("{measured}"));

@@ -9,8 +9,8 @@ pub struct Counters {
     /// Requests answered by aws-lc-rs because their batch was below the break-even fill, or because the tier
     /// has no kernel for them.
     pub scalar: u64,
-    /// Requests whose lane failed the public-key check, or whose batch panicked, and that were done again
-    /// through aws-lc-rs.
+    /// Requests whose lane failed the public-key check, or whose batch panicked, and that were recomputed
+    /// by aws-lc-rs.
     pub redone: u64,
     /// Batches that panicked. Each is a bug of this crate.
     pub panicked: u64,

@@ -90,7 +90,7 @@ operations! {
     P256Sign: "p256-sign", P256, 1, [1, 1, 1];
     /// Verification of an ECDSA signature with P-256 (any hash).
     P256Verify: "p256-verify", P256, 1, [2, 3, 3];
-    /// The same with a public key that was met often.
+    /// The same with a public key that was seen often.
     P256VerifyKnown: "p256-verify-known-key", P256, 1, [1, 1, 1];
     /// ECDH key agreement with P-256.
     P256Ecdh: "p256-ecdh", P256, 1, [2, 3, 3];
@@ -100,7 +100,7 @@ operations! {
     P384Sign: "p384-sign", P384, 1, [1, 1, 1];
     /// Verification of an ECDSA signature with P-384 (any hash).
     P384Verify: "p384-verify", P384, 1, [2, 3, 3];
-    /// The same with a public key that was met often.
+    /// The same with a public key that was seen often.
     P384VerifyKnown: "p384-verify-known-key", P384, 1, [1, 1, 1];
     /// ECDH key agreement with P-384.
     P384Ecdh: "p384-ecdh", P384, 1, [2, 3, 3];

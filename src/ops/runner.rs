@@ -108,7 +108,7 @@ impl Runner {
 
     /// Runs `requests`, at most [`Runner::capacity`] and all of one [`Op`], and appends one result for each
     /// to `results`, in the order of the requests. A request that fails does so alone. A batch that panics,
-    /// which is a bug, is done again through aws-lc-rs, one request at a time.
+    /// which is a bug, is recomputed by aws-lc-rs, one request at a time.
     ///
     /// The lanes compute in the default floating-point environment, whatever the thread's is.
     ///

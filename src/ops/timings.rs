@@ -78,7 +78,7 @@ pub struct BreakEven {
 }
 
 impl BreakEven {
-    /// Whether a batch of so many requests runs in lanes. Fills that were not met yet are judged by what is
+    /// Whether a batch of so many requests runs in lanes. Fills that were not seen yet are judged by what is
     /// known of larger ones, or by a table that was measured on other machines.
     pub fn runs_in_lanes(&self, fill: usize) -> bool {
         self.fills.contains(fill)

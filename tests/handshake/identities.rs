@@ -168,7 +168,7 @@ async fn pairs<E: TestEngine>(terms: Terms, family: &'static Family, identity: &
     engine.stats()
 }
 
-/// The operation, whether its key is met often or not: those that are have queues of their own.
+/// The operation, whether its key is seen often or not: those that are have queues of their own.
 fn plain(op: Op) -> Op {
     match op {
         Op::P256VerifyKnown => Op::P256Verify,

@@ -185,7 +185,7 @@ impl Requests {
     pub(crate) fn of(batches: &Stats) -> Self {
         let mut requests = Self::default();
         for op in batches.iter() {
-            // Keys that are met often have queues of their own; how often that is, is not the matter here.
+            // Keys that are seen often have queues of their own; how often that is, is not the matter here.
             let kind = match op.op {
                 Op::P256VerifyKnown => Op::P256Verify,
                 Op::P384VerifyKnown => Op::P384Verify,

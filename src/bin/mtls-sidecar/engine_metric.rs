@@ -27,7 +27,7 @@ pub(crate) fn describe() {
         ("batch_refused_total", "Requests for which the queue had no room."),
         ("verified_at_once_total", "Verifications that were answered without waiting for a batch."),
         ("long_calls_total", "Calls into rustls that held a thread for over 10 ms without parking."),
-        ("known_key_tables_made_total", "Tables made for public keys that are met often."),
+        ("known_key_tables_made_total", "Tables made for public keys that are seen often."),
         ("known_key_tables_displaced_total", "Tables of public keys that made room for others."),
     ] {
         describe_counter!(format!("mtls_sidecar_{name}"), help);
@@ -43,7 +43,7 @@ pub(crate) fn describe() {
         ("fiber_stacks", "Stacks of fibers, those in the pool included."),
         ("fiber_stack_deepest_bytes", "The most that a fiber has used of its stack."),
         ("known_keys", "Public keys whose uses are counted."),
-        ("known_key_tables", "Public keys that are met often and have a table."),
+        ("known_key_tables", "Public keys that are seen often and have a table."),
         ("known_key_table_bytes", "The bytes of these tables."),
     ] {
         describe_gauge!(format!("mtls_sidecar_{name}"), help);

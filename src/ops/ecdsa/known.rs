@@ -1,9 +1,9 @@
-//! Public keys that are met often: certification authorities above all, and peers that come back.
+//! Public keys that are seen often: certification authorities above all, and peers that come back.
 //!
 //! A key whose signatures were valid often enough gets a table of its multiples, with which a verification
 //! costs a third or less: first a small one, which a few verifications pay for, then, if it stays, a large
 //! one. It does not matter whether lanes verified or aws-lc-rs. Tables hold public keys and nothing else; all
-//! threads share them. The timing of a verification reveals to peers whether a key was met often, and they
+//! threads share them. The timing of a verification reveals to peers whether a key was seen often, and they
 //! may displace others' keys, which costs what making a table costs.
 //!
 //! RSA's public keys are prepared at once and by each thread, because that is cheap and small: see
@@ -44,7 +44,7 @@ pub(super) enum Size {
     Large,
 }
 
-/// A key that was met.
+/// A key that was seen.
 pub(super) struct Known {
     curve: NistCurve,
     uses: AtomicU64,
@@ -91,7 +91,7 @@ impl Known {
 /// By its uncompressed encoding, whose length tells the curve.
 type Keys = HashMap<Box<[u8]>, Arc<Known>>;
 
-/// The keys that were met.
+/// The keys that were seen.
 struct Registry {
     keys: RwLock<Keys>,
     limit: AtomicUsize,
@@ -124,7 +124,7 @@ pub fn known_keys() -> KnownKeys {
     KEYS.statistics()
 }
 
-/// Bounds the tables of public keys that are met often, for the whole process: 16 MiB at first. Tables take
+/// Bounds the tables of public keys that are seen often, for the whole process: 16 MiB at first. Tables take
 /// 50 to 280 KiB each. Those that are there stay until others want their room.
 pub fn limit_table_bytes(bytes: usize) {
     KEYS.limit.store(bytes, Relaxed);
@@ -338,7 +338,7 @@ mod tests {
         let registry = Registry::new();
         assert!(meet(&registry, 0));
         for i in 1..3 * COUNTED {
-            registry.count(CURVE, &key(i), |_| -> ((), usize) { unreachable!("it was met once") });
+            registry.count(CURVE, &key(i), |_| -> ((), usize) { unreachable!("it was seen once") });
         }
         assert_eq!(registry.read().len(), COUNTED);
         assert!(has_table(&registry, 0));

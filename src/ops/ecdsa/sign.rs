@@ -19,7 +19,7 @@ const ADDITIONAL: usize = 32;
 
 /// Signs `requests`, at most as many as there are lanes, all of one curve, with a result for each.
 ///
-/// A signature whose point is not on the curve is not released: that request is done again through aws-lc-rs,
+/// A signature whose point is not on the curve is not released: that request is recomputed by aws-lc-rs,
 /// and counted. This finds faults in the lanes; a whole verification would cost three signatures. Faults
 /// elsewhere do not give the same nonce twice, which is what would reveal the key.
 pub(in crate::ops) fn sign_batch<const N: usize, C: ServedCurve<N>, K: PrimeLanes<C>>(

@@ -55,7 +55,7 @@ fn signatures_of_every_fill_verify() {
                         VerifyRequest::new(curve, curve.hash(), key.public_key(), &message(i), &signature);
                     Request::EcdsaVerify(request.expect("an uncompressed point"))
                 });
-                // One key may have been met often, and the other not yet.
+                // One key may have been seen often, and the other not yet.
                 let (known, new): (Vec<_>, Vec<_>) =
                     verifications.partition(|r| [Op::P256VerifyKnown, Op::P384VerifyKnown].contains(&r.op()));
                 for requests in [known, new] {
@@ -110,7 +110,7 @@ fn check(cases: &[Expected]) {
         let mut runner = Runner::new(tier);
         let capacity = runner.capacity(cases[0].request.op());
         for fill in fills(tier, capacity) {
-            // A key that was met often has a queue of its own.
+            // A key that was seen often has a queue of its own.
             let same = cases.chunk_by(|a, b| a.request.op() == b.request.op());
             for chunk in same.flat_map(|cases| cases.chunks(fill)) {
                 let requests: Vec<_> =
@@ -185,7 +185,7 @@ where
     check(&cases);
 }
 
-/// A key that is met often gets a table, and later a larger one, wherever its signatures were verified; its
+/// A key that is seen often gets a table, and later a larger one, wherever its signatures were verified; its
 /// good and bad signatures have the same verdicts as before.
 #[test]
 fn keys_that_are_met_often() {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 /// What lanes need of a public key.
 #[derive(Clone)]
 enum Key {
-    /// A key that was met often has a table.
+    /// A key that was seen often has a table.
     Known(Arc<Known>),
     Point(Point),
 }
@@ -62,7 +62,7 @@ impl VerifyRequest {
         Some(Self { curve, hash, public_key: public_key.into(), key, m_hash, signature: signature.into() })
     }
 
-    /// The queue that this request belongs to. Keys that were met often have one of their own, because they
+    /// The queue that this request belongs to. Keys that were seen often have one of their own, because they
     /// take another way through the lanes.
     pub fn op(&self) -> Op {
         match (self.curve, &self.key) {

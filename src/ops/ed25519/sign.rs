@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 /// Signs the messages of `requests`, at most as many as there are lanes, with a result for each.
 ///
 /// A nonce's point that is not on the curve was miscomputed; its signature would give the private key away to
-/// whoever has the right one of the same message, and so it is not made: the request is done again through
+/// whoever has the right one of the same message, and so it is not made: the request is recomputed by
 /// aws-lc-rs, and counted. That catches what goes wrong in the arithmetic, in the tables' contents and in the
 /// inversion, wherever it does not happen to hit another point of the curve: that is, unless it replaced
 /// whole table entries by others. It does not catch a wrong nonce or a wrong choice of entries; only a second

@@ -1,7 +1,7 @@
 //! Batches of ECDH key shares and agreements over one NIST curve in lanes.
 //!
 //! A lane whose result is not a point of the curve met a fault (or a scalar that chance does not bring
-//! about): it is done again through aws-lc-rs, and counted.
+//! about): it is recomputed by aws-lc-rs, and counted.
 
 use super::{AgreeRequest, KeyPair, PrivateKey};
 use crate::arch::prime::PrimeLanes;

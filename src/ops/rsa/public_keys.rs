@@ -1,4 +1,4 @@
-//! Public keys of peers, as they come in certificates, and the cache of those that were met last.
+//! Public keys of peers, as they come in certificates, and the cache of those that were used last.
 
 use super::import::public_exponent;
 use super::lanes::PublicKey;
@@ -73,11 +73,11 @@ impl PeerKey {
 /// The most keys that a cache holds: about 200 KiB of 4096-bit keys.
 const BOUND: usize = 64;
 
-/// The public keys that one thread met last, prepared for its kernels: peers and certification authorities
+/// The public keys that one thread used last, prepared for its kernels: peers and certification authorities
 /// come back.
 ///
 /// It holds at most [`BOUND`] keys, and nothing else; the least recently used one is evicted. The timing of a
-/// verification reveals to peers whether a key was met lately, and they may evict others' keys, which costs
+/// verification reveals to peers whether a key was used lately, and they may evict others' keys, which costs
 /// what preparing them costs. Keys of ECDSA are kept in another way, because what is prepared for them is
 /// large, and pays for itself only after some verifications: see `ops/ecdsa/known.rs`.
 #[derive(Default)]

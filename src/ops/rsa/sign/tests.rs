@@ -94,7 +94,7 @@ fn injected_faults_never_leave() {
     assert_eq!(runner.counters().in_lanes, 0);
 }
 
-/// One poisoned lane: its request is done again, its neighbours come from their lanes.
+/// One poisoned lane: its request is recomputed, its neighbours come from their lanes.
 #[test]
 fn a_fault_concerns_its_own_lane() {
     let key = key("rsa2048.pkcs8");

@@ -255,7 +255,7 @@ fn small_groups_are_verified_one_by_one() {
     });
 }
 
-/// Keys that are met again are not prepared again, and give the same verdicts.
+/// Keys that are seen again are not prepared again, and give the same verdicts.
 #[test]
 fn forgetting_keys_changes_no_verdict() {
     let cases = mixed(&[key("rsa2048.pkcs8")]);

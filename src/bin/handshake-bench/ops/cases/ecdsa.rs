@@ -7,7 +7,7 @@ use ring::signature as other;
 use rustls_multibuffer::internals::ops::ecdsa::{EcdsaPrivateKey, SignRequest, VerifyRequest};
 use rustls_multibuffer::internals::ops::{NistCurve, Op, Request, Response, Runner};
 
-/// The operations of this module. aws-lc-rs and ring treat every public key as one that they never met; so do
+/// The operations of this module. aws-lc-rs and ring treat every public key as one that they never saw; so do
 /// `p256-verify` and `p384-verify`.
 pub(super) const NAMES: [&str; 6] = [
     "p256-sign",
