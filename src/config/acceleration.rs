@@ -193,15 +193,15 @@ impl TlsAcceleration {
     #[must_use]
     pub fn together(self, other: Self) -> Self {
         Self {
-            enabled: [self.enabled, other.enabled].into_iter().flatten().min(),
-            max_tier: [self.max_tier, other.max_tier].into_iter().flatten().min(),
-            poll_delay: [self.poll_delay, other.poll_delay].into_iter().flatten().min(),
-            latency_budget: [self.latency_budget, other.latency_budget].into_iter().flatten().min(),
+            enabled: least(self.enabled, other.enabled),
+            max_tier: least(self.max_tier, other.max_tier),
+            poll_delay: least(self.poll_delay, other.poll_delay),
+            latency_budget: least(self.latency_budget, other.latency_budget),
             break_even: self.break_even.max(other.break_even),
-            max_parked: [self.max_parked, other.max_parked].into_iter().flatten().min(),
-            threads: [self.threads, other.threads].into_iter().flatten().min(),
-            handshake_threads: [self.handshake_threads, other.handshake_threads].into_iter().flatten().min(),
-            pin: [self.pin, other.pin].into_iter().flatten().min(),
+            max_parked: least(self.max_parked, other.max_parked),
+            threads: least(self.threads, other.threads),
+            handshake_threads: least(self.handshake_threads, other.handshake_threads),
+            pin: least(self.pin, other.pin),
         }
     }
 
@@ -245,6 +245,11 @@ impl Acceleration {
             Self::Set(acceleration) => acceleration.engine_config(base),
         }
     }
+}
+
+/// The lower one of those that are set.
+fn least<T: Ord>(this: Option<T>, other: Option<T>) -> Option<T> {
+    this.into_iter().chain(other).min()
 }
 
 fn show_tier<S: Serializer>(tier: &Option<TierKind>, serializer: S) -> Result<S::Ok, S::Error> {

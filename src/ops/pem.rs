@@ -1,6 +1,7 @@
-//! Private keys in PEM texts.
+//! Private keys in PEM texts, for tests, benchmarks and fuzz targets.
 //!
-//! rustls' reader of PEM leaves the text of a key in memory that it has freed; this one leaves nothing.
+//! rustls' reader of PEM leaves the text of a key in memory that it has freed; this one leaves nothing. The
+//! key of a rustls configuration never comes here: rustls hands it to `provider/sign.rs` as DER.
 
 use crate::arch::Secret;
 use crate::error::KeyError;

@@ -148,7 +148,7 @@ async fn live(
     let started = Running::start(state, inherited, recorder, &mut signals, supervision).await?;
     let Some(mut running) = started else { return Ok(()) };
     match until_end(&running.state, &mut signals, &relaunch, running.admin.as_ref()).await {
-        Some(successor) => running.hand_over(successor, &mut signals, &relaunch).await,
+        Some(successor) => running.retire(successor, &mut signals, &relaunch).await,
         None => {
             running.end_workers();
             Ok(())
@@ -213,7 +213,7 @@ impl Running {
     }
 
     /// Lets connections finish while another process accepts.
-    async fn hand_over(
+    async fn retire(
         mut self,
         mut successor: Successor,
         signals: &mut Signals,

@@ -7,6 +7,8 @@
 //! What is done on plain limbs instead of in lanes is what costs next to nothing: reducing the input to the
 //! halves, recombining them, converting digits.
 
+#[cfg(test)]
+pub(super) mod fault;
 mod public;
 
 pub(super) use public::{PublicJob, PublicKey, public};
@@ -263,27 +265,6 @@ pub(super) fn private<K: MontLanes>(kernel: K, workspace: &mut Workspace<K>, job
         #[cfg(test)]
         fault::inject(m1, m2);
         job.key.recombine(job.output, m1, m2);
-    }
-}
-
-/// Faults for tests: what a failing multiplier or memory cell would do.
-#[cfg(test)]
-pub(super) mod fault {
-    use std::cell::RefCell;
-
-    /// Changes the two CRT halves of a result before they are recombined.
-    type Fault = Box<dyn FnMut(&mut [u64], &mut [u64])>;
-
-    thread_local! {
-        pub(crate) static FAULT: RefCell<Option<Fault>> = const { RefCell::new(None) };
-    }
-
-    pub(super) fn inject(m1: &mut [u64], m2: &mut [u64]) {
-        FAULT.with_borrow_mut(|fault| {
-            if let Some(fault) = fault {
-                fault(m1, m2);
-            }
-        });
     }
 }
 

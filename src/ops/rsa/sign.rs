@@ -25,8 +25,8 @@ struct Work<'a> {
 /// Signs `requests`, at most `LANES / 2`, all of one modulus size, with a result for each.
 ///
 /// No signature is released that does not verify with its public key (RFC 8017 §5.2.2; D. Boneh, R. DeMillo,
-/// R. Lipton, "On the importance of checking cryptographic protocols for faults"): such a request is done
-/// again through aws-lc-rs, and counted.
+/// R. Lipton, "On the importance of checking cryptographic protocols for faults"): such a request is
+/// recomputed by aws-lc-rs, and counted.
 pub(in crate::ops) fn sign_batch<K: MontLanes>(
     kernel: K,
     workspace: &mut Workspace<K>,

@@ -85,10 +85,9 @@ pub(super) fn resolve(
     chosen.max_parked = file.max_parked.or(base.max_parked);
     chosen.latency_budget = file.latency_budget.or(base.latency_budget);
     chosen.handshake_threads = file.handshake_threads.or(Some(0));
-    // A worker is an engine's thread. In a pod that shares CPUs with others, threads are better left where
-    // they like.
+    // A worker is an engine's thread.
     chosen.threads = Some(config.concurrency);
-    chosen.pin = file.pin.or(Some(false));
+    chosen.pin = file.pin.or(base.pin);
 
     let is_wanted_scalar = file.enabled == Some(false) || file.max_tier == Some(TierKind::Scalar);
     let tier = Tier::detect_up_to(chosen.max_tier.unwrap_or(TierKind::Avx512Ifma)).tier.kind();
