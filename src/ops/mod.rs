@@ -22,7 +22,7 @@ pub mod kx;
 mod lanes;
 mod nist;
 mod op;
-mod pem;
+pub(crate) mod pem;
 mod request;
 pub mod rsa;
 mod runner;

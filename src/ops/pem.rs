@@ -1,7 +1,7 @@
-//! Private keys in PEM texts, for tests, benchmarks and fuzz targets.
+//! Private keys in PEM texts.
 //!
-//! rustls' reader of PEM leaves the text of a key in memory that it has freed; this one leaves nothing. The
-//! key of a rustls configuration never comes here: rustls hands it to `provider/sign.rs` as DER.
+//! rustls' reader of PEM leaves the text of a key in memory that it has freed; this one leaves nothing. It
+//! reads the keys of identities and of configurations (`validation/pem.rs`), and those of tests.
 
 use crate::arch::Secret;
 use crate::error::KeyError;
@@ -9,17 +9,19 @@ use pkcs8::der::pem;
 
 /// What a PEM section holds.
 #[derive(Clone, Copy)]
-pub(super) enum Format {
+pub(crate) enum Format {
     Pkcs1,
     Pkcs8,
+    Sec1,
 }
 
 /// The first private key of a PEM text (RFC 7468); other sections and text around them are skipped.
-pub(super) fn read(text: &[u8]) -> Result<(Format, Secret<u8>), KeyError> {
+pub(crate) fn read(text: &[u8]) -> Result<(Format, Secret<u8>), KeyError> {
     let (label, section) = private_key_section(text).ok_or(KeyError::Encoding)?;
     let format = match label {
         b"RSA PRIVATE KEY" => Format::Pkcs1,
         b"PRIVATE KEY" => Format::Pkcs8,
+        b"EC PRIVATE KEY" => Format::Sec1,
         b"ENCRYPTED PRIVATE KEY" => return Err(KeyError::Encrypted),
         _ => return Err(KeyError::Algorithm),
     };

@@ -1,7 +1,12 @@
 //! PEM files with roots or keys.
 
+use crate::arch::wiping_stack;
+use crate::ops::pem::{self, Format};
 use rustls::pki_types::pem::{Error, PemObject, SectionKind};
-use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, PrivateKeyDer};
+use rustls::pki_types::{
+    CertificateDer, CertificateRevocationListDer, PrivateKeyDer, PrivatePkcs1KeyDer, PrivatePkcs8KeyDer,
+    PrivateSec1KeyDer,
+};
 use std::collections::BTreeSet;
 use zeroize::Zeroize;
 
@@ -38,6 +43,15 @@ pub(crate) fn trusted(pem: &[u8]) -> Result<Trusted, String> {
 /// # Errors
 /// There is none, it is encrypted, or its block is broken.
 pub(crate) fn private_key(pem: &[u8]) -> Result<PrivateKeyDer<'static>, String> {
+    if let Ok((format, der)) = wiping_stack(|| pem::read(pem)) {
+        let der = der.expose().to_vec();
+        return Ok(match format {
+            Format::Pkcs1 => PrivatePkcs1KeyDer::from(der).into(),
+            Format::Pkcs8 => PrivatePkcs8KeyDer::from(der).into(),
+            Format::Sec1 => PrivateSec1KeyDer::from(der).into(),
+        });
+    }
+    // rustls' reader takes what is formatted otherwise than RFC 7468 says, and tells what is wrong.
     PrivateKeyDer::from_pem_slice(pem).map_err(|e| {
         let labels: Vec<_> = labels(pem).collect();
         if is_encrypted(pem, &labels) {
@@ -86,6 +100,22 @@ mod tests {
         assert_eq!(Vec::from_iter(found.others), ["PRIVATE KEY", "TRUSTED CERTIFICATE"]);
         assert!(trusted(b"-----BEGIN CERTIFICATE-----\nAAAA").is_err(), "it does not end");
         assert!(trusted(b"").unwrap().certificates.is_empty());
+    }
+
+    #[test]
+    fn keys_are_those_that_rustls_reads_and_leave_no_text() {
+        let lines = "MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC";
+        for label in ["PRIVATE KEY", "RSA PRIVATE KEY", "EC PRIVATE KEY"] {
+            let key = block(label, &format!("{lines}\n{lines}\n{}", &lines[..20]));
+            for text in [block("CERTIFICATE", lines) + &key, key.replace('\n', "\r\n"), key] {
+                assert!(pem::read(text.as_bytes()).is_ok(), "rustls' reader is not asked");
+                let read = private_key(text.as_bytes()).unwrap();
+                assert_eq!(read, PrivateKeyDer::from_pem_slice(text.as_bytes()).unwrap());
+            }
+        }
+        let ragged = block("PRIVATE KEY", "MC4CAQAw\nBQYDK2VwBCIE");
+        assert!(pem::read(ragged.as_bytes()).is_err());
+        assert!(private_key(ragged.as_bytes()).is_ok());
     }
 
     #[test]

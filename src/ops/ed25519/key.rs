@@ -94,7 +94,7 @@ impl PrivateKey {
     pub fn from_pem(text: &[u8]) -> Result<Self, KeyError> {
         match wiping_stack(|| pem::read(text))? {
             (Format::Pkcs8, der) => Self::from_pkcs8_der(der.expose()),
-            (Format::Pkcs1, _) => Err(KeyError::Algorithm),
+            (Format::Pkcs1 | Format::Sec1, _) => Err(KeyError::Algorithm),
         }
     }
 

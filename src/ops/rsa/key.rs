@@ -89,6 +89,7 @@ impl RsaPrivateKey {
         match format {
             Format::Pkcs1 => Self::from_pkcs1_der(der.expose()),
             Format::Pkcs8 => Self::from_pkcs8_der(der.expose()),
+            Format::Sec1 => Err(KeyError::Algorithm),
         }
     }
 
