@@ -86,15 +86,15 @@ pub enum Tier {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum TierKind {
-    /// See [`Tier::Portable`].
+    /// The executable specification, for tests: never chosen by detection.
     Portable,
-    /// See [`Tier::Scalar`].
+    /// No lanes: aws-lc-rs, one operation at a time.
     Scalar,
-    /// See [`Tier::Avx2Fma`].
+    /// 4 lanes: AVX2 and FMA.
     Avx2Fma,
-    /// See [`Tier::AvxIfma`].
+    /// 4 lanes: AVX-IFMA.
     AvxIfma,
-    /// See [`Tier::Avx512Ifma`].
+    /// 8 lanes: AVX-512 IFMA.
     Avx512Ifma,
 }
 

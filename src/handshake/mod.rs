@@ -25,7 +25,7 @@
 //! tokio runtime. They must not block, any more than on a runtime's thread, nor hold a lock, a borrow or a
 //! span's guard while they call a signer or a key exchange of ours, or a verifier made by
 //! [`batch_verifications`](crate::provider::batch_verifications): other handshakes of the thread run
-//! meanwhile. What rustls calls by itself is called with nothing held. `docs/integrate.md` has the whole
+//! meanwhile. rustls itself holds nothing of that kind while it calls them. `docs/integrate.md` has the whole
 //! contract.
 //!
 #![cfg_attr(feature = "tokio", doc = "```")]
