@@ -25,6 +25,7 @@ mod sides;
 mod soak;
 mod stats;
 mod tickets;
+mod usage;
 
 use clap::Parser;
 use std::process::ExitCode;

@@ -11,6 +11,7 @@ use crate::results::JsonFile;
 use crate::scenario::Scenario;
 use crate::server::{Sample, Server};
 use crate::sides::Provider;
+use crate::usage::Usage;
 use crate::{arrivals, host, identities, limits, report};
 use rustls::pki_types::ServerName;
 use rustls_multibuffer::TierKind;
@@ -81,7 +82,7 @@ fn wait(duration: Option<Duration>) -> Result<(), String> {
 fn describe(samples: &[Sample], elapsed: Duration) -> String {
     let sum = |value: fn(&Sample) -> usize| samples.iter().map(value).sum::<usize>();
     let finished = sum(|s| s.finished);
-    let cpu = samples.iter().map(|s| s.cpu).sum::<Duration>();
+    let cpu = samples.iter().map(|s| s.usage).sum::<Usage>().cpu;
     let mut text = format!(
         "{finished} handshakes ({} of them resumed, {} with a byte sent back) and {} refused in {:.1} s; \
          open: {}\n",

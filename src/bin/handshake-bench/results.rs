@@ -12,6 +12,7 @@ use crate::client::Outcome;
 use crate::rotation::Rotated;
 use crate::sides::Provider;
 use crate::stats::{self, Latencies};
+use crate::usage::Usage;
 use rustls_multibuffer::handshake::BreakEven;
 use std::time::Duration;
 
@@ -30,8 +31,8 @@ pub(crate) struct Slot {
     /// How long handshakes were started.
     pub(crate) duration: Duration,
     pub(crate) elapsed: Duration,
-    /// CPU time of all server threads.
-    pub(crate) server_cpu: Duration,
+    /// Of all server threads, and those of their engine.
+    pub(crate) usage: Usage,
     pub(crate) p50_us: f64,
     pub(crate) batches: Batches,
     /// Those of the clients' engines.
@@ -44,12 +45,17 @@ impl Slot {
     }
 
     pub(crate) fn cpu_us(&self) -> f64 {
-        self.server_cpu.as_secs_f64() * 1e6 / self.handshakes as f64
+        self.usage.cpu.as_secs_f64() * 1e6 / self.handshakes as f64
+    }
+
+    /// How often a server thread, or one of its engine, began to run, for each handshake.
+    pub(crate) fn switches(&self) -> f64 {
+        self.usage.switches as f64 / self.handshakes as f64
     }
 
     /// CPU seconds of the server threads in each second.
     pub(crate) fn busy(&self) -> f64 {
-        self.server_cpu.as_secs_f64() / self.elapsed.as_secs_f64()
+        self.usage.cpu.as_secs_f64() / self.elapsed.as_secs_f64()
     }
 }
 
@@ -184,7 +190,7 @@ mod tests {
             unstarted,
             duration: Duration::from_secs(1),
             elapsed: Duration::from_millis(elapsed_ms),
-            server_cpu: Duration::from_millis(100),
+            usage: Usage::default(),
             p50_us: 50_000.0,
             batches: Batches::default(),
             client_batches: Batches::default(),

@@ -8,6 +8,7 @@ use crate::results::{self, Capacity, JsonFile, Point, ScenarioResult, Side, Slot
 use crate::scenario::Scenario;
 use crate::server::{Sample, Server};
 use crate::sides::{Clients, Provider};
+use crate::usage::Usage;
 use crate::{arrivals, control, limits, page, report};
 use indicatif::ProgressBar;
 use rustls_multibuffer::handshake::BreakEven;
@@ -268,7 +269,7 @@ fn slot(
     if served < handshakes {
         return Err(format!("the clients counted {handshakes} handshakes, the server only {served}"));
     }
-    let cpu = |samples: &[Sample]| samples.iter().map(|s| s.cpu).sum::<Duration>();
+    let usage = |samples: &[Sample]| samples.iter().map(|s| s.usage).sum::<Usage>();
     Ok(Slot {
         handshakes,
         resumed: outcome.resumed,
@@ -276,7 +277,7 @@ fn slot(
         unstarted: outcome.unstarted,
         duration,
         elapsed: outcome.elapsed,
-        server_cpu: cpu(after) - cpu(before),
+        usage: usage(after) - usage(before),
         p50_us: outcome.latencies.percentiles_us([50.0]).map_or(f64::NAN, |[p50]| p50),
         batches: batches(after).since(&batches(before)),
         client_batches: outcome.batches.clone(),

@@ -10,8 +10,9 @@ use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::CertificateDer;
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{ClientConfig, RootCertStore, ServerConfig, SupportedProtocolVersion};
-use rustls_multibuffer::handshake::EngineConfig;
+use rustls_multibuffer::handshake::{Engine, EngineConfig};
 use rustls_multibuffer::provider::{Suites, batch_verifications};
+use std::io;
 use std::sync::Arc;
 
 /// One kind of identity under one kind of TLS: everything but the number of clients and threads.
@@ -60,6 +61,9 @@ impl Scenario {
         if self.args.client != ClientKind::Stock {
             name.push_str(&format!("-{}-client", cli::name_of(&self.args.client)));
         }
+        if let Some(threads) = self.args.engine_threads {
+            name.push_str(&format!("-{threads}-engine-threads"));
+        }
         if self.pki.clients.len() > 1 {
             name.push_str(&format!("-{}-identities", self.pki.clients.len()));
         }
@@ -98,11 +102,23 @@ impl Scenario {
 
     /// What engines are told, on either side.
     pub(crate) fn engine_config(&self) -> EngineConfig {
-        let config = EngineConfig::default().poll_delay(self.args.poll_delay);
-        match self.args.tier {
-            Some(tier) => config.max_tier(tier),
+        let mut config = EngineConfig::default().poll_delay(self.args.poll_delay);
+        if let Some(tier) = self.args.tier {
+            config = config.max_tier(tier);
+        }
+        if let Some(threads) = self.args.engine_threads {
+            config = config.threads(threads.into());
+        }
+        match self.args.latency_budget {
+            Some(budget) => config.latency_budget(budget),
             None => config,
         }
+    }
+
+    /// The engine that the threads of a server share, if it has threads of its own.
+    pub(crate) fn shared_engine(&self, provider: Provider) -> io::Result<Option<Engine>> {
+        let is_wanted = self.args.engine_threads.is_some() && provider == Provider::Multibuffer;
+        is_wanted.then(|| Engine::new(self.engine_config())).transpose()
     }
 
     /// A server that demands a client certificate and never resumes a session, unless told otherwise.

@@ -8,9 +8,9 @@ use crate::listen::{Connection, Listener, Shared};
 use crate::placement::Placement;
 use crate::scenario::Scenario;
 use crate::sides::{Provider, ServerTls};
-use rustix::time::{ClockId, clock_gettime};
+use crate::usage::Usage;
 use rustls::HandshakeKind;
-use rustls_multibuffer::handshake::{EngineConfig, EngineStats, LocalEngine, TlsAcceptor};
+use rustls_multibuffer::handshake::{Engine, EngineConfig, EngineStats, LocalEngine, TlsAcceptor};
 use rustls_multibuffer::spiffe;
 use std::cell::Cell;
 use std::io;
@@ -28,11 +28,14 @@ const CLOSING: Duration = Duration::from_secs(20);
 /// After a connection could not be accepted a thread pauses.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// What a server thread tells about itself.
-#[derive(Clone, Debug)]
+/// The names of an engine's threads begin so.
+const ENGINE_THREADS: &str = "tls-batch-";
+
+/// What a server thread tells about itself, or what there is to tell about the engine that all of them share.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Sample {
-    /// CPU time of the thread so far.
-    pub(crate) cpu: Duration,
+    /// CPU time and context switches so far.
+    pub(crate) usage: Usage,
     /// Handshakes that the server finished.
     pub(crate) finished: usize,
     /// Those of them that resumed a session.
@@ -43,7 +46,7 @@ pub(crate) struct Sample {
     pub(crate) echoed: usize,
     /// Connections that are open now, handshakes included.
     pub(crate) open: usize,
-    /// The engine's own statistics; the baseline has none.
+    /// The engine's own statistics; the baseline has none, nor does a thread that shares its engine.
     pub(crate) engine: Option<EngineStats>,
 }
 
@@ -52,6 +55,8 @@ pub(crate) struct Server {
     provider: Provider,
     threads: Vec<Thread>,
     targets: Vec<Address>,
+    /// If the threads share one.
+    engine: Option<Engine>,
 }
 
 struct Thread {
@@ -65,6 +70,7 @@ struct Spec {
     provider: Provider,
     tls: ServerTls,
     engine: EngineConfig,
+    shared: Option<Engine>,
 }
 
 impl Server {
@@ -108,8 +114,10 @@ impl Server {
     ) -> Result<Self, String> {
         let engine = scenario.engine_config();
         let tls = scenario.server_tls(provider).map_err(|e| e.to_string())?;
-        let spec = Spec { provider, tls, engine };
-        let mut server = Self { provider, threads: Vec::new(), targets: Vec::new() };
+        let shared =
+            scenario.shared_engine(provider).map_err(|e| format!("cannot start an engine: {e}"))?;
+        let spec = Spec { provider, tls, engine, shared: shared.clone() };
+        let mut server = Self { provider, threads: Vec::new(), targets: Vec::new(), engine: shared };
         for index in 0..threads {
             server
                 .add_thread(index, &spec, placement, &mut listener)
@@ -177,7 +185,12 @@ impl Server {
             thread.samples.as_ref()?.send(sender).ok()?;
             receiver.blocking_recv().ok()
         };
-        self.threads.iter().map(ask).collect()
+        let mut samples: Vec<_> = self.threads.iter().map(ask).collect::<Option<_>>()?;
+        if let Some(engine) = &self.engine {
+            let usage = Usage::of_threads(ENGINE_THREADS).unwrap_or_default();
+            samples.push(Sample { usage, engine: Some(engine.stats()), ..Sample::default() });
+        }
+        Some(samples)
     }
 }
 
@@ -198,7 +211,8 @@ impl Drop for Server {
 #[derive(Clone)]
 enum Acceptor {
     Baseline(tokio_rustls::TlsAcceptor),
-    Multibuffer(TlsAcceptor<LocalEngine>),
+    OnThread(TlsAcceptor<LocalEngine>),
+    OnEngine(TlsAcceptor<Engine>),
     Rotating(spiffe::Acceptor<LocalEngine>),
 }
 
@@ -208,9 +222,10 @@ impl Acceptor {
         match &spec.tls {
             ServerTls::Rotating(rotation) => Self::Rotating(rotation.acceptor(engine())),
             ServerTls::Fixed(Provider::Baseline, tls) => Self::Baseline(tls.clone().into()),
-            ServerTls::Fixed(Provider::Multibuffer, tls) => {
-                Self::Multibuffer(TlsAcceptor::new(engine(), tls.clone()))
-            }
+            ServerTls::Fixed(Provider::Multibuffer, tls) => match &spec.shared {
+                Some(shared) => Self::OnEngine(TlsAcceptor::new(shared.clone(), tls.clone())),
+                None => Self::OnThread(TlsAcceptor::new(engine(), tls.clone())),
+            },
         }
     }
 
@@ -220,15 +235,16 @@ impl Acceptor {
     ) -> io::Result<TlsStream<IO>> {
         match self {
             Self::Baseline(acceptor) => acceptor.accept(io).await,
-            Self::Multibuffer(acceptor) => acceptor.accept(io).await,
+            Self::OnThread(acceptor) => acceptor.accept(io).await,
+            Self::OnEngine(acceptor) => acceptor.accept(io).await,
             Self::Rotating(acceptor) => acceptor.accept(io).await.map(|(stream, _)| stream),
         }
     }
 
     fn stats(&self) -> Option<EngineStats> {
         match self {
-            Self::Baseline(_) => None,
-            Self::Multibuffer(acceptor) => Some(acceptor.engine().stats()),
+            Self::Baseline(_) | Self::OnEngine(_) => None,
+            Self::OnThread(acceptor) => Some(acceptor.engine().stats()),
             Self::Rotating(acceptor) => Some(acceptor.engine().stats()),
         }
     }
@@ -282,9 +298,8 @@ async fn serve(
 }
 
 fn sample(acceptor: &Acceptor, counts: &Counts) -> Sample {
-    let cpu = clock_gettime(ClockId::ThreadCPUTime);
     Sample {
-        cpu: Duration::try_from(cpu).expect("CPU time is not negative"),
+        usage: Usage::of_this_thread(),
         finished: counts.finished.get(),
         resumed: counts.resumed.get(),
         refused: counts.refused.get(),

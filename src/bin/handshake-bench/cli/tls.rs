@@ -43,6 +43,14 @@ pub(crate) struct TlsArgs {
     /// How long a request may wait for company, such as 50us or 1ms; zero: until the thread is idle.
     #[arg(long, default_value = "0us", value_name = "D", value_parser = delay)]
     pub(crate) poll_delay: Duration,
+    /// Run the server's handshakes on an engine with this many threads of its own, wherever the system puts
+    /// them [default: each server thread runs its handshakes itself].
+    #[arg(long, value_name = "N", conflicts_with = "rotate", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) engine_threads: Option<u16>,
+    /// How much later a handshake may end so that it meets others on a thread of that engine, such as 500us;
+    /// zero spreads them [default: as EngineConfig].
+    #[arg(long, value_name = "D", requires = "engine_threads", value_parser = delay)]
+    pub(crate) latency_budget: Option<Duration>,
 }
 
 /// Identities that rotate during the run.

@@ -27,6 +27,8 @@ struct SideLine<'a> {
     provider: &'static str,
     handshakes_per_s: f64,
     server_cpu_us: f64,
+    /// How often a thread of the server, or of its engine, began to run for a handshake.
+    switches: f64,
     p50_us: f64,
     p90_us: f64,
     p99_us: f64,
@@ -69,6 +71,8 @@ struct SideLine<'a> {
     /// `apart` on CPUs of their own, `shared`, or `nice` if servers give way to clients.
     placement: &'static str,
     poll_delay_us: f64,
+    /// Of an engine with threads of its own.
+    engine_threads: Option<u16>,
     tier: String,
     cpu: String,
     versions: String,
@@ -188,6 +192,7 @@ fn side_line<'a>(result: &'a ScenarioResult, point: &Point, side: &Side, run: &R
         provider: side.provider.name(),
         handshakes_per_s: side.median(Slot::rate),
         server_cpu_us: side.median(Slot::cpu_us),
+        switches: side.median(Slot::switches),
         p50_us,
         p90_us,
         p99_us,
@@ -216,6 +221,7 @@ fn side_line<'a>(result: &'a ScenarioResult, point: &Point, side: &Side, run: &R
         threads: run.threads,
         placement: result.placement,
         poll_delay_us: args.poll_delay.as_secs_f64() * 1e6,
+        engine_threads: args.engine_threads,
         tier: match side.provider.compared(args) {
             Provider::Baseline => "none".into(),
             Provider::Multibuffer => host::tier_name(args.tier),

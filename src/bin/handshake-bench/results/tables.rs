@@ -11,7 +11,7 @@ use std::fmt::Write;
 type Cell = fn(&Point, &Side) -> String;
 
 /// The columns: head, whether it is in a terminal's table and not only in the page's, value.
-const COLUMNS: [(&str, bool, Cell); 15] = [
+const COLUMNS: [(&str, bool, Cell); 16] = [
     ("load", true, |point, _| point.level.to_string()),
     ("provider", true, |_, side| side.provider.name().to_owned()),
     ("handshakes/s", true, |_, side| format!("{:.0}", side.median(Slot::rate))),
@@ -26,6 +26,7 @@ const COLUMNS: [(&str, bool, Cell); 15] = [
     ("max µs", false, |_, side| percentile(side, 100.0)),
     ("fill", true, |_, side| side.batches().mean_fill().map_or("-".into(), |fill| format!("{fill:.2}"))),
     ("busy", true, |_, side| format!("{:.2}", side.median(Slot::busy))),
+    ("switches", true, |_, side| format!("{:.1}", side.median(Slot::switches))),
     ("full/idle/deadline/drain %", false, |_, side| reasons(side)),
 ];
 
@@ -33,6 +34,7 @@ pub(crate) const LEGEND: &str = "\
 load: percent of what stock rustls can make a second, or handshakes per second, at random times; saturated: 64
 clients for each server thread; clients each make one handshake after the other.
 handshakes/s, server CPU per handshake: medians of the slots. busy: CPU seconds of the server a second.
+switches: how often a thread of the server, or of its engine, began to run for a handshake.
 of baseline: medians of the ratios of neighbouring slots; the baseline is stock rustls with aws-lc-rs.
 rate reached: whether 95 % of the rate was made and every handshake could start in the slot it was due in.
 p50, p99: of all handshakes of all slots, to the first application byte coming back; from connecting, or,
