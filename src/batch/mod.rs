@@ -101,6 +101,8 @@ pub struct Queue<T, R> {
     policy: Policy,
     /// By [`Op::index`].
     ops: Vec<Waiting<T, R>>,
+    /// The operations of which a request waits, as bits: most of the time one of many, or none.
+    occupied: u32,
     len: usize,
     stats: Stats,
 }
@@ -118,7 +120,8 @@ impl<T, R> Queue<T, R> {
     pub fn new(policy: Policy, capacity: impl Fn(Op) -> usize) -> Self {
         let capacity = |op: &Op| capacity(*op).max(1);
         let waiting = |op| Waiting { capacity: capacity(op), entries: VecDeque::new() };
-        Self { policy, ops: Op::ALL.iter().map(waiting).collect(), len: 0, stats: Stats::new(capacity) }
+        let ops = Op::ALL.iter().map(waiting).collect();
+        Self { policy, ops, occupied: 0, len: 0, stats: Stats::new(capacity) }
     }
 
     /// How many requests wait.
@@ -146,6 +149,7 @@ impl<T, R> Queue<T, R> {
             return Err(Refused(request));
         }
         self.ops[op.index()].entries.push_back(Entry { ticket, request, since: now });
+        self.occupied |= 1 << op.index();
         self.len += 1;
         Ok(())
     }
@@ -157,15 +161,35 @@ impl<T, R> Queue<T, R> {
 
     /// Withdraws the request whose ticket `is_it` recognises; `false` when it does not wait (any more).
     pub fn cancel(&mut self, is_it: impl Fn(&T) -> bool) -> bool {
-        for (op, waiting) in Op::ALL.iter().zip(&mut self.ops) {
-            if let Some(at) = waiting.entries.iter().position(|entry| is_it(&entry.ticket)) {
-                waiting.entries.remove(at);
-                self.stats.of_mut(*op).cancelled += 1;
-                self.len -= 1;
+        for op in self.waiting() {
+            let entries = &mut self.ops[op.index()].entries;
+            if let Some(at) = entries.iter().position(|entry| is_it(&entry.ticket)) {
+                entries.remove(at);
+                self.stats.of_mut(op).cancelled += 1;
+                self.have_left(op, 1);
                 return true;
             }
         }
         false
+    }
+
+    /// Takes note that so many requests have left.
+    fn have_left(&mut self, op: Op, requests: usize) {
+        self.len -= requests;
+        if self.ops[op.index()].entries.is_empty() {
+            self.occupied &= !(1 << op.index());
+        }
+    }
+
+    /// The operations of which a request waits.
+    fn waiting(&self) -> impl Iterator<Item = Op> + use<T, R> {
+        const { assert!(Op::ALL.len() <= u32::BITS as usize) };
+        let mut left = self.occupied;
+        std::iter::from_fn(move || {
+            let op = *Op::ALL.get(left.trailing_zeros() as usize)?;
+            left &= left - 1;
+            Some(op)
+        })
     }
 
     /// The next batch that is to run now, if any. Call it again after running one.
@@ -177,7 +201,7 @@ impl<T, R> Queue<T, R> {
         let waiting = &mut self.ops[op.index()];
         let fill = waiting.entries.len().min(waiting.capacity);
         let entries: Vec<_> = waiting.entries.drain(..fill).collect();
-        self.len -= fill;
+        self.have_left(op, fill);
         self.stats.of_mut(op).record(reason, entries.iter().map(|e| now.saturating_duration_since(e.since)));
         Some(Batch { op, reason, entries })
     }
@@ -189,12 +213,11 @@ impl<T, R> Queue<T, R> {
 
     /// When [`Queue::next`] is to be called again, if nothing else happens before.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.ops.iter().filter_map(|waiting| self.deadline(waiting.entries.front()?)).min()
+        self.waiting().filter_map(|op| self.deadline(self.ops[op.index()].entries.front()?)).min()
     }
 
     fn choose(&self, now: Instant, load: Load) -> Option<(Op, Reason)> {
-        let waiting = || Op::ALL.iter().copied().filter(|op| !self.ops[op.index()].entries.is_empty());
-        let due = waiting().filter_map(|op| Some((op, self.due(op, now)?)));
+        let due = self.waiting().filter_map(|op| Some((op, self.due(op, now)?)));
         if let Some(due) = due.min_by_key(|(op, _)| self.oldest(*op)) {
             return Some(due);
         }
@@ -203,7 +226,7 @@ impl<T, R> Queue<T, R> {
             Load::Idle if self.policy.poll_delay.is_zero() => Reason::Idle,
             Load::Idle | Load::Busy => return None,
         };
-        waiting().max_by(|a, b| self.compare_fill(*a, *b)).map(|op| (op, reason))
+        self.waiting().max_by(|a, b| self.compare_fill(*a, *b)).map(|op| (op, reason))
     }
 
     /// Why the queue must leave whatever the load is, if it must.

@@ -4,18 +4,22 @@ use super::asked::Asked;
 use super::parked::{Awaiting, Fiber, Parked, Slot, Step, Waiting};
 use super::report::{self, EngineStats, Gauges, ThreadStats};
 use super::{EngineConfig, HandshakeError};
-use crate::arch::{Detection, Tier};
+use crate::arch::{Detection, Tier, TierKind};
 use crate::batch::{Batch, Load, Policy, Queue};
 use crate::error::Error;
 use crate::fiber::{self, Fibers, contained};
 use crate::ops::{Op, Request, Runner};
 use crate::provider::answer::{Answer, Ask, Reply};
+use std::array::from_fn;
 use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 use std::sync::atomic::Ordering::Relaxed;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 use std::{fmt, io};
+
+/// The lanes of the widest tier: no batch has more requests.
+const MAX_LANES: usize = TierKind::Avx512Ifma.lanes();
 
 /// Gathers the public-key operations of one thread's handshakes without any runtime: for event loops on
 /// epoll, kqueue or mio, which call rustls from their readiness handlers.
@@ -102,6 +106,8 @@ struct Inner<K> {
     detection: Detection,
     fibers: Fibers<Ask, Reply>,
     queue: RefCell<Queue<Ticket<K>, Request>>,
+    /// Empty but while a batch runs: room for its answers.
+    answers: Cell<Vec<Answer>>,
     runner: RefCell<Runner>,
     gauges: Gauges,
     /// What was asked for since [`Batcher::take_asked`].
@@ -146,6 +152,7 @@ impl<K: Copy> Batcher<K> {
             detection,
             fibers,
             queue,
+            answers: Cell::default(),
             runner: RefCell::new(runner),
             asked: Asked::default(),
             requests: Cell::new(0),
@@ -174,7 +181,8 @@ impl<K: Copy> Batcher<K> {
     pub fn start<R: 'static>(&self, key: K, call: impl FnOnce() -> R + 'static) -> Step<K, R> {
         // What goes onto a fiber's stack has to be small.
         let call = Box::new(call);
-        self.see_to(key, self.0.gauges.calls.watch(|| self.0.fibers.start(call)))
+        let (step, at) = self.0.gauges.calls.watch(|| self.0.fibers.start(call));
+        self.see_to(key, step, at)
     }
 
     /// Runs one `poll` of a future on a fiber, which gives the future back with what came of it.
@@ -184,7 +192,8 @@ impl<K: Copy> Batcher<K> {
         O: 'static,
         F: FnOnce() -> (T, Poll<O>) + 'static,
     {
-        self.see_to(key, self.0.gauges.calls.watch(|| self.0.fibers.poll(poll)))
+        let (step, at) = self.0.gauges.calls.watch(|| self.0.fibers.poll(poll));
+        self.see_to(key, step, at)
     }
 
     /// Runs the batch that is due, if one is, and names the connections whose [`Parked`] can be resumed: none
@@ -224,15 +233,19 @@ impl<K: Copy> Batcher<K> {
     pub(super) fn run_batch(&self, now: Instant, load: Load) -> Vec<K> {
         let Some(batch) = self.0.queue.borrow_mut().next(now, load) else { return Vec::new() };
         let Batch { op, entries, .. } = batch;
-        let requests: Vec<_> = entries.iter().map(|entry| &entry.request).collect();
-        let mut answers = Vec::with_capacity(requests.len());
-        let capacity = self.0.runner.borrow().capacity(op).max(1);
-        requests.chunks(capacity).for_each(|lanes| self.answer(lanes, &mut answers));
-        debug_assert_eq!(answers.len(), requests.len());
-        self.note_costs(op, requests.len());
-        for (entry, answer) in entries.iter().zip(answers) {
+        let mut answers = self.0.answers.take();
+        let capacity = self.0.runner.borrow().capacity(op);
+        for entries in entries.chunks(capacity) {
+            // An array, so that nothing is allocated; lanes without a request are cut off.
+            let lanes: [_; MAX_LANES] = from_fn(|lane| &entries[lane.min(entries.len() - 1)].request);
+            self.answer(&lanes[..entries.len()], &mut answers);
+        }
+        debug_assert_eq!(answers.len(), entries.len());
+        self.note_costs(op, entries.len());
+        for (entry, answer) in entries.iter().zip(answers.drain(..)) {
             entry.ticket.slot.answer(answer);
         }
+        self.0.answers.set(answers);
         entries.iter().map(|entry| entry.ticket.key).collect()
     }
 
@@ -271,11 +284,12 @@ impl<K: Copy> Batcher<K> {
 
     /// Resumes a fiber.
     pub(super) fn resume<R>(&self, key: K, fiber: Fiber<R>, reply: Reply) -> Step<K, R> {
-        self.see_to(key, Ok(self.0.gauges.calls.watch(|| fiber.resume(reply))))
+        let (step, at) = self.0.gauges.calls.watch(|| fiber.resume(reply));
+        self.see_to(key, Ok(step), at)
     }
 
-    /// Sees to what a fiber asks for, until it has to wait or has ended.
-    fn see_to<R>(&self, key: K, step: io::Result<fiber::Step<Ask, Reply, R>>) -> Step<K, R> {
+    /// Sees to what a fiber asks for, until it has to wait or has ended. `at` is when it parked.
+    fn see_to<R>(&self, key: K, step: io::Result<fiber::Step<Ask, Reply, R>>, mut at: Instant) -> Step<K, R> {
         let mut step = match step {
             Ok(step) => step,
             Err(e) => return Step::Failed(HandshakeError::NoStack(e.kind())),
@@ -290,17 +304,17 @@ impl<K: Copy> Batcher<K> {
             let answer = match ask {
                 Ask::Await(future) => return Step::Awaits(Awaiting::new(future, fiber, key, self.clone())),
                 Ask::AtOnce(request) => self.answer_at_once(&request),
-                Ask::InBatch(request) => match self.submit(key, request) {
+                Ask::InBatch(request) => match self.submit(key, request, at) {
                     Some(waiting) => return Step::Parked(Parked::new(waiting, fiber, key)),
                     None => Err(Error::QueueFull),
                 },
             };
-            step = self.0.gauges.calls.watch(|| fiber.resume(Reply::Answer(answer)));
+            (step, at) = self.0.gauges.calls.watch(|| fiber.resume(Reply::Answer(answer)));
         }
     }
 
     /// Queues a request, if there is room for it and for one more who waits.
-    fn submit(&self, key: K, request: Request) -> Option<Waiting<K>> {
+    fn submit(&self, key: K, request: Request, now: Instant) -> Option<Waiting<K>> {
         let (inner, slot) = (&*self.0, Rc::new(Slot::default()));
         let mut queue = inner.queue.borrow_mut();
         let pushed = if inner.gauges.fibers.live() > inner.config.max_parked.max(1) {
@@ -308,7 +322,7 @@ impl<K: Copy> Batcher<K> {
             None
         } else {
             let ticket = Ticket { key, slot: slot.clone() };
-            queue.push(Instant::now(), request.op(), ticket, request).ok()
+            queue.push(now, request.op(), ticket, request).ok()
         };
         match pushed {
             Some(()) => inner.requests.set(inner.requests.get() + 1),

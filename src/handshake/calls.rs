@@ -18,17 +18,18 @@ pub(super) struct Calls {
 }
 
 impl Calls {
-    /// Runs a fiber until it parks or ends.
-    pub(super) fn watch<T>(&self, run: impl FnOnce() -> T) -> T {
+    /// Runs a fiber until it parks or ends; tells what came of it, and when.
+    pub(super) fn watch<T>(&self, run: impl FnOnce() -> T) -> (T, Instant) {
         static WARNED: Once = Once::new();
         let began = Instant::now();
         let step = run();
-        let held = began.elapsed();
+        let ended = Instant::now();
+        let held = ended.saturating_duration_since(began);
         if held > LONG {
             self.long.fetch_add(1, Relaxed);
             WARNED.call_once(|| warn(held));
         }
-        step
+        (step, ended)
     }
 }
 

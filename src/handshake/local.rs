@@ -224,12 +224,11 @@ impl Shared {
 
     /// Waits for the answer to a request that was queued, leading if nobody does.
     async fn answered<R>(&self, parked: &Parked<(), R>) {
-        while self.run_batch(Load::Busy) {}
         // With no other handshake admitted, a round of the runtime would bring no company: its price is
         // saved.
-        if self.gate.in_flight() == 1 {
-            self.run_batch(self.load_without_news());
-        }
+        let is_alone = self.gate.in_flight() == 1;
+        let load = if is_alone { self.load_without_news() } else { Load::Busy };
+        while self.run_batch(load) {}
         let leads = Cell::new(false);
         let mut lead = pin!(self.lead(&leads));
         let mut patience = pin!(self.patience());

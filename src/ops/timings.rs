@@ -107,10 +107,13 @@ struct Least {
 }
 
 impl Least {
-    fn record(&mut self, nanos: u64) {
+    /// Says whether what is known has changed.
+    fn record(&mut self, nanos: u64) -> bool {
+        let before = self.known();
         self.nanos = if self.samples == 0 { nanos } else { self.nanos.min(nanos) };
         self.samples = self.samples.saturating_add(1);
         self.elsewhere = 0;
+        self.known() != before
     }
 
     fn known(&self) -> Option<u64> {
@@ -136,11 +139,34 @@ struct Timing {
     scalar: Least,
     /// A batch in lanes; `lanes[n - 1]` is one of `n` requests.
     lanes: Vec<Least>,
+    /// The fills that are worth their lanes.
+    fills: Fills,
+    /// What a request costs that is alone, and how much of that a full batch saves.
+    alone_and_savings: (u64, u64),
     /// The fills that were worth their lanes, and those that were measured, when somebody was told last.
     told: Option<[Fills; 2]>,
 }
 
 impl Timing {
+    fn new(capacity: usize, table: usize) -> Self {
+        let mut timing = Self {
+            table,
+            scalar: Least::default(),
+            lanes: vec![Least::default(); capacity],
+            fills: Fills::default(),
+            alone_and_savings: (0, 0),
+            told: None,
+        };
+        timing.judge();
+        timing
+    }
+
+    /// Draws the conclusions from what is known, which changes rarely.
+    fn judge(&mut self) {
+        self.fills = Fills::of(self.capacity(), |fill| self.lanes_pay(fill));
+        self.alone_and_savings = self.weigh();
+    }
+
     fn capacity(&self) -> usize {
         self.lanes.len()
     }
@@ -165,8 +191,22 @@ impl Timing {
         }
     }
 
-    fn fills(&self) -> Fills {
-        Fills::of(self.capacity(), |fill| self.lanes_pay(fill))
+    /// What a request costs that is alone, and how much of that a full batch saves. It saves nothing of
+    /// operations that are split over the lanes. Until full batches were seen, one is taken to cost the
+    /// least that the table allows: as much as the largest batch that still goes to aws-lc-rs.
+    fn weigh(&self) -> (u64, u64) {
+        let least = (1..=self.capacity()).find(|fill| self.fills.contains(*fill));
+        let scalar = self.scalar.known().filter(|_| least != Some(1));
+        let alone = scalar.or(self.lanes(1)).unwrap_or(0);
+        let full = self.lanes(self.capacity());
+        // Split over the lanes, one request costs less than half of a full batch.
+        let is_split = scalar.is_none() && full.is_none_or(|full| full >= 2 * alone);
+        let estimate = alone * (self.table as u64).saturating_sub(1);
+        let savings = match least {
+            Some(_) if !is_split => alone.saturating_sub(full.unwrap_or(estimate) / self.capacity() as u64),
+            _ => 0,
+        };
+        (alone, savings)
     }
 
     fn is_measured(&self) -> bool {
@@ -174,7 +214,7 @@ impl Timing {
     }
 
     fn choose(&mut self, fill: usize) -> bool {
-        let pays = self.lanes_pay(fill);
+        let pays = self.fills.contains(fill);
         let (own, other) = match pays {
             true => (self.lanes(fill), self.scalar(fill)),
             false => (self.scalar(fill), self.lanes(fill)),
@@ -200,36 +240,19 @@ impl Timings {
     /// Of a runner that has run no batch: `known` tells the capacity of an operation, and the smallest fill
     /// that runs in lanes until its batches were measured.
     pub(super) fn new(known: impl Fn(Op) -> (usize, usize)) -> Self {
-        let timing = |op: &Op| {
-            let (capacity, table) = known(*op);
-            Timing { table, scalar: Least::default(), lanes: vec![Least::default(); capacity], told: None }
-        };
-        Self { ops: Op::ALL.iter().map(timing).collect(), shown: Arc::default(), changed: None }
+        let timing = |(capacity, table)| Timing::new(capacity, table);
+        Self { ops: Op::ALL.iter().map(|op| timing(known(*op))).collect(), shown: Arc::default(), changed: None }
     }
 
     /// The fills that are worth their lanes.
     pub(super) fn fills(&self, op: Op) -> Fills {
-        self.ops[op.index()].fills()
+        self.ops[op.index()].fills
     }
 
     /// What a request costs that is alone, and how much of that a full batch saves; zero until a few have
-    /// been seen. It saves nothing of operations that are split over the lanes. Until full batches were seen,
-    /// one is taken to cost the least that the table allows: as much as the largest batch that still goes to
-    /// aws-lc-rs.
+    /// been seen.
     pub(super) fn alone_and_savings(&self, op: Op) -> (Duration, Duration) {
-        let timing = &self.ops[op.index()];
-        let capacity = timing.capacity();
-        let least = (1..=capacity).find(|fill| timing.lanes_pay(*fill));
-        let scalar = timing.scalar.known().filter(|_| least != Some(1));
-        let alone = scalar.or(timing.lanes(1)).unwrap_or(0);
-        let full = timing.lanes(capacity);
-        // Split over the lanes, one request costs less than half of a full batch.
-        let is_split = scalar.is_none() && full.is_none_or(|full| full >= 2 * alone);
-        let estimate = alone * (timing.table as u64).saturating_sub(1);
-        let savings = match least {
-            Some(_) if !is_split => alone.saturating_sub(full.unwrap_or(estimate) / capacity as u64),
-            _ => 0,
-        };
+        let (alone, savings) = self.ops[op.index()].alone_and_savings;
         (Duration::from_nanos(alone), Duration::from_nanos(savings))
     }
 
@@ -240,20 +263,23 @@ impl Timings {
 
     /// Takes note of a batch that aws-lc-rs has answered, one request after the other.
     pub(super) fn scalar(&mut self, op: Op, fill: usize, took: Duration) {
-        self.ops[op.index()].scalar.record(nanos(took) / fill as u64);
-        self.compare(op);
+        if self.ops[op.index()].scalar.record(nanos(took) / fill as u64) {
+            self.judge(op);
+        }
     }
 
     /// Takes note of a batch that lanes have answered.
     pub(super) fn lanes(&mut self, op: Op, fill: usize, took: Duration) {
-        self.ops[op.index()].lanes[fill - 1].record(nanos(took));
-        self.compare(op);
+        if self.ops[op.index()].lanes[fill - 1].record(nanos(took)) {
+            self.judge(op);
+        }
     }
 
-    fn compare(&mut self, op: Op) {
+    fn judge(&mut self, op: Op) {
         let timing = &mut self.ops[op.index()];
+        timing.judge();
         let known = Fills::of(timing.capacity(), |fill| timing.lanes[fill - 1].known().is_some());
-        let now = timing.is_measured().then(|| [timing.fills(), known]);
+        let now = timing.is_measured().then_some([timing.fills, known]);
         if now.is_some() && now != timing.told {
             timing.told = now;
             self.changed = Some(op);
@@ -272,7 +298,7 @@ impl Timings {
             capacity: timing.capacity(),
             scalar: Duration::from_nanos(timing.scalar.known()?),
             lanes: std::iter::once(None).chain(lanes).collect(),
-            fills: timing.fills(),
+            fills: timing.fills,
         })
     }
 
