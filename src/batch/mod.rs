@@ -154,6 +154,12 @@ impl<T, R> Queue<T, R> {
         Ok(())
     }
 
+    /// Counts a request that is run at once because there is nobody it could wait for: a batch of one, which
+    /// has left an idle thread.
+    pub fn pass(&mut self, op: Op) {
+        self.stats.of_mut(op).record(Reason::Idle, [Duration::ZERO].into_iter());
+    }
+
     /// Counts a request that finds no place, for a reason that the caller knows.
     pub fn refuse(&mut self, op: Op) {
         self.stats.of_mut(op).refused += 1;

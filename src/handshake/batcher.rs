@@ -110,6 +110,8 @@ struct Inner<K> {
     answers: Cell<Vec<Answer>>,
     runner: RefCell<Runner>,
     gauges: Gauges,
+    /// Whether requests have nobody to wait for.
+    is_alone: Cell<bool>,
     /// What was asked for since [`Batcher::take_asked`].
     asked: Asked,
     /// How many requests were ever made.
@@ -151,6 +153,7 @@ impl<K: Copy> Batcher<K> {
             config,
             detection,
             fibers,
+            is_alone: Cell::new(false),
             queue,
             answers: Cell::default(),
             runner: RefCell::new(runner),
@@ -183,6 +186,12 @@ impl<K: Copy> Batcher<K> {
         let call = Box::new(call);
         let (step, at) = self.0.gauges.calls.watch(|| self.0.fibers.start(call));
         self.see_to(key, step, at)
+    }
+
+    /// Says whether calls that are run from now on are the only ones on the thread that could ask for
+    /// anything. What they ask for is then done at once.
+    pub(super) fn set_alone(&self, is_alone: bool) {
+        self.0.is_alone.set(is_alone && self.0.config.poll_delay.is_zero());
     }
 
     /// Runs one `poll` of a future on a fiber, which gives the future back with what came of it.
@@ -276,7 +285,6 @@ impl<K: Copy> Batcher<K> {
 
     /// The answer to a request that waits for nobody.
     fn answer_at_once(&self, request: &Request) -> Answer {
-        self.0.gauges.calls.at_once.fetch_add(1, Relaxed);
         let mut answers = Vec::with_capacity(1);
         self.answer(&[request], &mut answers);
         answers.pop().expect("one for each request")
@@ -303,7 +311,15 @@ impl<K: Copy> Batcher<K> {
             self.0.asked.note(&ask);
             let answer = match ask {
                 Ask::Await(future) => return Step::Awaits(Awaiting::new(future, fiber, key, self.clone())),
-                Ask::AtOnce(request) => self.answer_at_once(&request),
+                Ask::AtOnce(request) => {
+                    self.0.gauges.calls.at_once.fetch_add(1, Relaxed);
+                    self.answer_at_once(&request)
+                }
+                Ask::InBatch(request) if self.0.is_alone.get() => {
+                    self.0.queue.borrow_mut().pass(request.op());
+                    self.note_costs(request.op(), 1);
+                    self.answer_at_once(&request)
+                }
                 Ask::InBatch(request) => match self.submit(key, request, at) {
                     Some(waiting) => return Step::Parked(Parked::new(waiting, fiber, key)),
                     None => Err(Error::QueueFull),

@@ -200,6 +200,7 @@ impl Shared {
             let poll = future.as_mut().poll(&mut Context::from_waker(&waker)).map(Box::new);
             (future, poll)
         };
+        self.look_for_company();
         let mut step = self.batcher.poll((), poll);
         let mut has_parked = false;
         loop {
@@ -211,10 +212,12 @@ impl Shared {
                 // Dropped while it waits, the future gives the poll up.
                 Step::Parked(parked) => {
                     self.answered(&parked).await;
+                    self.look_for_company();
                     parked.resume()
                 }
                 Step::Awaits(mut awaiting) => {
                     poll_fn(|cx| awaiting.poll(cx)).await?;
+                    self.look_for_company();
                     awaiting.resume()
                 }
             };
@@ -222,13 +225,15 @@ impl Shared {
         }
     }
 
+    /// To be called before a fiber runs. With no other handshake admitted, neither a queue nor a round of the
+    /// runtime would bring its requests company: their price is saved.
+    fn look_for_company(&self) {
+        self.batcher.set_alone(self.gate.in_flight() == 1);
+    }
+
     /// Waits for the answer to a request that was queued, leading if nobody does.
     async fn answered<R>(&self, parked: &Parked<(), R>) {
-        // With no other handshake admitted, a round of the runtime would bring no company: its price is
-        // saved.
-        let is_alone = self.gate.in_flight() == 1;
-        let load = if is_alone { self.load_without_news() } else { Load::Busy };
-        while self.run_batch(load) {}
+        while self.run_batch(Load::Busy) {}
         let leads = Cell::new(false);
         let mut lead = pin!(self.lead(&leads));
         let mut patience = pin!(self.patience());

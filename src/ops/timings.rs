@@ -241,7 +241,11 @@ impl Timings {
     /// that runs in lanes until its batches were measured.
     pub(super) fn new(known: impl Fn(Op) -> (usize, usize)) -> Self {
         let timing = |(capacity, table)| Timing::new(capacity, table);
-        Self { ops: Op::ALL.iter().map(|op| timing(known(*op))).collect(), shown: Arc::default(), changed: None }
+        Self {
+            ops: Op::ALL.iter().map(|op| timing(known(*op))).collect(),
+            shown: Arc::default(),
+            changed: None,
+        }
     }
 
     /// The fills that are worth their lanes.

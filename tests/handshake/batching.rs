@@ -2,8 +2,8 @@
 
 use crate::pki::{Keys, Setup};
 use crate::support::{
-    PATIENCE, acceptor_and_client, assert_all_returned, assert_serves, client_hello, config, connect,
-    for_each_engine, localhost, run, sockets, until,
+    PATIENCE, acceptor_and_client, assert_all_returned, assert_serves, bystander, client_hello, config,
+    connect, for_each_engine, localhost, run, sockets,
 };
 use rustls_multibuffer::Tier;
 use rustls_multibuffer::handshake::{
@@ -81,18 +81,25 @@ for_each_engine! {
 
     async fn nothing_waits_longer_than_the_limit_behind_other_work<E>() {
         let engine = E::start(gathering().max_wait(Duration::ZERO));
+        let _bystander = bystander(&engine).await;
         assert_serves(&engine).await;
         let stats = rsa2048(&engine.stats());
         assert_eq!((stats.requests(), stats.left(Reason::Deadline)), (1, 1));
     }
 
+    async fn who_is_alone_waits_for_nobody<E>() {
+        let engine = E::start(config());
+        assert_serves(&engine).await;
+        let stats = engine.stats();
+        let asked: Vec<_> = stats.batches.iter().filter(|op| op.requests() > 0).collect();
+        let waited = |op: &&OpStats| op.left(Reason::Idle) < op.requests() || !op.waits.max.is_zero();
+        assert!(asked.len() >= 3 && !asked.iter().any(waited), "{stats:?}");
+    }
+
     async fn a_handshake_that_nobody_polls_holds_up_no_other<E>() {
         let engine = E::start(gathering().max_wait(Duration::from_millis(30)));
         let (acceptor, _) = acceptor_and_client(&engine, Setup::TLS13);
-        // With somebody else in flight, a request waits.
-        let (server, _silent) = sockets().await;
-        let bystander = tokio::task::spawn_local(acceptor.accept(server));
-        until(&engine, |stats| stats.in_flight == 1).await;
+        let bystander = bystander(&engine).await;
         let (server, mut client) = sockets().await;
         client.write_all(&client_hello(Setup::TLS13)).await.unwrap();
         let mut neglected = Box::pin(acceptor.accept(server));
@@ -110,7 +117,7 @@ for_each_engine! {
         .await;
         assert_serves(&engine).await;
         drop(neglected);
-        bystander.abort();
+        drop(bystander);
         assert_all_returned(&engine).await;
     }
 

@@ -2,8 +2,8 @@
 
 use crate::pki::{Keys, Setup};
 use crate::support::{
-    acceptor_and_client, assert_all_returned, config, connect, echo, for_each_engine, localhost, sockets,
-    until,
+    acceptor_and_client, assert_all_returned, bystander, config, connect, echo, for_each_engine, localhost,
+    sockets, until,
 };
 use rustls_multibuffer::handshake::{Op, TlsAcceptor, TlsConnector};
 use std::sync::Arc;
@@ -69,7 +69,8 @@ for_each_engine! {
     }
 
     async fn no_peer_is_blamed_for_a_full_queue<E>() {
-        let engine = E::start(config().queue_bound(0));
+        let engine = E::start(config().threads(1).queue_bound(0));
+        let _bystander = bystander(&engine).await;
         for setup in Setup::ALL {
             let acceptor = TlsAcceptor::new(engine.clone(), Arc::new(setup.server(Keys::Ours)));
             let connector = TlsConnector::new(engine.clone(), Arc::new(setup.client(Keys::Ours)));

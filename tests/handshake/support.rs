@@ -13,7 +13,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::task::LocalSet;
+use tokio::task::{JoinHandle, LocalSet};
 
 /// What both kinds of engine can do.
 pub(crate) trait TestEngine: HandshakeEngine {
@@ -137,6 +137,27 @@ where
     let (server, client) = sockets().await;
     let (server, client) = tokio::join!(accept(server), connect(client));
     (server.unwrap(), client.unwrap())
+}
+
+/// A handshake whose client says nothing, so that others have company to wait for. It ends when dropped.
+pub(crate) struct Bystander {
+    handshake: JoinHandle<()>,
+    _silent: TcpStream,
+}
+
+/// Waits until it has begun.
+pub(crate) async fn bystander<E: TestEngine>(engine: &E) -> Bystander {
+    let (acceptor, _) = acceptor_and_client(engine, Setup::TLS13);
+    let (server, silent) = sockets().await;
+    let handshake = tokio::task::spawn_local(async move { drop(acceptor.accept(server).await) });
+    until(engine, |stats| stats.in_flight == 1).await;
+    Bystander { handshake, _silent: silent }
+}
+
+impl Drop for Bystander {
+    fn drop(&mut self) {
+        self.handshake.abort();
+    }
 }
 
 /// An acceptor of ours and a stock client for it.

@@ -114,8 +114,7 @@ impl Server {
     ) -> Result<Self, String> {
         let engine = scenario.engine_config();
         let tls = scenario.server_tls(provider).map_err(|e| e.to_string())?;
-        let shared =
-            scenario.shared_engine(provider).map_err(|e| format!("cannot start an engine: {e}"))?;
+        let shared = scenario.shared_engine(provider).map_err(|e| format!("cannot start an engine: {e}"))?;
         let spec = Spec { provider, tls, engine, shared: shared.clone() };
         let mut server = Self { provider, threads: Vec::new(), targets: Vec::new(), engine: shared };
         for index in 0..threads {

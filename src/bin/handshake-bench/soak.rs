@@ -27,7 +27,11 @@ pub(crate) fn run(args: &SoakArgs) -> Result<(), String> {
     let server = Server::start(Provider::Multibuffer, &scenario, 1, &placement)?;
     let started = Instant::now();
     let memory = load(args, &scenario, &server, &placement)?;
-    let engine = server.quiet_samples()?.into_iter().find_map(|sample| sample.engine).ok_or("the server has no engine")?;
+    let engine = server
+        .quiet_samples()?
+        .into_iter()
+        .find_map(|sample| sample.engine)
+        .ok_or("the server has no engine")?;
     println!("{} handshakes in {:.1} s, none failed", args.handshakes, started.elapsed().as_secs_f64());
     println!("resident memory after each part, KiB: {memory:?}");
     println!("{}", describe(&engine));
