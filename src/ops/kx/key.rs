@@ -128,43 +128,70 @@ impl fmt::Debug for PrivateKey {
     }
 }
 
+/// A peer's public key: of the right form, and for the NIST curves a point of the curve.
+#[derive(Clone, Debug)]
+pub struct PeerKey {
+    group: Group,
+    pub(super) bytes: Box<[u8]>,
+    /// The key on a NIST curve.
+    pub(super) point: Option<Point>,
+}
+
+impl PeerKey {
+    /// The public key as TLS carries it.
+    ///
+    /// # Errors
+    /// [`Error::PeerKey`] when it has another length than [`Group::public_key_len`] or, for the NIST curves,
+    /// is not the uncompressed encoding of a point of the curve.
+    pub fn new(group: Group, bytes: &[u8]) -> Result<Self, Error> {
+        if bytes.len() != group.public_key_len() {
+            return Err(Error::PeerKey);
+        }
+        let point = match group.nist() {
+            Some(curve) => Some(curve.decode(bytes).ok_or(Error::PeerKey)?),
+            None => None,
+        };
+        Ok(Self { group, bytes: bytes.into(), point })
+    }
+
+    /// The group that the key belongs to.
+    pub fn group(&self) -> Group {
+        self.group
+    }
+
+    /// The queue of agreements with this key.
+    pub(in crate::ops) fn agreement(&self) -> Op {
+        match self.group {
+            Group::X25519 => Op::X25519,
+            Group::P256 => Op::P256Ecdh,
+            Group::P384 => Op::P384Ecdh,
+        }
+    }
+}
+
 /// A private key and a peer's public key that are to agree in some batch.
 #[derive(Clone, Debug)]
 pub struct AgreeRequest {
     pub(super) key: PrivateKey,
-    pub(super) peer: Box<[u8]>,
-    /// The peer's key on a NIST curve.
-    pub(super) point: Option<Point>,
+    pub(super) peer: PeerKey,
 }
 
 impl AgreeRequest {
     /// A request to agree, with the peer's public key as TLS carries it.
     ///
     /// # Errors
-    /// [`Error::PeerKey`] when the peer's public key has another length than [`Group::public_key_len`] or,
-    /// for the NIST curves, is not the uncompressed encoding of a point of the curve.
+    /// [`Error::PeerKey`] when [`PeerKey::new`] refuses it.
     pub fn new(key: &PrivateKey, peer: &[u8]) -> Result<Self, Error> {
-        if peer.len() != key.group().public_key_len() {
-            return Err(Error::PeerKey);
-        }
-        let point = match key.group().nist() {
-            Some(curve) => Some(curve.decode(peer).ok_or(Error::PeerKey)?),
-            None => None,
-        };
-        Ok(Self { key: key.clone(), peer: peer.into(), point })
+        Ok(Self { key: key.clone(), peer: PeerKey::new(key.group(), peer)? })
     }
 
     /// The queue that this request belongs to.
     pub fn op(&self) -> Op {
-        match self.key.group() {
-            Group::X25519 => Op::X25519,
-            Group::P256 => Op::P256Ecdh,
-            Group::P384 => Op::P384Ecdh,
-        }
+        self.peer.agreement()
     }
 
     /// Answers the request through aws-lc-rs.
     pub(crate) fn run_scalar(&self) -> Result<SharedSecret, Error> {
-        self.key.scalar()?.agree(&self.peer)
+        self.key.scalar()?.agree(&self.peer.bytes)
     }
 }

@@ -8,4 +8,4 @@ mod tests;
 pub(super) mod x25519;
 
 pub use super::kinds::Group;
-pub use key::{AgreeRequest, KeyPair, PrivateKey};
+pub use key::{AgreeRequest, KeyPair, PeerKey, PrivateKey};

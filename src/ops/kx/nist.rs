@@ -22,7 +22,7 @@ pub(in crate::ops) fn agree_batch<const N: usize, C: ServedCurve<N>, K: PrimeLan
     for (scalar, request) in scalars.iter_mut().zip(requests) {
         limbs::from_be_bytes(scalar, request.key.expose());
     }
-    let points = requests.iter().map(|r| r.point.as_ref().expect("a point of the curve").affine());
+    let points = requests.iter().map(|r| r.peer.point.as_ref().expect("a point of the curve").affine());
     let multiples = lanes.multiples_x(&scalars, &points.collect::<Vec<_>>());
     let results = requests.iter().zip(multiples.iter()).map(|(request, point)| match point {
         Some(point) => {

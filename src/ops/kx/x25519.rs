@@ -19,7 +19,7 @@ pub(in crate::ops) fn agree_batch<K: Field25519Lanes>(
     counters: &mut Counters,
 ) -> Vec<Result<SharedSecret, Error>> {
     counters.in_lanes += requests.len() as u64;
-    let jobs = requests.iter().map(|r| Job { scalar: array(r.key.expose()), u: array(&r.peer) });
+    let jobs = requests.iter().map(|r| Job { scalar: array(r.key.expose()), u: array(&r.peer.bytes) });
     let jobs: Vec<_> = jobs.collect();
     // The numbers are wiped with the ladder.
     let mut ladder = Ladder::new(kernel);

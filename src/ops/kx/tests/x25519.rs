@@ -212,7 +212,10 @@ fn secrets_are_not_printed() {
     let pair = KeyPair { private, public: small(9).to_vec() };
     assert_eq!(
         format!("{request:?}"),
-        format!("Agree(AgreeRequest {{ key: PrivateKey(X25519, ..), peer: {peer}, point: None }})")
+        format!(
+            "Agree(AgreeRequest {{ key: PrivateKey(X25519, ..), \
+             peer: PeerKey {{ group: X25519, bytes: {peer}, point: None }} }})"
+        )
     );
     assert_eq!(
         format!("{:?}", Response::KeyPair(pair)),
