@@ -270,7 +270,7 @@ impl<K: Copy> Batcher<K> {
         let panicked = runner.counters().panicked;
         runner.run(requests, answers);
         let has_panicked = runner.counters().panicked > panicked;
-        let measured = runner.changed_break_even();
+        let measured: Vec<_> = std::iter::from_fn(|| runner.changed_break_even()).collect();
         drop(runner);
         if has_panicked {
             let op = requests.first().map_or("nothing", |request| request.op().name());
@@ -278,7 +278,7 @@ impl<K: Copy> Batcher<K> {
             let _told =
                 contained(|| log::error!("a batch of {op} panicked and was recomputed by aws-lc-rs: a bug"));
         }
-        if let Some(measured) = measured {
+        for measured in measured {
             let _told = contained(|| log::debug!("{measured}"));
         }
     }

@@ -64,8 +64,8 @@ impl Runner {
         timings.map_or_else(Arc::default, Timings::break_even)
     }
 
-    /// What was measured of an operation, if since the last call it has turned out that other batches of it
-    /// are worth their lanes, or another fill was measured.
+    /// What was measured of an operation, if it has turned out since it was last told that other batches of
+    /// it are worth their lanes, or another fill was measured. To be called until there is none.
     pub fn changed_break_even(&mut self) -> Option<BreakEven> {
         self.timings.as_mut().filter(|_| self.break_even.is_none())?.take_changed()
     }

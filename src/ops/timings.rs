@@ -197,7 +197,7 @@ impl Timing {
     fn weigh(&self) -> (u64, u64) {
         let least = (1..=self.capacity()).find(|fill| self.fills.contains(*fill));
         let scalar = self.scalar.known().filter(|_| least != Some(1));
-        let alone = scalar.or(self.lanes(1)).unwrap_or(0);
+        let alone = scalar.or(self.lanes(1)).or(self.scalar.known()).unwrap_or(0);
         let full = self.lanes(self.capacity());
         // Split over the lanes, one request costs less than half of a full batch.
         let is_split = scalar.is_none() && full.is_none_or(|full| full >= 2 * alone);
@@ -232,8 +232,8 @@ pub(super) struct Timings {
     ops: Vec<Timing>,
     /// What is known of each operation: as of when other fills were worth their lanes, or were measured.
     shown: Arc<[BreakEven]>,
-    /// The operation of which that has changed last, until somebody asks.
-    changed: Option<Op>,
+    /// The operations of which that has changed, until somebody asks.
+    changed: Vec<Op>,
 }
 
 impl Timings {
@@ -244,7 +244,7 @@ impl Timings {
         Self {
             ops: Op::ALL.iter().map(|op| timing(known(*op))).collect(),
             shown: Arc::default(),
-            changed: None,
+            changed: Vec::new(),
         }
     }
 
@@ -286,7 +286,9 @@ impl Timings {
         let now = timing.is_measured().then_some([timing.fills, known]);
         if now.is_some() && now != timing.told {
             timing.told = now;
-            self.changed = Some(op);
+            if !self.changed.contains(&op) {
+                self.changed.push(op);
+            }
             let others = self.shown.iter().filter(|known| known.op != op).cloned();
             let mut shown: Vec<_> = others.chain(self.measured(op)).collect();
             shown.sort_by_key(|known| known.op);
@@ -311,9 +313,9 @@ impl Timings {
         self.shown.clone()
     }
 
-    /// That of the operation of which it has changed since the last call.
+    /// That of an operation of which it has changed, once.
     pub(super) fn take_changed(&mut self) -> Option<BreakEven> {
-        let op = self.changed.take()?;
+        let op = self.changed.pop()?;
         self.shown.iter().find(|known| known.op == op).cloned()
     }
 }
@@ -398,6 +400,9 @@ mod tests {
         assert_eq!(costs(&measured(&[(4, 87)])), (87, 65), "one is worth its lanes, and leaves them empty");
         assert_eq!(costs(&measured(&[(2, 300), (3, 350), (4, 390)])), (100, 0), "not even full");
         assert_eq!(costs(&new()), (0, 0));
+        let mut timings = Timings::new(|_| (CAPACITY, 1));
+        measure(&mut timings, &[]);
+        assert_eq!(costs(&timings), (100, 0), "it is not known yet that one is worth its lanes");
     }
 
     #[test]
