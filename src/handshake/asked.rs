@@ -21,7 +21,7 @@ impl Asked {
         let kind = match request {
             Request::RsaSign(_) | Request::EcdsaSign(_) | Request::Ed25519Sign(_) => SIGNATURE,
             Request::RsaVerify(_) | Request::EcdsaVerify(_) | Request::Ed25519Verify(_) => VERIFICATION,
-            Request::Agree(_) | Request::Keygen(_) => KEY_EXCHANGE,
+            Request::Agree(_) | Request::Keygen(_) | Request::Exchange(_) => KEY_EXCHANGE,
         };
         self.0.fetch_or(kind, Relaxed);
     }

@@ -8,7 +8,7 @@ use crate::arch::{Detection, Tier, TierKind};
 use crate::batch::{Batch, Load, Policy, Queue};
 use crate::error::Error;
 use crate::fiber::{self, Fibers, contained};
-use crate::ops::{Op, Request, Runner};
+use crate::ops::{Request, Runner};
 use crate::provider::answer::{Answer, Ask, Reply};
 use std::array::from_fn;
 use std::cell::{Cell, RefCell};
@@ -247,10 +247,11 @@ impl<K: Copy> Batcher<K> {
         for entries in entries.chunks(capacity) {
             // An array, so that nothing is allocated; lanes without a request are cut off.
             let lanes: [_; MAX_LANES] = from_fn(|lane| &entries[lane.min(entries.len() - 1)].request);
-            self.answer(&lanes[..entries.len()], &mut answers);
+            let requests = &lanes[..entries.len()];
+            self.answer(requests, &mut answers);
+            self.note_costs(requests);
         }
         debug_assert_eq!(answers.len(), entries.len());
-        self.note_costs(op, entries.len());
         for (entry, answer) in entries.iter().zip(answers.drain(..)) {
             entry.ticket.slot.answer(answer);
         }
@@ -258,10 +259,13 @@ impl<K: Copy> Batcher<K> {
         entries.iter().map(|entry| entry.ticket.key).collect()
     }
 
-    fn note_costs(&self, op: Op, requests: usize) {
-        let (of_one, savings_of_one) = self.0.runner.borrow().alone_and_savings(op);
-        let (requests, (alone, savings)) = (requests as u32, self.0.costs.get());
-        self.0.costs.set((alone + of_one * requests, savings + savings_of_one * requests));
+    fn note_costs(&self, requests: &[&Request]) {
+        let (runner, mut costs) = (self.0.runner.borrow(), self.0.costs.get());
+        for op in requests.iter().flat_map(|request| request.parts()) {
+            let (alone, savings) = runner.alone_and_savings(op);
+            costs = (costs.0 + alone, costs.1 + savings);
+        }
+        self.0.costs.set(costs);
     }
 
     fn answer(&self, requests: &[&Request], answers: &mut Vec<Answer>) {
@@ -317,7 +321,7 @@ impl<K: Copy> Batcher<K> {
                 }
                 Ask::InBatch(request) if self.0.is_alone.get() => {
                     self.0.queue.borrow_mut().pass(request.op());
-                    self.note_costs(request.op(), 1);
+                    self.note_costs(&[&request]);
                     self.answer_at_once(&request)
                 }
                 Ask::InBatch(request) => match self.submit(key, request, at) {

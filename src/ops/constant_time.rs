@@ -47,6 +47,7 @@ fn first_word(runner: &mut Runner, request: &Request, fill: usize) -> u64 {
         Response::Signature(signature) => word(&signature),
         Response::SharedSecret(secret) => word(secret.expose()),
         Response::KeyPair(pair) => word(&pair.public),
+        Response::Exchanged(exchanged) => word(&exchanged.public) ^ word(exchanged.secret.expose()),
         Response::Verified => unreachable!("no secret in it"),
     }
 }
@@ -64,7 +65,7 @@ fn scalar(len: usize) -> Vec<u8> {
 fn requests() -> Vec<(Request, Option<u64>)> {
     let mut requests = vec![rsa(), ed25519(), ecdsa(NistCurve::P256), ecdsa(NistCurve::P384)];
     for group in [Group::X25519, Group::P256, Group::P384] {
-        requests.extend([agree(group), (Request::Keygen(group), None)]);
+        requests.extend([agree(group), (Request::Keygen(group), None), (exchange(group), None)]);
     }
     requests
 }
@@ -86,6 +87,11 @@ fn ecdsa(curve: NistCurve) -> (Request, Option<u64>) {
     let key = ecdsa::EcdsaPrivateKey::new(curve, &vec![5; len], None).expect("a key");
     let word = key.mark_secret();
     (Request::EcdsaSign(ecdsa::SignRequest::new(&key, b"message")), Some(word))
+}
+
+fn exchange(group: Group) -> Request {
+    let peer = kx::KeyPair::generate(group).expect("random numbers").public;
+    Request::Exchange(kx::PeerKey::new(group, &peer).expect("a public key"))
 }
 
 fn agree(group: Group) -> (Request, Option<u64>) {

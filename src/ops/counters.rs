@@ -1,6 +1,6 @@
 //! What a runner counts.
 
-/// How requests were answered.
+/// How requests were answered. A whole key exchange counts as two: for its key pair and for its agreement.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {

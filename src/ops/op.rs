@@ -78,9 +78,11 @@ operations! {
     // operations costs there one and a half to two operations, and one of Ed25519's verifications a little
     // more than two.
 
-    /// X25519 key agreement.
+    // A server's whole key exchange has its seat among the agreements; its key pair is made just before them.
+
+    /// X25519 key agreement, whole key exchanges included.
     X25519: "x25519", Curve25519, 1, [2, 2, 3];
-    /// Generation of an X25519 key pair, the key share of a handshake.
+    /// Generation of an X25519 key pair, such as a client's key share.
     X25519Keygen: "x25519-keygen", Curve25519, 1, [2, 1, 2];
     /// An Ed25519 signature.
     Ed25519Sign: "ed25519-sign", Curve25519, 1, [2, 1, 2];
@@ -92,7 +94,7 @@ operations! {
     P256Verify: "p256-verify", P256, 1, [2, 3, 3];
     /// The same with a public key that was seen often.
     P256VerifyKnown: "p256-verify-known-key", P256, 1, [1, 1, 1];
-    /// ECDH key agreement with P-256.
+    /// ECDH key agreement with P-256, whole key exchanges included.
     P256Ecdh: "p256-ecdh", P256, 1, [2, 3, 3];
     /// Generation of a P-256 key pair.
     P256Keygen: "p256-keygen", P256, 1, [1, 1, 1];
@@ -102,7 +104,7 @@ operations! {
     P384Verify: "p384-verify", P384, 1, [2, 3, 3];
     /// The same with a public key that was seen often.
     P384VerifyKnown: "p384-verify-known-key", P384, 1, [1, 1, 1];
-    /// ECDH key agreement with P-384.
+    /// ECDH key agreement with P-384, whole key exchanges included.
     P384Ecdh: "p384-ecdh", P384, 1, [2, 3, 3];
     /// Generation of a P-384 key pair.
     P384Keygen: "p384-keygen", P384, 1, [1, 1, 1];

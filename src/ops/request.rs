@@ -16,6 +16,9 @@ pub enum Request {
     Agree(kx::AgreeRequest),
     /// A fresh key pair for a key exchange.
     Keygen(kx::Group),
+    /// A fresh key pair and its agreement with this key of the peer. The private key is wiped when the batch
+    /// has run.
+    Exchange(kx::PeerKey),
     /// An Ed25519 signature.
     Ed25519Sign(ed25519::SignRequest),
     /// The verification of an Ed25519 signature.
@@ -27,12 +30,13 @@ pub enum Request {
 }
 
 impl Request {
-    /// The queue that this request belongs to.
+    /// The queue that this request belongs to: for a whole key exchange, that of its agreement.
     pub fn op(&self) -> Op {
         match self {
             Self::RsaSign(r) => r.op(),
             Self::RsaVerify(r) => r.op(),
             Self::Agree(r) => r.op(),
+            Self::Exchange(peer) => peer.agreement(),
             Self::Keygen(kx::Group::X25519) => Op::X25519Keygen,
             Self::Keygen(kx::Group::P256) => Op::P256Keygen,
             Self::Keygen(kx::Group::P384) => Op::P384Keygen,
@@ -41,6 +45,19 @@ impl Request {
             Self::EcdsaSign(r) => r.op(),
             Self::EcdsaVerify(r) => r.op(),
         }
+    }
+
+    /// The key pair that a whole key exchange makes first.
+    pub(super) fn keygen(&self) -> Option<Self> {
+        match self {
+            Self::Exchange(peer) => Some(Self::Keygen(peer.group())),
+            _ => None,
+        }
+    }
+
+    /// The operations that the request takes: one, but for a whole key exchange.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = Op> + use<> {
+        self.keygen().map(|keygen| keygen.op()).into_iter().chain([self.op()])
     }
 
     /// Answers the request at once, through aws-lc-rs.
@@ -68,6 +85,7 @@ impl Request {
             Self::RsaVerify(r) => r.run_scalar().map(|()| Response::Verified),
             Self::Agree(r) => r.run_scalar().map(Response::SharedSecret),
             Self::Keygen(group) => kx::KeyPair::generate(*group).map(Response::KeyPair),
+            Self::Exchange(peer) => peer.exchange_scalar().map(Response::Exchanged),
             Self::Ed25519Sign(r) => r.run_scalar().map(Response::Signature),
             Self::Ed25519Verify(r) => r.run_scalar().map(|()| Response::Verified),
             Self::EcdsaSign(r) => r.run_scalar().map(Response::Signature),
@@ -88,4 +106,6 @@ pub enum Response {
     SharedSecret(SharedSecret),
     /// A fresh key pair.
     KeyPair(kx::KeyPair),
+    /// The result of a whole key exchange.
+    Exchanged(kx::Exchanged),
 }

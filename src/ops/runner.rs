@@ -1,5 +1,6 @@
 //! Runs batches: in lanes where that is faster, through aws-lc-rs where it is not, and again after a panic.
 
+use super::kx::Exchanges;
 use super::lanes::{self, LaneRunner};
 use super::timings::{BreakEven, Fills, Timings};
 use super::{Counters, Op, Request, Response, ecdsa, scalar};
@@ -110,6 +111,8 @@ impl Runner {
     /// to `results`, in the order of the requests. A request that fails does so alone. A batch that panics,
     /// which is a bug, is recomputed by aws-lc-rs, one request at a time.
     ///
+    /// The key pairs of whole key exchanges are made first, in a batch of their own.
+    ///
     /// The lanes compute in the default floating-point environment, whatever the thread's is.
     ///
     /// # Panics
@@ -117,11 +120,52 @@ impl Runner {
     pub fn run(&mut self, requests: &[&Request], results: &mut Vec<Result<Response, Error>>) {
         let Some(op) = requests.first().map(|r| r.op()) else { return };
         assert!(requests.len() <= self.capacity(op) && requests.iter().all(|r| r.op() == op));
+        let in_lanes = self.choose(op, requests.len());
+        let keygens: Vec<_> = requests.iter().filter_map(|request| request.keygen()).collect();
+        match keygens.is_empty() {
+            true => self.run_alike(requests, in_lanes, results),
+            false => self.run_exchanges(requests, &keygens, in_lanes, results),
+        }
+    }
+}
+
+impl Runner {
+    /// Whether the next batch of `op`, of so many requests, runs in lanes.
+    fn choose(&mut self, op: Op, fill: usize) -> bool {
+        match &mut self.timings {
+            Some(timings) if self.break_even.is_none() => timings.choose(op, fill),
+            _ => self.fills(op).contains(fill),
+        }
+    }
+
+    /// Makes the key pairs, then runs the batch with them as one of agreements only.
+    fn run_exchanges(
+        &mut self,
+        requests: &[&Request],
+        keygens: &[Request],
+        in_lanes: bool,
+        results: &mut Vec<Result<Response, Error>>,
+    ) {
+        let (op, fill) = (keygens[0].op(), keygens.len());
+        // For an agreement through aws-lc-rs the key is made there, too: importing one costs as much.
+        let makes_in_lanes = in_lanes && self.choose(op, fill);
+        let mut pairs = Vec::with_capacity(fill);
+        self.run_alike(&Vec::from_iter(keygens), makes_in_lanes, &mut pairs);
+        let exchanges = Exchanges::new(requests, pairs);
+        let mut secrets = Vec::with_capacity(requests.len());
+        self.run_alike(&Vec::from_iter(&exchanges.agreements), in_lanes, &mut secrets);
+        results.extend(exchanges.results(secrets));
+    }
+
+    /// Runs requests of one kind, in lanes or through aws-lc-rs.
+    fn run_alike(
+        &mut self,
+        requests: &[&Request],
+        in_lanes: bool,
+        results: &mut Vec<Result<Response, Error>>,
+    ) {
+        let Some(op) = requests.first().map(|r| r.op()) else { return };
         let fills = self.fills(op);
-        let in_lanes = match &mut self.timings {
-            Some(timings) if self.break_even.is_none() => timings.choose(op, requests.len()),
-            _ => fills.contains(requests.len()),
-        };
         let started = self.timings.is_some().then(Instant::now);
         match self.lanes.as_mut().filter(|_| in_lanes) {
             Some(lanes) => {
@@ -158,9 +202,7 @@ impl Runner {
             }
         }
     }
-}
 
-impl Runner {
     /// Lets the lanes know of signatures that aws-lc-rs has found to be valid.
     fn count_valid<'a>(&mut self, op: Op, requests: impl Iterator<Item = &'a Request>) {
         let Some(lanes) = self.lanes.as_mut() else { return };

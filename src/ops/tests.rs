@@ -93,6 +93,24 @@ fn a_batch_that_panics_is_done_again_by_aws_lc_rs() {
     }
 }
 
+/// Both parts are contained, each by itself.
+#[test]
+fn a_key_exchange_whose_lanes_panic_is_done_by_aws_lc_rs() {
+    let peer = kx::KeyPair::generate(kx::Group::P256).unwrap();
+    let request = Request::Exchange(kx::PeerKey::new(kx::Group::P256, &peer.public).unwrap());
+    let mut runner = Runner::new(Tier::portable()).with_break_even(Some(1));
+    runner.lanes = Some(std::array::from_fn(|_| Box::new(Panicking) as Box<dyn LaneRunner>));
+    let mut results = Vec::new();
+    runner.run(&[&request, &request], &mut results);
+    assert_eq!(results.len(), 2);
+    for result in results {
+        let Ok(Response::Exchanged(kx::Exchanged { public, secret })) = result else { panic!("{result:?}") };
+        assert_eq!(peer.private.agree(&public), Ok(secret));
+    }
+    // The agreements have new lanes.
+    assert_eq!(runner.counters(), Counters { redone: 2, panicked: 1, in_lanes: 2, ..Counters::default() });
+}
+
 #[test]
 fn a_runner_obeys_the_break_even_fill() {
     let fills = |least| {
@@ -116,7 +134,11 @@ fn secret_requests() -> Vec<Request> {
     }
     let pair = kx::KeyPair::generate(kx::Group::P384).unwrap();
     requests.push(Request::Agree(kx::AgreeRequest::new(&pair.private, &pair.public).unwrap()));
-    requests.extend([kx::Group::X25519, kx::Group::P256, kx::Group::P384].map(Request::Keygen));
+    for group in [kx::Group::X25519, kx::Group::P256, kx::Group::P384] {
+        let peer = kx::KeyPair::generate(group).unwrap().public;
+        let exchange = Request::Exchange(kx::PeerKey::new(group, &peer).unwrap());
+        requests.extend([Request::Keygen(group), exchange]);
+    }
     requests
 }
 

@@ -97,6 +97,7 @@ fn curve25519(runner: &mut Runner) {
     let agree = |lane| kx::AgreeRequest::new(&key(lane), &[9; 32]).expect("32 bytes");
     batch(runner, |lane| Request::Agree(agree(lane)));
     split_batches(runner, |_| Request::Keygen(kx::Group::X25519));
+    exchanges(runner, kx::Group::X25519, &[9; 32]);
     let key = |lane| ed25519::PrivateKey::from_bytes(&bytes(lane)).expect("any bytes are a key");
     let sign = |lane| Request::Ed25519Sign(ed25519::SignRequest::new(&key(lane), b"message"));
     split_batches(runner, sign);
@@ -115,6 +116,14 @@ fn ecdh(runner: &mut Runner, curve: NistCurve) {
     };
     batch(runner, |lane| Request::Agree(agree(lane)));
     split_batches(runner, |_| Request::Keygen(group));
+    exchanges(runner, group, &peer);
+}
+
+/// Key pairs and their agreements in one batch.
+fn exchanges(runner: &mut Runner, group: kx::Group, peer: &[u8]) {
+    let request = Request::Exchange(kx::PeerKey::new(group, peer).expect("a public key"));
+    let op = request.op();
+    traced_batch(runner, &format!("{} with keygen", op.name()), &vec![request; runner.capacity(op)]);
 }
 
 /// What the check must find: a branch, and an address.

@@ -60,6 +60,11 @@ fn request(kind: usize, bytes: &mut Bytes<'_>) -> Request {
             let key = ed25519::PrivateKey::from_bytes(&bytes.array()).expect("any bytes are a key");
             Request::Ed25519Sign(ed25519::SignRequest::new(&key, &message))
         }
+        11..=13 => {
+            let peer = exchange_peer(kind, bytes);
+            let public = peer.public_key().expect("a public key");
+            Request::Exchange(kx::PeerKey::new(peer.group(), &public).expect("a point"))
+        }
         _ => {
             let padding = if kind == 9 { Padding::PssSha256 } else { Padding::Pkcs1Sha512 };
             let key = &RSA[bytes.below(RSA.len())];
@@ -68,8 +73,16 @@ fn request(kind: usize, bytes: &mut Bytes<'_>) -> Request {
     }
 }
 
+/// The private key of whom we exchange keys with.
+fn exchange_peer(kind: usize, bytes: &mut Bytes<'_>) -> kx::PrivateKey {
+    match kind {
+        11 => kx::PrivateKey::from_bytes(Group::X25519, &bytes.array::<32>()).expect("any 32 bytes"),
+        kind => ecdh_key([NistCurve::P256, NistCurve::P384][kind % 2], bytes).1,
+    }
+}
+
 /// Operations that [`request`] knows.
-const KINDS: usize = 11;
+const KINDS: usize = 14;
 
 /// Runs one batch in each tier. The bytes: the operation, the fill, then keys and messages. `tamper` stands
 /// between the lanes and the comparison.
@@ -96,6 +109,7 @@ pub(crate) fn run_with(data: &[u8], tamper: impl Fn(&mut Results)) {
 
 /// Compares with aws-lc-rs. `bytes` are where the request's own began.
 fn check(kind: usize, request: &Request, result: &Result<Response, Error>, bytes: &mut Bytes<'_>) {
+    let mut copy = Bytes(bytes.0);
     let again = self::request_parts(kind, bytes);
     match (result, again) {
         (Ok(Response::Signature(signature)), Some((Verifier::Ecdsa(key), message))) => {
@@ -107,6 +121,11 @@ fn check(kind: usize, request: &Request, result: &Result<Response, Error>, bytes
         }
         (Ok(Response::KeyPair(pair)), None) => {
             assert_eq!(pair.private.public_key().as_ref(), Ok(&pair.public));
+        }
+        (Ok(Response::Exchanged(exchanged)), None) => {
+            let _message: [u8; 8] = copy.array();
+            let peer = exchange_peer(kind, &mut copy);
+            assert_eq!(peer.agree(&exchanged.public).as_ref(), Ok(&exchanged.secret));
         }
         // What has one answer only.
         (result, None) => assert_eq!(*result, request.run_scalar()),

@@ -322,3 +322,37 @@ fn fresh_x25519_keys_leave() {
 fn fresh_p256_keys_leave() {
     fresh_keys_leave("p256-keygen", &ECDH_P256);
 }
+
+/// What a server's key exchanges agree on leaves when it is dropped; their private keys are gone before.
+fn exchanges_leave(scenario: &str, algorithm: &'static agreement::Algorithm) {
+    let own = PrivateKey::generate(algorithm).expect("random numbers");
+    let own_public = own.compute_public_key().expect("a public key");
+    for scenario in with_and_without_batches(scenario) {
+        let mut owner = Owner::start(&scenario, own_public.as_ref());
+        let public = owner.says();
+        assert!(public.len() >= if scenario.ends_with(ALONE) { 1 } else { 5 });
+        let mut shared = Needles::default();
+        for (i, public) in public.iter().enumerate() {
+            let public = UnparsedPublicKey::new(algorithm, public);
+            let mut secret =
+                agreement::agree(&own, public, (), |secret| Ok(secret.to_vec())).expect("a point");
+            if algorithm == &X25519 {
+                secret.reverse();
+            }
+            shared.number(&format!("shared secret {i}"), &secret);
+        }
+        let found = Recognizer::new(algorithm, public).search(&owner.memory());
+        assert!(found.is_empty(), "a private key: {}", shortened(&found));
+        assert_leaves(&mut owner, &shared, None);
+    }
+}
+
+#[test]
+fn x25519_exchanges_leave() {
+    exchanges_leave("x25519-exchange", &X25519);
+}
+
+#[test]
+fn p256_exchanges_leave() {
+    exchanges_leave("p256-exchange", &ECDH_P256);
+}

@@ -75,6 +75,8 @@ fn owns_secrets() {
         "p256-ecdh" => agree(&mut parent, &mut runners, Group::P256),
         "p384-ecdh" => agree(&mut parent, &mut runners, Group::P384),
         "x25519-keygen" => keygen(&mut parent, &mut runners, &Request::Keygen(Group::X25519)),
+        "x25519-exchange" => exchange(&mut parent, &mut runners, Group::X25519),
+        "p256-exchange" => exchange(&mut parent, &mut runners, Group::P256),
         "p256-keygen" => keygen(&mut parent, &mut runners, &Request::Keygen(Group::P256)),
         "engine" => server::run(&mut parent),
         other => panic!("there is no scenario {other}"),
@@ -181,6 +183,17 @@ fn keygen(parent: &mut Parent, runners: &mut [Runner], request: &Request) {
     let public = pairs.iter().map(|pair| match pair {
         Response::KeyPair(pair) => &pair.public[..],
         other => panic!("no pair but {other:?}"),
+    });
+    parent.look(&public.collect::<Vec<_>>());
+}
+
+/// Says the public keys of key exchanges whose shared secrets it keeps.
+fn exchange(parent: &mut Parent, runners: &mut [Runner], group: Group) {
+    let peer = kx::PeerKey::new(group, &parent.secret()).expect("a public key of the group");
+    let exchanged = run(runners, &Request::Exchange(peer));
+    let public = exchanged.iter().map(|response| match response {
+        Response::Exchanged(exchanged) => &exchanged.public[..],
+        other => panic!("no key exchange but {other:?}"),
     });
     parent.look(&public.collect::<Vec<_>>());
 }

@@ -1,4 +1,5 @@
 //! Key exchange in every tier.
 
+mod exchange;
 mod nist;
 mod x25519;
