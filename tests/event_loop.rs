@@ -235,7 +235,7 @@ fn beyond_the_limit_nothing_is_parked() {
     let Step::Done((_, result)) = begin(&batcher, 1, &server, &client) else { panic!("parked") };
     result.unwrap();
     let refused = batcher.stats().batches.iter().map(|op| op.refused).sum::<u64>();
-    assert_eq!(refused, 3, "a key share, an agreement and a signature");
+    assert_eq!(refused, 2, "a key exchange and a signature");
 }
 
 /// Resolves with its key after it has tried to await it.

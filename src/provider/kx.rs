@@ -1,16 +1,19 @@
 //! Key-exchange groups for rustls.
 //!
-//! A server parks twice, one time after the other: rustls' `start_and_complete` calls [`Kx::start`] for the
-//! share and [`Started::complete`] for the agreement with the client's. A client makes its share when its
-//! connection is made, before anything is sent: so the connection itself is made on a fiber
-//! (`TlsConnector::connect` in `handshake/connector.rs`).
+//! A server of TLS 1.3 has the client's share when it makes its own: it asks for share and agreement at once,
+//! and parks once. Its private key does not leave the batch. In TLS 1.2 the client's share comes later, and
+//! the server parks twice, as a client does. A client makes its share when its connection is made, before
+//! anything is sent: so the connection itself is made on a fiber (`TlsConnector::connect` in
+//! `handshake/connector.rs`).
 
 use super::answer::answer;
 use super::rustls_error;
 use crate::error::Error;
-use crate::ops::kx::{AgreeRequest, Group, KeyPair};
+use crate::ops::kx::{AgreeRequest, Exchanged, Group, KeyPair, PeerKey};
 use crate::ops::{Request, Response};
-use rustls::crypto::{ActiveKeyExchange, GetRandomFailed, SharedSecret, SupportedKxGroup};
+use rustls::crypto::{
+    ActiveKeyExchange, CompletedKeyExchange, GetRandomFailed, SharedSecret, SupportedKxGroup,
+};
 use rustls::ffdhe_groups::FfdheGroup;
 use rustls::{NamedGroup, PeerMisbehaved};
 
@@ -30,6 +33,18 @@ impl SupportedKxGroup for Kx {
         match answer(|| Ok(Request::Keygen(self.group))).map_err(kx_error)? {
             Response::KeyPair(pair) => Ok(Box::new(Started { pair, name: self.name })),
             other => unreachable!("a key pair was requested, and {other:?} came"),
+        }
+    }
+
+    fn start_and_complete(&self, peer: &[u8]) -> Result<CompletedKeyExchange, rustls::Error> {
+        let request = || PeerKey::new(self.group, peer).map(Request::Exchange);
+        match answer(request).map_err(kx_error)? {
+            Response::Exchanged(Exchanged { public, secret }) => Ok(CompletedKeyExchange {
+                group: self.name,
+                pub_key: public,
+                secret: SharedSecret::from(secret.expose()),
+            }),
+            other => unreachable!("a key exchange was requested, and {other:?} came"),
         }
     }
 

@@ -4,15 +4,16 @@ use super::*;
 use crate::arch::Tier;
 use crate::fiber::{Fibers, Step};
 use crate::ops::ecdsa::EcdsaPrivateKey;
-use crate::ops::{Op, Runner};
+use crate::ops::{Op, Request, Runner};
 use rcgen::{
     KeyPair, PKCS_ECDSA_P256_SHA256, PKCS_ECDSA_P384_SHA384, PKCS_ED25519, PKCS_RSA_SHA256, RsaKeySize,
 };
+use rustls::crypto::CompletedKeyExchange;
 use rustls::crypto::aws_lc_rs::kx_group::{SECP256R1, SECP384R1, X25519, X25519MLKEM768};
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::sign::CertifiedKey;
-use rustls::{InconsistentKeys, OtherError, SignatureScheme};
+use rustls::{InconsistentKeys, OtherError, PeerMisbehaved, SignatureScheme};
 use std::sync::LazyLock;
 
 static RSA: LazyLock<KeyPair> =
@@ -91,6 +92,64 @@ fn parks_on_a_fiber_and_returns_the_batch_result() {
         panic!("must fail")
     };
     assert_eq!(e.downcast_ref(), Some(&Error::FaultDetected));
+}
+
+/// Of a fiber that makes a server's whole key exchange: what it asks for, one after the other.
+fn exchange(group: &'static dyn SupportedKxGroup, share: Vec<u8>) -> (Vec<Request>, Exchange) {
+    let (mut runner, mut asked) = (Runner::new(Tier::portable()), Vec::new());
+    let fibers = Fibers::<Ask, Reply>::new(128 * 1024);
+    let mut step = fibers.start(move || group.start_and_complete(&share)).unwrap();
+    loop {
+        step = match step {
+            Step::Parked(fiber, Ask::InBatch(request)) => {
+                let mut results = Vec::new();
+                runner.run(&[&request], &mut results);
+                asked.push(request);
+                fiber.resume(Reply::Answer(results.remove(0)))
+            }
+            Step::Done(done) => return (asked, done),
+            _ => panic!("a key exchange waits for batches"),
+        }
+    }
+}
+
+type Exchange = Result<CompletedKeyExchange, rustls::Error>;
+
+#[test]
+fn a_servers_key_exchange_parks_once() {
+    for stock in [X25519, SECP256R1, SECP384R1, X25519MLKEM768] {
+        let peer = stock.start().unwrap();
+        let (asked, done) = exchange(kx_group::in_lanes(stock), peer.pub_key().to_vec());
+        assert!(matches!(asked[..], [Request::Exchange(_)]), "{asked:?}");
+        let ours = done.unwrap();
+        assert_eq!(ours.group, stock.name());
+        let theirs = peer.complete(&ours.pub_key).unwrap();
+        assert_eq!(ours.secret.secret_bytes(), theirs.secret_bytes());
+    }
+}
+
+/// What is seen to be no share costs no batch; the small order of a point shows in the result.
+#[test]
+fn a_servers_key_exchange_refuses_what_rustls_refuses() {
+    for stock in [X25519, SECP256R1, SECP384R1, X25519MLKEM768] {
+        let share = stock.start().unwrap().pub_key().to_vec();
+        let longer = [&share[..], &[0]].concat();
+        let (mut off, mut zero) = (share.clone(), share.clone());
+        *off.last_mut().unwrap() ^= 1;
+        let point = share.len() - 32;
+        zero[point..].fill(0);
+        let has_x25519 = [X25519, X25519MLKEM768].iter().any(|group| group.name() == stock.name());
+        let last = if has_x25519 { (&zero[..], 1) } else { (&off[..], 0) };
+        for (bad, parks) in [(&share[1..], 0), (&longer, 0), (&[], 0), last] {
+            let (asked, done) = exchange(kx_group::in_lanes(stock), bad.to_vec());
+            let refused = [done, stock.start_and_complete(bad)].map(Result::err);
+            assert_eq!(
+                refused,
+                [const { Some(PeerMisbehaved::InvalidKeyShare) }; 2].map(|e| e.map(Into::into))
+            );
+            assert_eq!(asked.len(), parks, "{:?}", stock.name());
+        }
+    }
 }
 
 #[test]

@@ -17,7 +17,8 @@ pub fn unaccelerated_signatures() -> u64 {
 }
 
 /// Signatures and key exchanges of this provider that the process has done on no engine, by aws-lc-rs:
-/// there they are as fast as rustls' own, and no faster.
+/// there they are as fast as rustls' own, and no faster. Where share and agreement are made one after the
+/// other, they count as two.
 pub fn operations_off_engine() -> u64 {
     OFF_ENGINE.load(Relaxed)
 }

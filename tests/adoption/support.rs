@@ -108,7 +108,7 @@ pub(crate) fn signatures(stats: &EngineStats) -> u64 {
     stats.batches.of(Op::P256Sign).requests()
 }
 
-/// Key shares that the engine was asked for: one for each handshake.
+/// Key shares that the engine was asked for: one for each handshake of a client.
 pub(crate) fn key_shares(stats: &EngineStats) -> u64 {
     stats.batches.of(Op::X25519Keygen).requests()
 }

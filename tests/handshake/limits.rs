@@ -61,8 +61,8 @@ for_each_engine! {
         });
         until(&engine, |stats| stats.live_fibers == 1).await;
         connect(|io| acceptor.accept(io), |io| connector.connect(localhost(), io)).await;
-        // A key share, an agreement and a signature.
-        assert_eq!(engine.stats().batches.iter().map(|op| op.refused).sum::<u64>(), 3);
+        // A key exchange and a signature.
+        assert_eq!(engine.stats().batches.iter().map(|op| op.refused).sum::<u64>(), 2);
         engine.drain().await;
         first.await.unwrap();
         assert_all_returned(&engine).await;
