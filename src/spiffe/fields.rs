@@ -4,7 +4,7 @@
 //! takes three times as long for the whole. The chain's verification parses the certificate again, by
 //! webpki's rules, before it believes anything.
 
-use rustls::pki_types::UnixTime;
+use rustls::pki_types::{CertificateDer, UnixTime};
 use std::fmt;
 use std::time::Duration;
 use x509_parser::asn1_rs::{Any, Class, FromDer, Tag};
@@ -108,6 +108,14 @@ impl<'a> Fields<'a> {
         }
         Ok(())
     }
+}
+
+/// The end of the first of some certificates that ends; `None` if there is none, or one cannot be read.
+pub(super) fn first_end<'a>(
+    certificates: impl IntoIterator<Item = &'a CertificateDer<'a>>,
+) -> Option<UnixTime> {
+    let ends = certificates.into_iter().map(|certificate| Fields::read(certificate).ok()?.not_after());
+    ends.reduce(|first, end| Some(first?.min(end?))).flatten()
 }
 
 /// An extension's value; whether it is critical is webpki's business.

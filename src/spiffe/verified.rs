@@ -6,7 +6,7 @@
 //! authorizer says.
 
 use super::chain::Chain;
-use super::fields::Fields;
+use super::fields::first_end;
 use ::spiffe::SpiffeId;
 use arc_swap::ArcSwapOption;
 use rustls::pki_types::{CertificateDer, SignatureVerificationAlgorithm, UnixTime};
@@ -58,16 +58,12 @@ impl VerifiedChains {
     /// Remembers a chain that was just verified up to an authority and with revocation lists that are valid
     /// until then.
     pub(super) fn insert(&self, chain: Chain<'_>, authority_until: UnixTime, id: &SpiffeId) {
-        let (mut bytes, mut until) = (0, authority_until);
-        for certificate in std::iter::once(chain.leaf).chain(chain.intermediates) {
-            bytes += certificate.len();
-            // The path may do without an intermediate that cannot be read or has ended. Such a chain is not
-            // remembered.
-            let Some(end) = Fields::read(certificate).ok().and_then(|fields| fields.not_after()) else {
-                return;
-            };
-            until = until.min(end);
-        }
+        let certificates = || std::iter::once(chain.leaf).chain(chain.intermediates);
+        // The path may do without an intermediate that cannot be read or has ended. Such a chain is not
+        // remembered.
+        let Some(end) = first_end(certificates()) else { return };
+        let until = end.min(authority_until);
+        let bytes: usize = certificates().map(|certificate| certificate.len()).sum();
         if bytes > MAX_BYTES || until < chain.now {
             return;
         }
