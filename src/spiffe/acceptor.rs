@@ -2,8 +2,7 @@
 
 use super::connection::Connection;
 use super::party::Party;
-use super::side::Side;
-use super::{Authorizer, Identity, LivePolicy, TlsOptions, configs};
+use super::{Authorizer, Identity, LivePolicy, Snapshot, TlsOptions};
 use crate::handshake::{HandshakeEngine, TlsAcceptor};
 use rustls::ServerConfig;
 use std::future::Future;
@@ -32,7 +31,7 @@ use tokio_rustls::server::TlsStream;
 #[derive(Clone)]
 pub struct Acceptor<E>(Party<E, ServerConfig>);
 
-impl<E: HandshakeEngine> Acceptor<E> {
+impl<E> Acceptor<E> {
     /// An acceptor that presents `identity` and lets in the clients that `authorizer` permits.
     pub fn new(engine: E, identity: &Identity, authorizer: Authorizer) -> Self {
         Self::with_tls(engine, identity, authorizer, TlsOptions::default())
@@ -40,7 +39,7 @@ impl<E: HandshakeEngine> Acceptor<E> {
 
     /// The same with other TLS settings.
     pub fn with_tls(engine: E, identity: &Identity, authorizer: Authorizer, options: TlsOptions) -> Self {
-        Self(Party::new(engine, identity, authorizer, options, Side::Server, configs::server))
+        Self(Party::new(engine, identity, authorizer, options, Snapshot::server_config))
     }
 
     /// The same with another policy for live connections.
@@ -48,6 +47,14 @@ impl<E: HandshakeEngine> Acceptor<E> {
     pub fn live_policy(mut self, live: LivePolicy) -> Self {
         self.0.live = live;
         self
+    }
+
+    /// The same with its handshakes on another engine. Both share the configuration of each generation and
+    /// the sessions that are resumed. One that only serves to make others needs no engine itself: `()` will
+    /// do.
+    #[must_use]
+    pub fn on<F: HandshakeEngine>(&self, engine: F) -> Acceptor<F> {
+        Acceptor(self.0.on(engine))
     }
 
     /// The identity that it presents.
@@ -59,7 +66,9 @@ impl<E: HandshakeEngine> Acceptor<E> {
     pub fn engine(&self) -> &E {
         &self.0.engine
     }
+}
 
+impl<E: HandshakeEngine> Acceptor<E> {
     /// Runs the server's side of an mTLS handshake over `io`, with the generation that is current now.
     ///
     /// Dropping the future cancels the handshake.

@@ -6,14 +6,10 @@ use super::options::TlsOptions;
 use super::snapshot::Snapshot;
 use super::verify::PeerVerifier;
 use rustls::client::{ResolvesClientCert, Resumption};
-use rustls::crypto::aws_lc_rs::Ticketer;
-use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, ServerSessionMemoryCache};
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 use rustls::{ClientConfig, ServerConfig, SignatureScheme};
 use std::sync::Arc;
-
-/// How many sessions a side remembers when resumption is on.
-const SESSIONS: usize = 256;
 
 impl Snapshot {
     /// A server's configuration: presents our SVID, and demands one of the client that `authorizer` permits.
@@ -29,7 +25,16 @@ impl Snapshot {
         authorizer: &Authorizer,
         options: &TlsOptions,
     ) -> Result<ServerConfig, rustls::Error> {
-        server(self, authorizer, &options.clone().resumption(false))
+        let time = Arc::new(RustlsTime(self.clock().clone()));
+        let mut config = ServerConfig::builder_with_details(options.provider.clone(), time)
+            .with_protocol_versions(options.versions)?
+            .with_client_cert_verifier(verifier(self, authorizer, options))
+            .with_cert_resolver(Arc::new(Own(self.svid().certified.clone())));
+        config.alpn_protocols.clone_from(&options.alpn_protocols);
+        config.ignore_client_order = !options.prefer_client_ciphers;
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        Ok(config)
     }
 
     /// A client's configuration: presents our SVID, and demands one of the server that `authorizer` permits.
@@ -45,51 +50,16 @@ impl Snapshot {
         authorizer: &Authorizer,
         options: &TlsOptions,
     ) -> Result<ClientConfig, rustls::Error> {
-        client(self, authorizer, &options.clone().resumption(false))
+        let time = Arc::new(RustlsTime(self.clock().clone()));
+        let mut config = ClientConfig::builder_with_details(options.provider.clone(), time)
+            .with_protocol_versions(options.versions)?
+            .dangerous()
+            .with_custom_certificate_verifier(verifier(self, authorizer, options))
+            .with_client_cert_resolver(Arc::new(Own(self.svid().certified.clone())));
+        config.alpn_protocols.clone_from(&options.alpn_protocols);
+        config.resumption = Resumption::disabled();
+        Ok(config)
     }
-}
-
-/// A server's configuration, which may resume sessions: for who looks at the peer again.
-pub(super) fn server(
-    snapshot: &Arc<Snapshot>,
-    authorizer: &Authorizer,
-    options: &TlsOptions,
-) -> Result<ServerConfig, rustls::Error> {
-    let time = Arc::new(RustlsTime(snapshot.clock().clone()));
-    let mut config = ServerConfig::builder_with_details(options.provider.clone(), time)
-        .with_protocol_versions(options.versions)?
-        .with_client_cert_verifier(verifier(snapshot, authorizer, options))
-        .with_cert_resolver(Arc::new(Own(snapshot.svid().certified.clone())));
-    config.alpn_protocols.clone_from(&options.alpn_protocols);
-    config.ignore_client_order = !options.prefer_client_ciphers;
-    if options.resumption {
-        config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
-        config.ticketer = Ticketer::new()?;
-    } else {
-        config.session_storage = Arc::new(NoServerSessionStorage {});
-        config.send_tls13_tickets = 0;
-    }
-    Ok(config)
-}
-
-/// A client's configuration, which may resume sessions: for who looks at the peer again.
-pub(super) fn client(
-    snapshot: &Arc<Snapshot>,
-    authorizer: &Authorizer,
-    options: &TlsOptions,
-) -> Result<ClientConfig, rustls::Error> {
-    let time = Arc::new(RustlsTime(snapshot.clock().clone()));
-    let mut config = ClientConfig::builder_with_details(options.provider.clone(), time)
-        .with_protocol_versions(options.versions)?
-        .dangerous()
-        .with_custom_certificate_verifier(verifier(snapshot, authorizer, options))
-        .with_client_cert_resolver(Arc::new(Own(snapshot.svid().certified.clone())));
-    config.alpn_protocols.clone_from(&options.alpn_protocols);
-    config.resumption = match options.resumption {
-        true => Resumption::in_memory_sessions(SESSIONS),
-        false => Resumption::disabled(),
-    };
-    Ok(config)
 }
 
 fn verifier(snapshot: &Arc<Snapshot>, authorizer: &Authorizer, options: &TlsOptions) -> Arc<PeerVerifier> {

@@ -1,16 +1,18 @@
 //! What is known of a connection beside its stream.
 
+use super::chain::Chain;
 use super::close_reason::CloseReason;
 use super::failure::handshake_failure;
 use super::live::{LivePolicy, PeerChain, TrustWatch};
 use super::peer_error::PeerError;
+use super::sessions::{ConnectionSessions, Resumable};
 use super::side::Side;
 use super::snapshot::Snapshot;
 use super::store::Store;
 use super::verify::{peer_id, recheck};
 use super::{Authorizer, SpiffeId};
 use rustls::crypto::WebPkiSupportedAlgorithms;
-use rustls::pki_types::CertificateDer;
+use rustls::pki_types::{CertificateDer, UnixTime};
 use rustls::{CommonState, HandshakeKind};
 use std::future::poll_fn;
 use std::pin::pin;
@@ -129,16 +131,17 @@ impl fmt::Debug for Connection {
 }
 
 /// What a finished handshake was made with.
-pub(super) struct Context {
+pub(super) struct Context<C: Resumable> {
     pub(super) snapshot: Arc<Snapshot>,
+    /// Where its sessions are remembered, if they are resumed.
+    pub(super) sessions: Option<Arc<ConnectionSessions<C>>>,
     pub(super) store: Arc<Store>,
     pub(super) authorizer: Authorizer,
     pub(super) live: LivePolicy,
     pub(super) algorithms: WebPkiSupportedAlgorithms,
-    pub(super) side: Side,
 }
 
-impl Context {
+impl<C: Resumable> Context<C> {
     /// The connection of a finished handshake. After a resumption the peer is looked at again.
     pub(super) fn admit(self, tls: &CommonState) -> io::Result<Connection> {
         let certificates = tls.peer_certificates().unwrap_or_default();
@@ -146,11 +149,17 @@ impl Context {
         let leaf =
             certificates.first().ok_or(rustls::Error::NoCertificatesPresented).map_err(invalid_data)?;
         let now = self.snapshot.time().ok_or(rustls::Error::FailedToGetCurrentTime).map_err(invalid_data)?;
-        let peer = match tls.handshake_kind() {
-            Some(HandshakeKind::Resumed) => recheck(leaf, &self.authorizer, now),
-            _ => peer_id(leaf, self.side.usage_of_peer(), self.snapshot.bundles()),
+        let is_resumed = tls.handshake_kind() == Some(HandshakeKind::Resumed);
+        let peer = match is_resumed {
+            true => recheck(leaf, &self.authorizer, now),
+            false => peer_id(leaf, C::SIDE.usage_of_peer(), self.snapshot.bundles()),
         };
         let peer = peer.map_err(invalid_data)?;
+        match &self.sessions {
+            Some(sessions) if is_resumed => sessions.admit_again(),
+            Some(sessions) => sessions.admit(&peer, now, self.verified_until(certificates, now)),
+            None => {}
+        }
         let since = Instant::now();
         Ok(Connection {
             generation: self.snapshot.generation(),
@@ -160,21 +169,23 @@ impl Context {
             spread: self.live.draw_spread().unwrap_or_default(),
             due: None,
             closed: None,
-            side: self.side,
+            side: C::SIDE,
             store: self.store,
             peer,
         })
     }
 
-    fn watch(
-        &self,
-        peer: &SpiffeId,
-        certificates: &[CertificateDer<'_>],
-        at: rustls::pki_types::UnixTime,
-    ) -> TrustWatch {
+    /// How long the chain of a full handshake is known to verify.
+    fn verified_until(&self, certificates: &[CertificateDer<'_>], now: UnixTime) -> Option<UnixTime> {
+        let (leaf, intermediates) = certificates.split_first()?;
+        let (usage, algorithms) = (C::SIDE.usage_of_peer(), self.algorithms.all);
+        self.snapshot.bundles().verified().until(Chain { leaf, intermediates, now, usage, algorithms })
+    }
+
+    fn watch(&self, peer: &SpiffeId, certificates: &[CertificateDer<'_>], at: UnixTime) -> TrustWatch {
         let certificates = certificates.iter().map(|der| der.clone().into_owned()).collect();
         let chain =
-            PeerChain { certificates, usage: self.side.usage_of_peer(), algorithms: self.algorithms, at };
+            PeerChain { certificates, usage: C::SIDE.usage_of_peer(), algorithms: self.algorithms, at };
         let roots = self.snapshot.bundles().get(peer.trust_domain()).cloned();
         TrustWatch::new(self.store.clone(), peer, roots, chain)
     }

@@ -2,8 +2,7 @@
 
 use super::connection::Connection;
 use super::party::Party;
-use super::side::Side;
-use super::{Authorizer, Identity, LivePolicy, TlsOptions, configs};
+use super::{Authorizer, Identity, LivePolicy, Snapshot, TlsOptions};
 use crate::handshake::{HandshakeEngine, TlsConnector};
 use rustls::ClientConfig;
 use rustls::pki_types::ServerName;
@@ -34,7 +33,7 @@ use tokio_rustls::client::TlsStream;
 #[derive(Clone)]
 pub struct Connector<E>(Party<E, ClientConfig>);
 
-impl<E: HandshakeEngine> Connector<E> {
+impl<E> Connector<E> {
     /// A connector that presents `identity` and talks to the servers that `authorizer` permits.
     pub fn new(engine: E, identity: &Identity, authorizer: Authorizer) -> Self {
         Self::with_tls(engine, identity, authorizer, TlsOptions::default())
@@ -42,7 +41,7 @@ impl<E: HandshakeEngine> Connector<E> {
 
     /// The same with other TLS settings.
     pub fn with_tls(engine: E, identity: &Identity, authorizer: Authorizer, options: TlsOptions) -> Self {
-        Self(Party::new(engine, identity, authorizer, options, Side::Client, configs::client))
+        Self(Party::new(engine, identity, authorizer, options, Snapshot::client_config))
     }
 
     /// The same with another policy for live connections.
@@ -50,6 +49,14 @@ impl<E: HandshakeEngine> Connector<E> {
     pub fn live_policy(mut self, live: LivePolicy) -> Self {
         self.0.live = live;
         self
+    }
+
+    /// The same with its handshakes on another engine. Both share the configuration of each generation and
+    /// the sessions that are resumed. One that only serves to make others needs no engine itself: `()` will
+    /// do.
+    #[must_use]
+    pub fn on<F: HandshakeEngine>(&self, engine: F) -> Connector<F> {
+        Connector(self.0.on(engine))
     }
 
     /// The identity that it presents.
@@ -61,7 +68,9 @@ impl<E: HandshakeEngine> Connector<E> {
     pub fn engine(&self) -> &E {
         &self.0.engine
     }
+}
 
+impl<E: HandshakeEngine> Connector<E> {
     /// Runs the client's side of an mTLS handshake over `io`, with the generation that is current now.
     ///
     /// `name` is sent as the server name if it is a DNS name, and sessions are found by it; nobody is

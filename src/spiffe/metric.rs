@@ -4,6 +4,7 @@
 use super::close_reason::CloseReason;
 use super::failure::handshake_failures;
 use super::refusal::Refusal;
+use super::sessions::NotResumed;
 use super::side::Side;
 use super::source::Withdrawal;
 use ::spiffe::TrustDomain;
@@ -22,6 +23,8 @@ const OK: &str = "ok";
 const UPDATES: &str = "spiffe_updates_total";
 const WITHDRAWALS: &str = "spiffe_withdrawals_total";
 const HANDSHAKE_FAILURES: &str = "spiffe_handshake_failures_total";
+const HANDSHAKES_RESUMED: &str = "spiffe_handshakes_resumed_total";
+const RESUMPTIONS_REFUSED: &str = "spiffe_resumptions_refused_total";
 const CONNECTIONS_CLOSED: &str = "spiffe_connections_closed_total";
 
 const DESCRIPTIONS: [(&str, &str); 10] = [
@@ -54,6 +57,8 @@ impl Metrics {
         describe_counter!(UPDATES, "Updates of the identity, by what became of them.");
         describe_counter!(WITHDRAWALS, "Withdrawals of the identity, by the reason.");
         describe_counter!(HANDSHAKE_FAILURES, "Handshakes that failed, by the reason.");
+        describe_counter!(HANDSHAKES_RESUMED, "Handshakes that resumed a session.");
+        describe_counter!(RESUMPTIONS_REFUSED, "Sessions that were not resumed, by the reason.");
         describe_counter!(CONNECTIONS_CLOSED, "Connections that were told to close, by the reason.");
         let metrics = Self { identity };
         metrics.connected(false);
@@ -64,6 +69,10 @@ impl Metrics {
         Withdrawal::labels().for_each(|reason| metrics.withdrawals(reason).increment(0));
         for side in [Side::Server, Side::Client] {
             handshake_failures().for_each(|reason| metrics.failures(side, reason).increment(0));
+            metrics.resumptions(side).increment(0);
+            NotResumed::ALL
+                .into_iter()
+                .for_each(|reason| metrics.refused_resumptions(side, reason).increment(0));
             CloseReason::labels().for_each(|reason| metrics.closed(side, reason).increment(0));
         }
         metrics
@@ -120,6 +129,14 @@ impl Metrics {
         self.failures(side, reason).increment(1);
     }
 
+    pub(super) fn resumed(&self, side: Side) {
+        self.resumptions(side).increment(1);
+    }
+
+    pub(super) fn not_resumed(&self, side: Side, reason: NotResumed) {
+        self.refused_resumptions(side, reason).increment(1);
+    }
+
     pub(super) fn connection_closed(&self, side: Side, reason: &'static str) {
         self.closed(side, reason).increment(1);
     }
@@ -135,6 +152,15 @@ impl Metrics {
     fn failures(&self, side: Side, reason: &'static str) -> Counter {
         let identity = self.identity.clone();
         counter!(HANDSHAKE_FAILURES, "identity" => identity, "side" => side.label(), "reason" => reason)
+    }
+
+    fn resumptions(&self, side: Side) -> Counter {
+        counter!(HANDSHAKES_RESUMED, "identity" => self.identity.clone(), "side" => side.label())
+    }
+
+    fn refused_resumptions(&self, side: Side, reason: NotResumed) -> Counter {
+        let (identity, reason) = (self.identity.clone(), reason.label());
+        counter!(RESUMPTIONS_REFUSED, "identity" => identity, "side" => side.label(), "reason" => reason)
     }
 
     fn closed(&self, side: Side, reason: &'static str) -> Counter {

@@ -13,7 +13,7 @@
 //!    published.
 //! 4. A handshake takes the generation that is current when it begins, without a lock, and keeps it to its
 //!    end: so no handshake fails because of a rotation. What is withdrawn, or removed from the bundles,
-//!    counts for the next handshake; sessions and ticket keys belong to a generation and end with it.
+//!    counts for the next handshake; sessions, if [`TlsOptions::resumption`] is on, end with the generation.
 //! 5. The peer's leaf is checked by X.509-SVID §5, its chain with the bundle of its own trust domain only,
 //!    and its SPIFFE ID by the [`Authorizer`]. DNS names play no part. The verifications park on fibers, like
 //!    everything else. A [`PeerError`] tells what is wrong. The chain of a peer that comes back is not
@@ -76,6 +76,11 @@
 //!   [`Withdrawal`]; the same again is none
 //! * `spiffe_handshake_failures_total`, by `side` and `reason`: handshakes that failed, by
 //!   [`handshake_failure`]
+//! * `spiffe_handshakes_resumed_total`, by `side`: handshakes that resumed a session
+//! * `spiffe_resumptions_refused_total`, by `side` and `reason`: sessions that were not resumed, which makes
+//!   a full handshake: the session is `unknown` (it was resumed before, made room, or is of another
+//!   generation, listener or process; not counted by clients), the generation was `superseded` during the
+//!   handshake, a certificate has `ended` or the session is too old, or the peer is `not_authorized` any more
 //! * `spiffe_connections_closed_total`, by `side` and `reason`: connections told to close, by the label of
 //!   the [`CloseReason`]
 
@@ -91,7 +96,9 @@
 //    (`configs`).
 // 5. The configuration verifies peers (`verify`) with the snapshot's bundles, which remember the chains that
 //    they `verified`.
-// 6. The `connection` that comes of a handshake watches the store (`live`): the next update may end it.
+// 6. A session of a peer that was let in is remembered (`sessions`), if resumption is on, until the
+//    generation ends.
+// 7. The `connection` that comes of a handshake watches the store (`live`): the next update may end it.
 
 mod accept;
 mod acceptor;
@@ -123,6 +130,7 @@ mod proto;
 mod refusal;
 mod roots;
 mod sds;
+mod sessions;
 mod side;
 mod snapshot;
 mod source;

@@ -51,13 +51,20 @@ impl TlsOptions {
         self
     }
 
-    /// Whether an acceptor or a connector resumes sessions; default: no, each connection is a full mTLS
-    /// handshake.
+    /// Whether an acceptor or a connector resumes sessions of TLS 1.3 (RFC 8446 §2.2); default: no, each
+    /// connection is a full mTLS handshake.
     ///
-    /// Sessions and ticket keys belong to one generation and die with it, so that a session never outlives
-    /// the SVID, the bundles or the authorizer that it was begun with. At each resumption the peer's expiry
-    /// and the authorizer are asked again. The configurations that a [`Snapshot`](super::Snapshot) hands out
-    /// cannot do that, and never resume.
+    /// A resumption costs a key exchange and no signature, and admits nobody whom a full handshake would not:
+    /// a session is resumed only in the generation of our identity that it was begun in, by the same acceptor
+    /// or connector and those that were put [`on`](super::Acceptor::on) other engines, once, while no
+    /// certificate of the peer's chain or ours has ended, while the authorizer still permits the peer, and
+    /// for 24 hours after its full handshake. Else the handshake is a full one; none fails because of a
+    /// session. There is no early data.
+    ///
+    /// Sessions are kept in memory, 4096 of each acceptor and connector: after a restart, and at another
+    /// replica, handshakes are full. Connectors find them by the server's name. Sessions of TLS 1.2 are never
+    /// resumed, because that exchanges no keys; nor are any by the configurations that a
+    /// [`Snapshot`](super::Snapshot) hands out, which cannot check all this.
     #[must_use]
     pub fn resumption(mut self, resumption: bool) -> Self {
         self.resumption = resumption;

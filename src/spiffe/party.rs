@@ -2,7 +2,7 @@
 //! configurations, and the peers that it is for.
 
 use super::connection::{Connection, Context, count_failure, in_words};
-use super::side::Side;
+use super::sessions::{ConnectionSessions, Resumable, Sessions};
 use super::snapshot::Snapshot;
 use super::store::{Published, Subscriber, usable};
 use super::unavailable::Unavailable;
@@ -17,24 +17,22 @@ use std::sync::Arc;
 
 /// One side of connections: its engine, its identity, whom it lets in, and its configurations `C`.
 #[derive(Clone)]
-pub(super) struct Party<E, C> {
+pub(super) struct Party<E, C: Resumable> {
     pub(super) engine: E,
     pub(super) identity: Identity,
     pub(super) authorizer: Authorizer,
     pub(super) live: LivePolicy,
     algorithms: WebPkiSupportedAlgorithms,
-    side: Side,
     configs: Arc<Configs<C>>,
 }
 
-impl<E: HandshakeEngine, C: Send + Sync + 'static> Party<E, C> {
+impl<E, C: Resumable> Party<E, C> {
     /// A party whose configurations `build` makes, one of each generation.
     pub(super) fn new(
         engine: E,
         identity: &Identity,
         authorizer: Authorizer,
         options: TlsOptions,
-        side: Side,
         build: Build<C>,
     ) -> Self {
         let algorithms = options.provider.signature_verification_algorithms;
@@ -42,9 +40,23 @@ impl<E: HandshakeEngine, C: Send + Sync + 'static> Party<E, C> {
         let configs = Arc::new(Configs { build, authorizer: authorizer.clone(), options, state });
         identity.store().subscribe(&configs);
         let (identity, live) = (identity.clone(), LivePolicy::keep());
-        Self { engine, identity, authorizer, live, algorithms, side, configs }
+        Self { engine, identity, authorizer, live, algorithms, configs }
     }
 
+    /// The same with handshakes on another engine; both have one set of sessions.
+    pub(super) fn on<F>(&self, engine: F) -> Party<F, C> {
+        Party {
+            engine,
+            identity: self.identity.clone(),
+            authorizer: self.authorizer.clone(),
+            live: self.live,
+            algorithms: self.algorithms,
+            configs: self.configs.clone(),
+        }
+    }
+}
+
+impl<E: HandshakeEngine, C: Resumable> Party<E, C> {
     /// Awaits the handshake that `begin` begins with the configuration of the generation that is current now.
     /// `tls` shows rustls' state of the stream that comes out of it.
     ///
@@ -60,13 +72,18 @@ impl<E: HandshakeEngine, C: Send + Sync + 'static> Party<E, C> {
         F: Future<Output = io::Result<S>>,
         B: FnOnce(E, Arc<C>) -> F,
     {
-        let (store, side) = (self.identity.store().clone(), self.side);
-        let begun = self
-            .current()
+        let store = self.identity.store().clone();
+        let begun = self.current().map(|Ready { snapshot, config, sessions }| {
+            let (sessions, config) = match sessions {
+                Some(all) => {
+                    let (sessions, config) = all.of_connection(&config, &store);
+                    (Some(sessions), Arc::new(config))
+                }
+                None => (None, config),
+            };
             // In a box: what is captured takes its space twice.
-            .map(|Ready { snapshot, config }| {
-                (Box::pin(begin(self.engine.clone(), config)), self.context(snapshot))
-            });
+            (Box::pin(begin(self.engine.clone(), config)), self.context(snapshot, sessions))
+        });
         async move {
             let result = async {
                 let (handshake, context) = begun?;
@@ -75,7 +92,7 @@ impl<E: HandshakeEngine, C: Send + Sync + 'static> Party<E, C> {
                 Ok((stream, connection))
             }
             .await;
-            count_failure(&result, &store, side);
+            count_failure(&result, &store, C::SIDE);
             result
         }
     }
@@ -85,21 +102,21 @@ impl<E: HandshakeEngine, C: Send + Sync + 'static> Party<E, C> {
         match &**self.configs.state.load() {
             State::Ready(ready) => {
                 usable(&Ok(ready.snapshot.clone()), &**self.identity.store().clock())?;
-                Ok(Ready { snapshot: ready.snapshot.clone(), config: ready.config.clone() })
+                Ok(ready.clone())
             }
             State::Unavailable(why) => Err(why.clone().into()),
             State::Broken(why) => Err(io::Error::other(why.clone())),
         }
     }
 
-    fn context(&self, snapshot: Arc<Snapshot>) -> Context {
+    fn context(&self, snapshot: Arc<Snapshot>, sessions: Option<Arc<ConnectionSessions<C>>>) -> Context<C> {
         Context {
             snapshot,
+            sessions,
             store: self.identity.store().clone(),
             authorizer: self.authorizer.clone(),
             live: self.live,
             algorithms: self.algorithms,
-            side: self.side,
         }
     }
 }
@@ -108,31 +125,44 @@ impl<E: HandshakeEngine, C: Send + Sync + 'static> Party<E, C> {
 type Build<C> = fn(&Arc<Snapshot>, &Authorizer, &TlsOptions) -> Result<C, rustls::Error>;
 
 /// Builds a configuration when a generation is published, and keeps it ready for handshakes.
-struct Configs<C> {
+struct Configs<C: Resumable> {
     build: Build<C>,
     authorizer: Authorizer,
     options: TlsOptions,
     state: ArcSwap<State<C>>,
 }
 
-enum State<C> {
+enum State<C: Resumable> {
     Ready(Ready<C>),
     Unavailable(Unavailable),
     /// The configuration could not be built.
     Broken(rustls::Error),
 }
 
-/// One generation, and the configuration that was built from it.
-struct Ready<C> {
+/// One generation, the configuration that was built from it, and its sessions, if they are resumed.
+#[derive(Clone)]
+struct Ready<C: Resumable> {
     snapshot: Arc<Snapshot>,
     config: Arc<C>,
+    sessions: Option<Arc<Sessions<C>>>,
 }
 
-impl<C: Send + Sync> Subscriber for Configs<C> {
+impl<C: Resumable> Configs<C> {
+    fn ready(&self, snapshot: &Arc<Snapshot>) -> Result<Ready<C>, rustls::Error> {
+        let config = Arc::new((self.build)(snapshot, &self.authorizer, &self.options)?);
+        let sessions = match self.options.resumption {
+            true => Sessions::new(snapshot, &self.authorizer),
+            false => None,
+        };
+        Ok(Ready { snapshot: snapshot.clone(), config, sessions })
+    }
+}
+
+impl<C: Resumable> Subscriber for Configs<C> {
     fn update(&self, published: &Published) {
         let state = match published {
-            Ok(snapshot) => match (self.build)(snapshot, &self.authorizer, &self.options) {
-                Ok(config) => State::Ready(Ready { snapshot: snapshot.clone(), config: Arc::new(config) }),
+            Ok(snapshot) => match self.ready(snapshot) {
+                Ok(ready) => State::Ready(ready),
                 Err(why) => {
                     let generation = snapshot.generation();
                     log::error!("no TLS configuration can be made of generation {generation}: {why}");

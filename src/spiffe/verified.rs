@@ -49,6 +49,12 @@ impl VerifiedChains {
         known.as_ref().filter(|known| known.holds_for(chain)).map(|known| known.id.clone())
     }
 
+    /// How long a chain that was verified like this is known to verify.
+    pub(super) fn until(&self, chain: Chain<'_>) -> Option<UnixTime> {
+        let known = self.place(chain.leaf, chain.usage).load();
+        known.as_ref().filter(|known| known.holds_for(chain)).map(|known| known.until)
+    }
+
     /// The SPIFFE ID of a leaf that was verified for this usage.
     pub(super) fn id(&self, leaf: &CertificateDer<'_>, usage: KeyUsage) -> Option<SpiffeId> {
         let known = self.place(leaf, usage).load();

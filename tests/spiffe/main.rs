@@ -14,6 +14,8 @@ mod lists;
 mod live;
 mod metric;
 mod negative;
+mod openssl;
+mod resumption;
 mod returning;
 mod revocation;
 mod rotation;

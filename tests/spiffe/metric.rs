@@ -14,14 +14,14 @@ use std::time::{Duration, SystemTime};
 
 /// Every value by name and labels. Gauges are kept as the bits of doubles.
 #[derive(Clone, Default)]
-struct Values(Arc<Mutex<BTreeMap<String, Arc<AtomicU64>>>>);
+pub(crate) struct Values(Arc<Mutex<BTreeMap<String, Arc<AtomicU64>>>>);
 
 impl Values {
     fn cell(&self, key: &Key) -> Arc<AtomicU64> {
         self.0.lock().unwrap().entry(text(key)).or_default().clone()
     }
 
-    fn bits(&self, key: &str) -> u64 {
+    pub(crate) fn bits(&self, key: &str) -> u64 {
         let values = self.0.lock().unwrap();
         values.get(key).unwrap_or_else(|| panic!("{key} is not among {:?}", values.keys())).load(SeqCst)
     }
@@ -56,7 +56,7 @@ impl Recorder for Values {
 }
 
 /// The process has one recorder; each test has identities of its own names.
-static VALUES: LazyLock<Values> = LazyLock::new(|| {
+pub(crate) static VALUES: LazyLock<Values> = LazyLock::new(|| {
     let values = Values::default();
     metrics::set_global_recorder(values.clone()).unwrap_or_else(|_| panic!("there is a recorder"));
     values
