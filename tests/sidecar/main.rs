@@ -15,6 +15,7 @@ mod mesh;
 mod pki;
 mod process;
 mod restarting;
+mod resumption;
 mod rotation;
 mod signals;
 mod sources;

@@ -67,19 +67,12 @@ pub(crate) enum Endpoint {
 }
 
 impl Endpoint {
-    /// The endpoint of a listener.
-    ///
-    /// # Errors
-    /// An invalid SPIFFE ID.
-    pub(crate) fn new(
-        engine: AnyEngine,
-        identity: &Identity,
-        config: &ListenerConfig,
-    ) -> Result<Self, SpiffeIdError> {
-        Ok(match engine {
-            AnyEngine::Local(engine) => Self::Local(Party::new(engine, identity, config)?),
-            AnyEngine::Threads(engine) => Self::Threads(Party::new(engine, identity, config)?),
-        })
+    /// The endpoint of a listener on a worker's engine.
+    pub(crate) fn new(engine: AnyEngine, party: &Party<()>) -> Self {
+        match engine {
+            AnyEngine::Local(engine) => Self::Local(party.on(engine)),
+            AnyEngine::Threads(engine) => Self::Threads(party.on(engine)),
+        }
     }
 
     /// The identity that it presents.
@@ -108,22 +101,35 @@ pub(crate) enum Party<E> {
     Client(Connector<E>, ServerName<'static>),
 }
 
-impl<E: HandshakeEngine> Party<E> {
-    fn new(engine: E, identity: &Identity, config: &ListenerConfig) -> Result<Self, SpiffeIdError> {
+impl Party<()> {
+    /// A listener's, which every worker puts on an engine: so they have one set of sessions.
+    ///
+    /// # Errors
+    /// An invalid SPIFFE ID.
+    pub(crate) fn new(identity: &Identity, config: &ListenerConfig) -> Result<Self, SpiffeIdError> {
         let authorizer = restricted(authorizer(&config.peers)?, config);
         let options = tls_options(config);
         let live = live_policy(config);
         Ok(match config.direction {
             Direction::Inbound => {
-                Self::Server(Acceptor::with_tls(engine, identity, authorizer, options).live_policy(live))
+                Self::Server(Acceptor::with_tls((), identity, authorizer, options).live_policy(live))
             }
             Direction::Outbound => {
-                let connector = Connector::with_tls(engine, identity, authorizer, options).live_policy(live);
+                let connector = Connector::with_tls((), identity, authorizer, options).live_policy(live);
                 Self::Client(connector, server_name(config))
             }
         })
     }
 
+    fn on<E: HandshakeEngine>(&self, engine: E) -> Party<E> {
+        match self {
+            Self::Server(acceptor) => Party::Server(acceptor.on(engine)),
+            Self::Client(connector, name) => Party::Client(connector.on(engine), name.clone()),
+        }
+    }
+}
+
+impl<E: HandshakeEngine> Party<E> {
     fn identity(&self) -> &Identity {
         match self {
             Self::Server(acceptor) => acceptor.identity(),
@@ -145,12 +151,13 @@ impl<E: HandshakeEngine> Party<E> {
 }
 
 fn tls_options(config: &ListenerConfig) -> TlsOptions {
+    let options = TlsOptions::default().resumption(config.resumption);
     let Some(context) = config.context() else {
         let alpn = config.alpn.iter().map(|protocol| protocol.clone().into_bytes());
-        return TlsOptions::default().alpn_protocols(alpn);
+        return options.alpn_protocols(alpn);
     };
     let params = &context.common.params;
-    TlsOptions::default()
+    options
         .alpn_protocols(context.common.alpn_protocols.clone())
         .versions(params.protocol_versions())
         .prefer_client_ciphers(context.prefer_client_ciphers)

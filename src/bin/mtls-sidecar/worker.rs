@@ -5,7 +5,7 @@ use crate::accept::accept;
 use crate::connection::Service;
 use crate::sockets::ListenSocket;
 use crate::state::{Listener, Phase, State};
-use crate::tls::{AnyEngine, Endpoint, Identities, engine_config};
+use crate::tls::{AnyEngine, Endpoint, Identities, Party, engine_config};
 use rustls_multibuffer::handshake::{Engine, EngineStats, LocalEngine};
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -75,10 +75,11 @@ impl Workers {
         for socket in sockets {
             shares[socket.worker % count].push(socket);
         }
+        let parties = parties(state, identities);
         let (mut workers, mut threads) = (Vec::new(), Vec::new());
         let (accepts, all_accept) = std::sync::mpsc::channel();
         for (i, sockets) in shares.into_iter().enumerate() {
-            let (state, identities) = (state.clone(), identities.clone());
+            let (state, parties) = (state.clone(), parties.clone());
             let (queries, asked) = mpsc::unbounded_channel();
             let (accepts, shared) = (accepts.clone(), shared.clone());
             let runtime = Builder::new_current_thread().enable_all().build()?;
@@ -86,7 +87,7 @@ impl Workers {
                 if state.config.acceleration().pin == Some(true) {
                     pin(i);
                 }
-                LocalSet::new().block_on(&runtime, serve(state, identities, sockets, asked, accepts, shared));
+                LocalSet::new().block_on(&runtime, serve(state, parties, sockets, asked, accepts, shared));
                 // Names that are being looked up are not waited for.
                 runtime.shutdown_background();
             };
@@ -136,6 +137,19 @@ impl Queries {
     }
 }
 
+/// The TLS side of each listener, by its name, on no engine yet.
+type Parties = Arc<BTreeMap<String, Party<()>>>;
+
+fn parties(state: &State, identities: &Identities) -> Parties {
+    let party = |listener: &Arc<Listener>| {
+        let config = &listener.config;
+        let party = Party::new(&identities[config.identity_name()], config);
+        let party = party.unwrap_or_else(|_| unreachable!("the configuration's SPIFFE IDs were checked"));
+        (config.name.clone(), party)
+    };
+    Arc::new(state.listeners.iter().map(party).collect())
+}
+
 /// The engine of all workers, if handshakes have threads of their own. `pin` is about workers.
 fn shared_engine(state: &State, workers: usize) -> io::Result<Option<Shared>> {
     let acceleration = state.config.acceleration();
@@ -156,7 +170,7 @@ fn ask(queries: &mpsc::UnboundedSender<Query>) -> oneshot::Receiver<EngineStats>
 
 async fn serve(
     state: Arc<State>,
-    identities: Identities,
+    parties: Parties,
     sockets: Vec<ListenSocket>,
     mut queries: mpsc::UnboundedReceiver<Query>,
     accepts: std::sync::mpsc::Sender<()>,
@@ -172,13 +186,10 @@ async fn serve(
         let Some(listener) = state.listeners.iter().find(|l| l.config.name == socket.listener) else {
             continue;
         };
-        let identity = &identities[listener.config.identity_name()];
+        let endpoint = || Endpoint::new(engine.clone(), &parties[&listener.config.name]);
         let service = services.entry(socket.listener).or_insert_with(|| {
-            Rc::new(service(
-                listener,
-                Endpoint::new(engine.clone(), identity, &listener.config),
-                &not_started,
-            ))
+            let (listener, not_started) = (listener.clone(), not_started.clone());
+            Rc::new(Service { listener, endpoint: endpoint(), not_started })
         });
         match TcpListener::from_std(socket.socket) {
             Ok(socket) => {
@@ -202,15 +213,6 @@ async fn serve(
             }
         }
     }
-}
-
-fn service<E>(
-    listener: &Arc<Listener>,
-    endpoint: Result<Endpoint, E>,
-    not_started: &Rc<Cell<usize>>,
-) -> Service {
-    let endpoint = endpoint.unwrap_or_else(|_| unreachable!("the configuration's SPIFFE IDs were checked"));
-    Service { listener: listener.clone(), endpoint, not_started: not_started.clone() }
 }
 
 /// When the process drains, operations wait for no further company once all that were accepted have begun.

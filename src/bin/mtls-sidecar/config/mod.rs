@@ -86,6 +86,9 @@ pub(crate) struct ListenerConfig {
     pub(crate) server_name: Option<String>,
     #[serde(default)]
     pub(crate) alpn: Vec<String>,
+    /// Whether TLS sessions are resumed.
+    #[serde(default)]
+    pub(crate) resumption: bool,
     #[serde(default)]
     pub(crate) proxy_protocol: ProxyProtocolConfig,
     #[serde(default)]
