@@ -50,7 +50,7 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
-//! | `tokio` (default) | [`handshake`]: two engines, an acceptor and a connector for tokio |
+//! | `tokio` (default) | [`handshake`]: two engines, an acceptor and a connector for tokio; [`offload`] |
 //! | `tower` | [`handshake::OnEngine`]: connectors, such as those of hyper-rustls and reqwest, on an engine |
 //! | `spiffe` | [`spiffe`]: SPIFFE identities that rotate, from the Workload API, SDS, files or memory |
 //! | `config` | [`config`]: the configuration of Envoy, Istio and ASM, and a short form of our own |
@@ -91,6 +91,7 @@
 //! | 4 | [`provider`] | what rustls sees: a `CryptoProvider`, signing keys, key exchanges, verification |
 //! | 4 | `validation` | what of Envoy's validation context is enforced; PEM (features `config`, `spiffe`) |
 //! | 5 | [`handshake`] | the batcher of a thread; the engines, the acceptor and the connector on it |
+//! | 6 | [`offload`] | keys, certificates and decisions that are elsewhere (feature `tokio`) |
 //! | 6 | [`spiffe`] | SPIFFE identities that rotate (feature `spiffe`) |
 //! | 7 | [`config`] | the configuration of Envoy, Istio and ASM (feature `config`) |
 //!
@@ -132,6 +133,8 @@ pub mod config;
 mod error;
 mod fiber;
 pub mod handshake;
+#[cfg(feature = "tokio")]
+pub mod offload;
 mod ops;
 pub mod provider;
 #[cfg(feature = "spiffe")]
@@ -148,6 +151,10 @@ pub use tokio_rustls;
 #[cfg(all(doctest, feature = "tokio"))]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(all(doctest, feature = "tokio"))]
+#[doc = include_str!("../docs/offload.md")]
+struct OffloadGuide;
 
 /// What the crate's own tests, benchmarks and fuzz targets reach into. Not covered by semantic versioning.
 #[cfg(feature = "internals")]

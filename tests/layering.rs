@@ -13,7 +13,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each module's level. What is not listed may not exist.
-const LEVELS: [(&str, u32); 11] = [
+const LEVELS: [(&str, u32); 12] = [
     ("arch", 0),
     ("error", 0),
     ("arith", 1),
@@ -23,6 +23,7 @@ const LEVELS: [(&str, u32); 11] = [
     ("provider", 4),
     ("validation", 4),
     ("handshake", 5),
+    ("offload", 6),
     // Identities come with an acceptor and a connector, which are made of the handshake's.
     ("spiffe", 6),
     ("config", 7),
@@ -62,6 +63,8 @@ const OUTSIDE: &[(&str, &[&str])] = &[
     ("handshake/pinning.rs", &["core_affinity"]),
     ("handshake/worker.rs", &["tokio", "crossbeam_channel"]),
     ("handshake/tower.rs", &["tower_layer", "tower_service"]),
+    ("offload", &["rustls", "tokio", "log"]),
+    ("offload/public_key.rs", &["pkcs8"]),
     ("validation", &["rustls", "zeroize", "regex"]),
     ("spiffe/proto", &["prost"]),
     ("spiffe/channel.rs", &["tonic"]),

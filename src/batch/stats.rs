@@ -32,7 +32,7 @@ impl Reason {
     }
 }
 
-/// How long requests waited between being queued and leaving in a batch.
+/// How long something was waited for: by requests to leave in a batch after they were queued, for instance.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Waits {
@@ -49,7 +49,7 @@ impl Waits {
     /// The number of buckets: the last begins at about 4 s.
     pub const BUCKETS: usize = 24;
 
-    fn record(&mut self, wait: Duration) {
+    pub(crate) fn record(&mut self, wait: Duration) {
         self.sum += wait;
         self.max = self.max.max(wait);
         let micros = u64::try_from(wait.as_micros()).unwrap_or(u64::MAX);

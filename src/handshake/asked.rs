@@ -17,11 +17,13 @@ pub struct Asked(AtomicU8);
 
 impl Asked {
     pub(super) fn note(&self, ask: &Ask) {
-        let (Ask::InBatch(request) | Ask::AtOnce(request)) = ask else { return };
-        let kind = match request {
-            Request::RsaSign(_) | Request::EcdsaSign(_) | Request::Ed25519Sign(_) => SIGNATURE,
-            Request::RsaVerify(_) | Request::EcdsaVerify(_) | Request::Ed25519Verify(_) => VERIFICATION,
-            Request::Agree(_) | Request::Keygen(_) | Request::Exchange(_) => KEY_EXCHANGE,
+        let kind = match ask {
+            Ask::InBatch(request) | Ask::AtOnce(request) => match request {
+                Request::RsaSign(_) | Request::EcdsaSign(_) | Request::Ed25519Sign(_) => SIGNATURE,
+                Request::RsaVerify(_) | Request::EcdsaVerify(_) | Request::Ed25519Verify(_) => VERIFICATION,
+                Request::Agree(_) | Request::Keygen(_) | Request::Exchange(_) => KEY_EXCHANGE,
+            },
+            Ask::Await { for_signature, .. } => SIGNATURE * u8::from(*for_signature),
         };
         self.0.fetch_or(kind, Relaxed);
     }
@@ -45,7 +47,7 @@ pub struct Unaccelerated {
     /// its groups.
     pub provider: u64,
     /// Servers that made no signature on the engine: their key was loaded by another provider's loader, or
-    /// has no lanes.
+    /// has no lanes. One of [`offload`](crate::offload) is none of these.
     pub key: u64,
     /// They verified none of the peer's signatures on the engine: their verifier has other algorithms.
     pub verifier: u64,

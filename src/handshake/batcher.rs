@@ -314,7 +314,9 @@ impl<K: Copy> Batcher<K> {
             };
             self.0.asked.note(&ask);
             let answer = match ask {
-                Ask::Await(future) => return Step::Awaits(Awaiting::new(future, fiber, key, self.clone())),
+                Ask::Await { future, .. } => {
+                    return Step::Awaits(Awaiting::new(future, fiber, key, self.clone()));
+                }
                 Ask::AtOnce(request) => {
                     self.0.gauges.calls.at_once.fetch_add(1, Relaxed);
                     self.answer_at_once(&request)

@@ -121,10 +121,12 @@ pub use asked::Unaccelerated;
 pub use batcher::Batcher;
 pub use config::EngineConfig;
 pub use error::HandshakeError;
+pub(crate) use parked::unpanicking;
 pub use parked::{Awaiting, Parked, Step};
 pub use report::EngineStats;
 #[cfg(feature = "tower")]
 pub use tower::{EngineLayer, OnEngine};
+pub(crate) use wait::wait_for_signature;
 pub use wait::{NotAwaited, wait};
 
 #[cfg(feature = "tokio")]

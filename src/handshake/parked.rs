@@ -148,7 +148,7 @@ impl<K: Copy, R> Awaiting<K, R> {
 }
 
 /// Awaits `future`, and makes an error of its panic.
-pub(super) async fn unpanicking<F>(mut future: Pin<Box<F>>) -> Result<F::Output, HandshakeError>
+pub(crate) async fn unpanicking<F>(mut future: Pin<Box<F>>) -> Result<F::Output, HandshakeError>
 where
     F: Future + ?Sized,
 {

@@ -45,13 +45,30 @@ where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
+    wait_asking(future, false)
+}
+
+/// [`wait`], for a signature that is made elsewhere: the handshake has not forgotten to ask for one.
+pub(crate) fn wait_for_signature<F>(future: F) -> Result<F::Output, NotAwaited>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
+    wait_asking(future, true)
+}
+
+fn wait_asking<F>(future: F, for_signature: bool) -> Result<F::Output, NotAwaited>
+where
+    F: Future + Send + 'static,
+    F::Output: Send + 'static,
+{
     let output = Arc::new(Mutex::new(None));
     let slot = output.clone();
     let fill = async move {
         let ready = future.await;
         *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(ready);
     };
-    match park(Ask::Await(Box::pin(fill))) {
+    match park(Ask::Await { future: Box::pin(fill), for_signature }) {
         Err(NotParked::NotOnFiber(_)) => Err(NotAwaited::NotOnEngine),
         Err(NotParked::Cancelled) => Err(NotAwaited::GivenUp),
         // Resumed before the future was ready: whoever runs the handshake awaits nothing.

@@ -17,7 +17,11 @@ pub(crate) enum Ask {
     /// A verification that is answered before anything else runs on the thread.
     AtOnce(Request),
     /// A future of the application's, to be polled in the runtime of the handshake.
-    Await(Pin<Box<dyn Future<Output = ()> + Send>>),
+    Await {
+        future: Pin<Box<dyn Future<Output = ()> + Send>>,
+        /// Whether it is there to give a signature.
+        for_signature: bool,
+    },
 }
 
 /// What the engine replies.
