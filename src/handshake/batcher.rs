@@ -189,7 +189,8 @@ impl<K: Copy> Batcher<K> {
     }
 
     /// Says whether calls that are run from now on are the only ones on the thread that could ask for
-    /// anything. What they ask for is then done at once.
+    /// anything. What they ask for is then done at once: for engines whose statistics can be read at any
+    /// time, because the handshake goes on before anybody is told of the batch.
     pub(super) fn set_alone(&self, is_alone: bool) {
         self.0.is_alone.set(is_alone && self.0.config.poll_delay.is_zero());
     }

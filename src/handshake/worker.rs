@@ -113,7 +113,6 @@ impl Worker {
                 continue;
             }
             let wake_up = [next_timer, self.batcher.next_deadline()].into_iter().flatten().min();
-            self.seat.cost(self.batcher.take_costs());
             self.seat.sleep();
             let message = match wake_up {
                 Some(at) => self.inbox.recv_deadline(at),
@@ -178,7 +177,6 @@ impl Worker {
 
     /// Polls a job, or what it waits for, as soon as that is possible.
     fn poll(&mut self, number: u64) {
-        self.look_for_company();
         let Some(slot) = self.jobs.get_mut(&number) else { return };
         match std::mem::replace(&mut slot.state, State::Running) {
             State::Pending(task) if !self.batcher.has_room() => {
@@ -302,13 +300,7 @@ impl Worker {
         true
     }
 
-    /// To be called before a fiber runs: the only job there is waits for nobody.
-    fn look_for_company(&self) {
-        self.batcher.set_alone(self.jobs.len() == 1 && self.inbox.is_empty());
-    }
-
     fn resume(&mut self, number: u64) {
-        self.look_for_company();
         let Some(slot) = self.jobs.get_mut(&number) else { return };
         match std::mem::replace(&mut slot.state, State::Running) {
             State::Parked(parked) => {

@@ -159,7 +159,7 @@ fn depth_left(body: impl FnOnce() + 'static) -> usize {
 fn nothing_is_left_below_what_is_wiped() {
     use crate::arch::{DEEPLY_WIPED, WIPED};
     /// Frames above it, of this test and of the runner, and what wiping itself leaves below.
-    const FRAMES: usize = 2560;
+    const FRAMES: usize = 3072;
     let mut left = Vec::new();
     for request in secret_requests() {
         let (again, name) = (request.clone(), request.op().name());
