@@ -120,7 +120,7 @@ impl EngineConfig {
     /// The smallest fill that runs in lanes, whatever the operation; a full batch always does. Default:
     /// `None`, for each operation what the engine measures on its own batches. Until it has seen a few, a
     /// table of measured fills decides, and the first batches that are not full go to aws-lc-rs. Whichever
-    /// way is not taken is tried again from time to time, for at most a part in 64 of what batches cost.
+    /// way is not taken is tried again from time to time, for at most a part in 128 of what batches cost.
     /// [`EngineStats::break_even`](super::EngineStats::break_even) has what was found.
     #[must_use]
     pub fn break_even(mut self, fill: impl Into<Option<usize>>) -> Self {
