@@ -9,6 +9,8 @@ mod endings;
 #[cfg(unix)]
 mod faults;
 mod features;
+#[path = "../support/for_each_engine.rs"]
+mod for_each_engine;
 #[cfg(target_os = "linux")]
 mod forks;
 mod identities;

@@ -1,5 +1,6 @@
 //! What every test needs: engines of both kinds, sockets, an echo.
 
+pub(crate) use crate::for_each_engine::for_each_engine;
 use crate::pki::{Keys, Setup};
 use rustls::ClientConnection;
 use rustls::pki_types::ServerName;
@@ -229,25 +230,3 @@ pub(crate) fn until<E: TestEngine>(
 pub(crate) fn assert_all_returned<E: TestEngine>(engine: &E) -> impl Future<Output = ()> {
     until(engine, |stats| (stats.live_fibers, stats.stacks_in_use, stats.in_flight) == (0, 0, 0))
 }
-
-/// Defines each test for both kinds of engine.
-macro_rules! for_each_engine {
-    ($($(#[$attr:meta])* async fn $name:ident<E>() $body:block)+) => {$(
-        mod $name {
-            use super::*;
-
-            async fn test<E: $crate::support::TestEngine>() $body
-
-            #[test]
-            fn on_local_engine() {
-                $crate::support::run(test::<rustls_multibuffer::handshake::LocalEngine>());
-            }
-
-            #[test]
-            fn on_engine() {
-                $crate::support::run(test::<rustls_multibuffer::handshake::Engine>());
-            }
-        }
-    )+};
-}
-pub(crate) use for_each_engine;

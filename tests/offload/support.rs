@@ -1,5 +1,6 @@
 //! What every test needs: an authority, engines of both kinds, a signer that can be spoilt, handshakes.
 
+pub(crate) use crate::for_each_engine::for_each_engine;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, PKCS_ECDSA_P256_SHA256,
     PKCS_RSA_SHA256, PublicKeyData, RsaKeySize,
@@ -253,28 +254,6 @@ pub(crate) fn run<T>(test: impl Future<Output = T>) -> T {
     let bounded = async { tokio::time::timeout(3 * PATIENCE, test).await.expect("the test hangs") };
     LocalSet::new().block_on(&runtime, bounded)
 }
-
-/// Defines each test for both kinds of engine.
-macro_rules! for_each_engine {
-    ($($(#[$attr:meta])* async fn $name:ident<E>() $body:block)+) => {$(
-        mod $name {
-            use super::*;
-
-            async fn test<E: $crate::support::TestEngine>() $body
-
-            #[test]
-            fn on_local_engine() {
-                $crate::support::run(test::<rustls_multibuffer::handshake::LocalEngine>());
-            }
-
-            #[test]
-            fn on_engine() {
-                $crate::support::run(test::<rustls_multibuffer::handshake::Engine>());
-            }
-        }
-    )+};
-}
-pub(crate) use for_each_engine;
 
 /// A connected pair of sockets: the server's end and the client's.
 pub(crate) async fn sockets() -> (TcpStream, TcpStream) {
